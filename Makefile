@@ -1,0 +1,48 @@
+# The two commands that a newcomer needs are `make run` and `make test`; both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test lint format types bench lock clean
+
+run: $(INSTALLED)
+	$(BIN)/churn up
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.closing
+
+bench-serving: $(INSTALLED)
+	$(BIN)/python -m benchmarks.serving
+
+# uv comes by pip; it installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
+$(INSTALLED): pyproject.toml requirements-dev.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Each lock constrains the next, so that serving, the platform and the tests agree on every version.
+UV_LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+lock: $(INSTALLED)
+	$(UV_LOCK) --extra platform --extra dev pyproject.toml --output-file requirements-dev.lock
+	$(UV_LOCK) --extra platform pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements-serving.lock
+
+clean:
+	rm -rf $(VENV) .churn .mypy_cache .ruff_cache .hypothesis dist
