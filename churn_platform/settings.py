@@ -1,0 +1,132 @@
+"""Settings: everything a person can set, each documented once, read from `CHURN_*` environment variables.
+
+Here: names, types, defaults, meanings and the places derived from them. Not here: any reading of
+`os.environ` elsewhere; the table in `docs/settings.md` is generated from this class.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from churn_platform.months import Month
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+def _month_key(key: str) -> str:
+    return str(Month.parse(key))
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
+Estimator = Literal["hist_gradient_boosting", "random_forest", "logistic_regression"]
+
+
+class Settings(BaseSettings):
+    """The platform's settings. `Settings()` reads the environment; keyword arguments override it in tests."""
+
+    model_config = SettingsConfigDict(env_prefix="CHURN_", frozen=True, extra="ignore", validate_default=True)
+
+    home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
+    drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
+    first_month: Annotated[str, AfterValidator(_month_key)] = Field(
+        "2024-01", description="The month of the drop `month_000`, and the first partition."
+    )
+    quarantine_tolerance: float = Field(
+        0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."
+    )
+
+    estimator: Estimator = Field(
+        "hist_gradient_boosting", description="The scikit-learn estimator that candidates are trained with."
+    )
+    seed: int = Field(7, description="The seed of everything in training that is random.")
+    min_training_customers: int = Field(
+        200, ge=2, description="The fewest labelled customers that a candidate is trained on."
+    )
+    delta: float = Field(
+        0.01, ge=0, description="How much a candidate's AUC must exceed the champion's to be promoted."
+    )
+
+    mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
+    online_store_url: SecretStr = Field(
+        SecretStr(""), description="A `postgresql://` URL of the online store; empty for SQLite under `CHURN_HOME`."
+    )
+
+    dagster_port: int = Field(3000, ge=0, le=65535, description="The port of the Dagster UI.")
+    dagster_url: str = Field(
+        "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
+    )
+
+    serving_host: str = Field("127.0.0.1", description="The address that serving listens on.")
+    serving_port: int = Field(8000, ge=0, le=65535, description="The port that serving listens on.")
+    serving_poll_seconds: float = Field(
+        2.0, gt=0, description="How often serving looks for a new champion and new features."
+    )
+    serving_timeout_seconds: float = Field(
+        1.0, gt=0, description="How long serving waits for the registry, the online store or Dagster to answer."
+    )
+    serving_max_body_bytes: int = Field(
+        100_000, gt=0, description="The largest request body that serving reads; larger ones are answered with 413."
+    )
+    serving_rate_limit: int = Field(
+        0, ge=0, description="The most requests a second that serving answers to one client address; 0 for no limit."
+    )
+    serving_change_limit: int = Field(
+        10, ge=1, description="The most calls of `/generate` and `/retrain` a minute from one client address."
+    )
+    serving_remembered_scores: int = Field(
+        8192, ge=0, description="How many scores serving remembers of rows that have not changed, about 2 kB each."
+    )
+    prediction_log_rows: int = Field(
+        20_000, ge=1, description="How many predictions may wait in memory to be logged; later ones are not logged."
+    )
+    api_token: SecretStr = Field(
+        SecretStr(""),
+        description="The bearer token of `/generate` and `/retrain`; empty for one made under `CHURN_HOME`.",
+    )
+
+    @cached_property
+    def first(self) -> Month:
+        """The first month, parsed."""
+        return Month.parse(self.first_month)
+
+    @property
+    def lake(self) -> Path:
+        """The lake: one Parquet file per table and month."""
+        return self.home / "lake"
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages."""
+        return self.home / "data_docs"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance."""
+        return self.home / "dagster"
+
+    @property
+    def mlflow_home(self) -> Path:
+        """The embedded MLflow store: `mlflow.db` and `artifacts/`."""
+        return self.home / "mlflow"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The MLflow store's URI, embedded unless set."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
+
+    @property
+    def serving_home(self) -> Path:
+        """What serving keeps: its copies of bundles and the prediction log."""
+        return self.home / "serving"
+
+    @property
+    def online_store(self) -> str:
+        """The online store's URL, embedded unless set."""
+        return self.online_store_url.get_secret_value() or f"sqlite:///{self.home / 'online_store.db'}"
