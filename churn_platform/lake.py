@@ -1,0 +1,200 @@
+"""The lake: one Parquet file per table and month, replaced atomically, readable by everything.
+
+Here: paths, the engine (DuckDB through Ibis), atomic writes and content hashes. Not here: what a table means.
+All that knows the engine stands in this file, so another Ibis engine can take its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from churn_platform.faults import Fault
+from churn_platform.months import Month
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+    from ibis.backends.duckdb import Backend
+
+FEATURES = "features"
+TRAINING_SET = "training_set"
+CANDIDATE = "candidate"
+EVALUATION = "evaluation"
+
+
+def landed(table: str) -> str:
+    """The lake's name of a landed table."""
+    return f"landed/{table}"
+
+
+def quarantine(table: str) -> str:
+    """The lake's name of a table's quarantine."""
+    return f"quarantine/{table}"
+
+
+class MissingTable(Fault):
+    """A month's table is not in the lake; the message says which month has to be closed first."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of the lake: its row count and the SHA-256 of its bytes, in hexadecimal."""
+
+    path: Path
+    rows: int
+    sha256: str
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and else is removed.
+
+    A reader sees the old file or the new one, never half of one; so does a restart after a crash.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)  # mkstemp's 600 would hide the table from the analysts who share the lake
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def row_count(path: Path) -> int:
+    """How many rows a Parquet file has, from its footer."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+class Lake:
+    """The tables under one folder. `name` is a table's folder below it, such as `landed/users`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def engine(self) -> Backend:
+        """The connection that reads Parquet and evaluates expressions."""
+        import ibis
+
+        return ibis.duckdb.connect()
+
+    def path(self, name: str, month: Month, ending: str = ".parquet") -> Path:
+        """Where the table, or with another ending the document, of a month is or will be."""
+        return self.root / name / f"{month}{ending}"
+
+    def has(self, name: str, month: Month) -> bool:
+        """Whether the month's table is there."""
+        return self.path(name, month).exists()
+
+    def months(self, name: str) -> tuple[Month, ...]:
+        """The months that have this table, oldest first."""
+        return tuple(sorted(Month.parse(path.stem) for path in (self.root / name).glob("*.parquet")))
+
+    def require(self, name: str, month: Month) -> None:
+        """Raise MissingTable unless the month's table is there."""
+        if not self.has(name, month):
+            raise MissingTable(f"{name} of {month} is not there: close {month} first (churn close {month})")
+
+    def read(self, name: str, month: Month) -> ibis.Table:
+        """The month's table as an Ibis expression. Raises MissingTable."""
+        self.require(name, month)
+        return self.read_file(self.path(name, month))
+
+    def read_file(self, path: Path) -> ibis.Table:
+        """Any Parquet file as an Ibis expression."""
+        return self.engine.read_parquet(path)
+
+    def frame(self, name: str, month: Month) -> pd.DataFrame:
+        """The month's table in memory, in the file's row order. Raises MissingTable."""
+        frame: pd.DataFrame = self.read(name, month).to_pandas()
+        return frame
+
+    def rows(self, name: str, month: Month) -> int:
+        """The month's row count. Raises MissingTable."""
+        self.require(name, month)
+        return row_count(self.path(name, month))
+
+    def write(
+        self, name: str, month: Month, table: ibis.Table, built_from: Iterable[tuple[str, Month]] = ()
+    ) -> Written:
+        """Evaluate an expression and put it in the place of the month's table.
+
+        The expression must order its rows: the same rows in the same order give the same bytes. The hashes of the
+        tables in `built_from` are kept beside it, for `is_stale`.
+        """
+        inputs = self._hashes(built_from)
+        written = self.write_file(self.path(name, month), table)
+        # After the table: a crash between the two leaves it stale, which is mended by building it again.
+        self.write_document(name, month, msgspec.json.encode(inputs))
+        return written
+
+    def is_stale(self, name: str, month: Month) -> bool:
+        """Whether what the month's table was built from has another content now, or is not known."""
+        document = self.document(name, month)
+        if document is None:
+            return True
+        inputs = msgspec.json.decode(document, type=dict[str, str])
+        sources = (key.rpartition("/") for key in inputs)
+        return inputs != self._hashes((source, Month.parse(key)) for source, _, key in sources)
+
+    def _hashes(self, tables: Iterable[tuple[str, Month]]) -> dict[str, str]:
+        return {f"{name}/{month}": self.sha256(name, month) for name, month in tables}
+
+    def sha256(self, name: str, month: Month) -> str:
+        """The SHA-256 of the month's table; empty where there is none."""
+        return sha256_of(self.path(name, month)) if self.has(name, month) else ""
+
+    def write_file(self, path: Path, table: ibis.Table) -> Written:
+        """Evaluate an expression into a Parquet file of any name, atomically."""
+        with replacing(path) as temporary:
+            table.to_parquet(temporary, compression="zstd")
+            return Written(path, row_count(temporary), sha256_of(temporary))
+
+    def addressed(self, name: str, sha256: str) -> Path:
+        """Where the file of this content is, or will be."""
+        return self.root / name / f"{sha256}.parquet"
+
+    def write_addressed(self, name: str, table: ibis.Table) -> Written:
+        """Evaluate an expression into a file that is named by its content, and so never changes."""
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
+            written = self.write_file(Path(scratch) / "rows.parquet", table)
+            place = self.addressed(name, written.sha256)
+            written.path.replace(place)
+        return Written(place, written.rows, written.sha256)
+
+    def write_document(self, name: str, month: Month, document: bytes) -> Path:
+        """Put a month's JSON document in its place, atomically."""
+        path = self.path(name, month, ".json")
+        with replacing(path) as temporary:
+            temporary.write_bytes(document)
+        return path
+
+    def document(self, name: str, month: Month) -> bytes | None:
+        """A month's JSON document, or None where there is none."""
+        path = self.path(name, month, ".json")
+        return path.read_bytes() if path.exists() else None
