@@ -1,0 +1,60 @@
+"""Comparison: how sure the difference between two models' AUCs is.
+
+Here: the paired bootstrap. Not here: what the interval decides (`gate`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from churn_platform.modelling.metrics import checked
+
+_CELLS = 250_000
+"""How many customers' counts are worked on at once: few enough for the processor's cache, which halves the time."""
+
+
+def auc_difference_interval(
+    labels: np.ndarray, new: np.ndarray, old: np.ndarray, seed: int, level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
+    """The percentile interval of AUC(new) - AUC(old), by a paired bootstrap over customers.
+
+    `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers with
+    replacement, the same ones for both models, which leaves out the luck that both share (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, chapter 13). Draws without both classes have no AUC and do not count; they
+    are rare beyond a dozen customers. Raises ValueError as `metrics.measure` does.
+    """
+    labels, new = checked(labels, new)
+    _, old = checked(labels, old)
+    rng = np.random.default_rng(seed)
+    size, differences = len(labels), []
+    at_once = max(1, _CELLS // size)
+    for first in range(0, draws, at_once):
+        counts = _resamples(rng, min(at_once, draws - first), size)
+        differences.append(weighted_aucs(labels, new, counts) - weighted_aucs(labels, old, counts))
+    low, high = np.nanquantile(np.concatenate(differences), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def weighted_aucs(labels: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The AUCs [draws] of samples that hold customer i `counts[draw, i]` times; NaN for one class only.
+
+    An AUC is the share of pairs of a churned and a staying customer that the scores put in the right order, where a
+    tie counts half (Mann and Whitney). With customers sorted by score once, and equal scores put together, each
+    draw is a cumulative sum.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    sorted_counts = counts[:, order].astype(np.float64)
+    churned = np.add.reduceat(sorted_counts * labels[order], starts, axis=1)
+    stayed = np.add.reduceat(sorted_counts * ~labels[order], starts, axis=1)
+    right = (churned * (np.cumsum(stayed, axis=1) - stayed / 2)).sum(axis=1)
+    pairs = churned.sum(axis=1) * stayed.sum(axis=1)
+    aucs = np.full(len(counts), np.nan)
+    np.divide(right, pairs, out=aucs, where=pairs > 0)
+    return aucs
+
+
+def _resamples(rng: np.random.Generator, draws: int, size: int) -> np.ndarray:
+    """How often each customer is in each draw with replacement: [draws, size], each row's sum is size."""
+    taken = rng.integers(size, size=(draws, size)) + np.arange(draws)[:, None] * size
+    return np.bincount(taken.ravel(), minlength=draws * size).reshape(draws, size)

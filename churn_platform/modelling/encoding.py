@@ -1,0 +1,56 @@
+"""Encoding: a whole frame of features as the model's input matrix, and a row of it back to features.
+
+Here: the vectorised twin of `bundle.encode`, for training, evaluation and batch scoring, and its inverse. Not here:
+what a feature means (`features`), or imputing, scaling and one-hot encoding, which belong to the model (`estimators`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from churn_platform.bundle import UNKNOWN_CATEGORY, Feature, Value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
+    """The frame's features as float32 [rows, len(schema)], exactly as `bundle.encode` encodes each row.
+
+    Unknown values (None, NaN, pd.NA, a column that the frame lacks) become NaN, or -1 for a category. Raises
+    ValueError naming the feature where a number or boolean is something else.
+    """
+    import pandas as pd
+
+    matrix = np.empty((len(frame), len(schema)), dtype=np.float32)
+    for position, feature in enumerate(schema):
+        if feature.name not in frame.columns:
+            matrix[:, position] = UNKNOWN_CATEGORY if feature.kind == "category" else np.nan
+        elif feature.kind == "category":
+            known = pd.Index(feature.categories, dtype=object)
+            matrix[:, position] = known.get_indexer(pd.Index(frame[feature.name].astype(object)))
+        else:
+            try:
+                # By way of float64, as `bundle.encode` goes: an integer beyond 2**53 is then rounded alike.
+                values = frame[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"feature {feature.name!r} is a {feature.kind}, but {error}") from error
+            matrix[:, position] = values
+    return matrix
+
+
+def decode(schema: Sequence[Feature], row: np.ndarray) -> dict[str, Value]:
+    """The features by name that `bundle.encode` encodes as this row, float32 [len(schema)]; unknown ones are None."""
+    features: dict[str, Value] = {}
+    for feature, value in zip(schema, row, strict=True):
+        if feature.kind == "category":
+            features[feature.name] = None if value == UNKNOWN_CATEGORY else feature.categories[int(value)]
+        elif np.isnan(value):
+            features[feature.name] = None
+        else:
+            # The shortest decimal of the float32: 29.85 rather than 29.850000381469727, both encoded alike.
+            features[feature.name] = bool(value) if feature.kind == "boolean" else float(str(value))
+    return features

@@ -1,0 +1,94 @@
+"""Evaluation: candidate and champion measured on the same customers, and what the gate says to it.
+
+Here: from labels and probabilities to one record that a person can read and the promotion can ask again. Not here:
+which customers those are, whose models gave the probabilities (`assets`), or the rules (`gate`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from churn_platform.modelling.comparison import auc_difference_interval
+from churn_platform.modelling.gate import MIN_PER_CLASS, Contender, Facts, Gate, Segment, decide
+from churn_platform.modelling.metrics import measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Evaluation(Facts, frozen=True, kw_only=True):
+    """The facts, and the gate's answer at the time: `promote` if all blocking gates passed, `decision` in a sentence.
+
+    Facts decide: the promotion hands them to `gate.decide` again, and does not rely on `promote`.
+    """
+
+    gates: tuple[Gate, ...]
+    promote: bool
+    decision: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A version and the churn probabilities [rows] that it gave to the customers of the evaluation."""
+
+    version: int
+    month: str
+    threshold: float
+    probabilities: np.ndarray
+
+    def measured(self, labels: np.ndarray) -> Contender:
+        """The version with its figures against the labels."""
+        return Contender(self.version, self.month, measure(labels, self.probabilities, self.threshold))
+
+
+def evaluate(
+    month: str,
+    labels: np.ndarray,
+    candidate: Scored,
+    champion: Scored | None,
+    *,
+    parity: float,
+    segments: pd.DataFrame,
+    delta: float,
+    seed: int,
+) -> Evaluation:
+    """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
+
+    `segments` holds the same rows' segment columns; who is unknown in one belongs to none of its groups. `parity` is
+    `export.parity`'s, over the same rows. Raises ValueError as `metrics.measure` does.
+    """
+    labels = np.asarray(labels, dtype=bool)
+    facts = Facts(
+        month=month,
+        candidate=candidate.measured(labels),
+        champion=champion.measured(labels) if champion else None,
+        delta=delta,
+        interval=(
+            auc_difference_interval(labels, candidate.probabilities, champion.probabilities, seed) if champion else None
+        ),
+        parity=parity,
+        segments=segment_aucs(labels, candidate.probabilities, segments),
+        rows=len(labels),
+        positives=int(labels.sum()),
+    )
+    answer = decide(facts, champion.version if champion else None)
+    return Evaluation(**msgspec.structs.asdict(facts), **msgspec.structs.asdict(answer))
+
+
+def segment_aucs(labels: np.ndarray, probabilities: np.ndarray, segments: pd.DataFrame) -> tuple[Segment, ...]:
+    """The AUC within every group of every segment column, by column and value."""
+    from sklearn.metrics import roc_auc_score
+
+    groups: list[Segment] = []
+    for column in segments.columns:
+        for value, inside in sorted(segments.groupby(column, observed=True).indices.items()):
+            churned = labels[inside]
+            rows, positives = len(churned), int(churned.sum())
+            enough = min(positives, rows - positives) >= MIN_PER_CLASS
+            auc = float(roc_auc_score(churned, probabilities[inside])) if enough else None
+            groups.append(Segment(str(column), str(value), rows, positives, auc))
+    return tuple(groups)

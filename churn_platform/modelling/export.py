@@ -1,0 +1,134 @@
+"""Export: a trained pipeline as a bundle that serves without scikit-learn, and the proof that both are the same model.
+
+Here: the conversion to ONNX, the bundle's files, parity. Not here: the bundle's format and reading one (`bundle`),
+or registering it (`registry`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from churn_platform.bundle import (
+    FORMAT,
+    Bundle,
+    Feature,
+    Golden,
+    Manifest,
+    encode,
+    open_session,
+    sha256,
+)
+from churn_platform.modelling import estimators
+from churn_platform.modelling.encoding import decode, encode_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from churn_platform.modelling.training import Training
+
+GOLDEN_ROWS = 32
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+"""The ONNX operator sets written: fixed, so that a newer converter does not write what an older runtime cannot read."""
+
+
+def write_bundle(
+    folder: Path,
+    training: Training,
+    model: bytes,
+    schema: Sequence[Feature],
+    sample: pd.DataFrame,
+    metrics: Mapping[str, float],
+    month: str,
+) -> str:
+    """Write a training's bundle to a new or empty folder, verify it, and return its manifest's SHA-256.
+
+    `model` is `to_onnx` of the training's pipeline. `sample` holds customers' features by name, from which the golden
+    rows are taken; `metrics` and `month` go to the manifest. The same training, sample and metrics give the same bytes.
+    Raises BundleError where the ONNX model does not give the golden rows' probabilities.
+    """
+    schema = tuple(schema)
+    rows = golden_rows(schema, encode_frame(schema, sample))
+    golden = tuple(
+        Golden(decode(schema, row), float(probability))
+        for row, probability in zip(rows, estimators.predict(training.pipeline, rows), strict=True)
+    )
+    files = {
+        "model.onnx": model,
+        "feature_schema.json": _json(schema),
+        "golden.json": _json(golden),
+    }
+    manifest = _json(
+        Manifest(
+            format=FORMAT,
+            month=month,
+            months=training.months,
+            estimator=training.estimator,
+            threshold=training.threshold,
+            metrics=dict(sorted(metrics.items())),
+            files={name: sha256(data) for name, data in files.items()},
+        )
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "manifest.json").write_bytes(manifest)  # last, so that a folder with a manifest is whole
+    return Bundle.load(folder, sha256(manifest)).digest
+
+
+def parity(bundle: Bundle, pipeline: Pipeline, encoded: np.ndarray) -> float:
+    """The largest difference between the bundle's and the pipeline's probabilities on rows of `encode_frame`.
+
+    Where one of them is not a number, they differ by 1, the most that two probabilities can.
+    """
+    difference = np.abs(bundle.score(encoded) - estimators.predict(pipeline, encoded))
+    return float(np.max(np.nan_to_num(difference, nan=1.0)))
+
+
+def to_onnx(pipeline: Pipeline, inputs: int) -> bytes:
+    """The pipeline as ONNX: `features`, float32 [n, inputs], to `probabilities`, float32 [n, 2]."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model = convert_sklearn(
+        pipeline,
+        name="churn",
+        initial_types=[("features", FloatTensorType([None, inputs]))],
+        options={id(pipeline): {"zipmap": False}},
+        target_opset=OPSETS,
+    )
+    for output in list(model.graph.output):
+        if output.name == "label":
+            model.graph.output.remove(output)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def score(model: bytes, encoded: np.ndarray) -> np.ndarray:
+    """The probabilities, float32 [n], that an ONNX model gives for rows of `encode_frame`, as they will be served."""
+    return np.asarray(open_session(model).run(["probabilities"], {"features": encoded})[0][:, 1])
+
+
+def golden_rows(schema: Sequence[Feature], encoded: np.ndarray) -> np.ndarray:
+    """Up to GOLDEN_ROWS of these rows [n, len(schema)], and one without any known feature, whatever their order.
+
+    First comes a row for every category and every unknown value that occurs, then rows spread over the others.
+    """
+    encoded = encoded[np.lexsort(encoded.T)]
+    cases = [
+        np.isnan(column) if feature.kind != "category" else column == category
+        for feature, column in sorted(zip(schema, encoded.T, strict=True), key=lambda pair: pair[0].kind != "category")
+        for category in range(-1, len(feature.categories))
+    ]
+    first = [int(np.argmax(case)) for case in cases if case.any()]
+    spread = [int(row) for row in np.linspace(0, len(encoded) - 1, GOLDEN_ROWS)]
+    chosen = list(dict.fromkeys(first + spread))[:GOLDEN_ROWS]
+    return np.vstack([encoded[chosen], np.array(encode(schema, {}), dtype=np.float32)])
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)

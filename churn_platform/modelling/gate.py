@@ -1,0 +1,208 @@
+"""The gate: may a candidate become the champion? The one place that decides, for the checks and for the promotion.
+
+Here: the delta rule, the gates that a candidate has to pass, in words, and the decision that follows from them. Not
+here: measuring the facts (`evaluation`), or moving the champion (`assets`, `registry`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from churn_platform.bundle import TOLERANCE
+from churn_platform.months import Month
+
+SEGMENT_MARGIN = 0.1
+"""How far a group's AUC may lie below everyone's before it is worth a warning."""
+
+MIN_PER_CLASS = 30
+"""The fewest customers of each class in a group whose AUC is compared: with fewer, its standard error is above
+half the margin, at an AUC of 0.8 (Hanley and McNeil, Radiology 143, 1982)."""
+
+
+def should_promote(new_auc: float, prod_auc: float | None, delta: float = 0.01) -> bool:
+    """Apply the delta rule: does a candidate's AUC exceed the champion's by more than `delta`, on the same customers.
+
+    Without a champion (None or NaN) any candidate does. An unknown (NaN) candidate never does.
+    """
+    if math.isnan(new_auc):
+        return False
+    if prod_auc is None or math.isnan(prod_auc):
+        return True
+    return new_auc > prod_auc + delta
+
+
+GATES = {
+    "delta_rule": ("Does the candidate's AUC exceed the champion's by more than delta, on the same customers?", True),
+    "onnx_parity": ("Does the ONNX model that will serve give the scikit-learn model's probabilities?", True),
+    "month_order": ("Is the candidate trained for a month that is not older than the champion's?", True),
+    "interval_above_zero": ("Is the difference between the two AUCs more than chance?", False),
+    "segments": ("Does the candidate rank every group of customers about as well as all of them?", False),
+}
+"""Every gate's question, and whether it blocks the promotion."""
+
+
+class Contender(msgspec.Struct, frozen=True):
+    """A version as the comparison saw it: the month that it was trained for, its `metrics.measure`."""
+
+    version: int
+    month: str
+    metrics: dict[str, float]
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """The candidate's AUC within one group of customers; None where the group has too few of a class."""
+
+    column: str
+    value: str
+    rows: int
+    positives: int
+    auc: float | None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate decides by, measured on the holdout customers of `month`.
+
+    `interval` is the paired bootstrap's 95 % interval of the AUC difference, candidate minus champion; `parity` the
+    largest difference between the candidate's ONNX and scikit-learn probabilities; `positives` counts churned rows.
+    """
+
+    month: str
+    candidate: Contender
+    champion: Contender | None
+    delta: float
+    interval: tuple[float, float] | None
+    parity: float
+    segments: tuple[Segment, ...]
+    rows: int
+    positives: int
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """One question to a candidate and its answer. Only `blocking` gates stop a promotion; others warn."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    explanation: str
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether to promote, why in one sentence, and the gates that it follows from."""
+
+    promote: bool
+    decision: str
+    gates: tuple[Gate, ...]
+
+
+def judge(facts: Facts) -> tuple[Gate, ...]:
+    """Every gate's answer to these facts, the blocking ones first."""
+    return (
+        _delta_rule(facts),
+        _onnx_parity(facts),
+        _month_order(facts),
+        _interval_above_zero(facts),
+        _segments(facts),
+    )
+
+
+def decide(facts: Facts, serving: int | None) -> Decision:
+    """Ask the gate, now that version `serving` is the champion (None: there is none).
+
+    The check on an evaluation and the promotion both ask here, the promotion with the champion of its own time: a
+    comparison with another version says nothing about this one, so it promotes nobody.
+    """
+    gates = judge(facts)
+    compared = facts.champion.version if facts.champion else None
+    candidate = f"version {facts.candidate.version}"
+    if serving == facts.candidate.version:
+        return Decision(False, f"{candidate} serves already: nothing to promote", gates)
+    if serving != compared:
+        against = f"against {_version(compared)}" if compared is not None else "without a champion"
+        return Decision(False, f"evaluated {against}, but {_version(serving)} serves now: evaluate again", gates)
+    if failed := [gate for gate in gates if gate.blocking and not gate.passed]:
+        return Decision(False, f"{candidate} is not promoted: {'; '.join(g.explanation for g in failed)}", gates)
+    return Decision(True, f"{candidate} is promoted: {gates[0].explanation}", gates)
+
+
+def _version(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"
+
+
+def _delta_rule(facts: Facts) -> Gate:
+    new, champion = facts.candidate.metrics["auc"], facts.champion
+    prod = champion.metrics["auc"] if champion else None
+    passed = should_promote(new, prod, facts.delta)
+    candidate = f"version {facts.candidate.version}"
+    if math.isnan(new):
+        explanation = f"the AUC of {candidate} is unknown, so it cannot win"
+    elif champion is None or prod is None or math.isnan(prod):
+        explanation = f"{new:.4f}: {candidate} has no champion to beat"
+    else:
+        # Four digits may not show which side of the bar a close AUC is on.
+        digits = 4 if abs(new - prod - facts.delta) > 1e-4 else 8
+        comparison = f"{new:.{digits}f} {'>' if passed else '<='} {prod:.{digits}f} + {facts.delta:g}"
+        verdict = f"{candidate} wins by {new - prod:.{digits}f}" if passed else f"version {champion.version} stays"
+        explanation = f"{comparison}: {verdict}{_in_words(facts.interval)}"
+    return Gate("delta_rule", passed, True, explanation)
+
+
+def _in_words(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _onnx_parity(facts: Facts) -> Gate:
+    passed = facts.parity <= TOLERANCE  # also False for NaN
+    return Gate(
+        "onnx_parity",
+        passed,
+        True,
+        f"the ONNX model differs from scikit-learn's by at most {facts.parity:.1e} on {facts.rows} customers, "
+        f"{'within' if passed else 'but allowed is'} {TOLERANCE:.0e}",
+    )
+
+
+def _month_order(facts: Facts) -> Gate:
+    candidate, champion = facts.candidate, facts.champion
+    if champion is None:
+        return Gate("month_order", True, True, f"trained for {candidate.month}; there is no champion to be older than")
+    passed = Month.parse(candidate.month) >= Month.parse(champion.month)
+    return Gate(
+        "month_order",
+        passed,
+        True,
+        f"trained for {candidate.month}, {'not ' if passed else ''}older than "
+        f"version {champion.version}'s {champion.month}",
+    )
+
+
+def _interval_above_zero(facts: Facts) -> Gate:
+    if facts.interval is None:
+        return Gate("interval_above_zero", True, False, "there is no champion to compare with")
+    low, high = facts.interval
+    where = "above zero" if low > 0 else "below zero" if high < 0 else "around zero, so it may be chance"
+    return Gate(
+        "interval_above_zero",
+        low > 0,
+        False,
+        f"the AUC difference lies between {low:.3f} and {high:.3f} (95 %): {where}",
+    )
+
+
+def _segments(facts: Facts) -> Gate:
+    overall = facts.candidate.metrics["auc"]
+    measured = [(segment.auc, segment) for segment in facts.segments if segment.auc is not None]
+    left_out = [f"{segment.column} {segment.value}" for segment in facts.segments if segment.auc is None]
+    note = f"; too few customers of a class to tell: {', '.join(left_out)}" if left_out else ""
+    if not measured:
+        return Gate("segments", True, False, f"no group of customers to compare{note}")
+    worst, segment = min(measured, key=lambda pair: pair[0])
+    passed = worst >= overall - SEGMENT_MARGIN
+    return Gate(
+        "segments",
+        passed,
+        False,
+        f"the worst group is {segment.column} {segment.value} with AUC {worst:.4f}, {overall:.4f} over all: "
+        f"{'within' if passed else 'more than'} {SEGMENT_MARGIN:g}{'' if passed else ' below'}{note}",
+    )

@@ -1,0 +1,69 @@
+"""Metrics: how good churn probabilities are, once the labels are known.
+
+Here: the figures that a version and a month are judged by. Not here: comparing two models (`comparison`), deciding
+by the figures (`gate`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+TOP_SHARE = 0.1
+
+
+def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
+    """The figures of probabilities [n] against labels [n], each a plain float.
+
+    `auc` (area under the ROC curve), `average_precision`, `f1` and `accuracy` (calling everyone from `threshold` on
+    churning), `brier` and `log_loss` (calibration; lower is better) as scikit-learn defines them, and `lift_at_10`
+    (see `lift`). Raises ValueError where a probability is unknown, or the labels are of one class only.
+    """
+    from sklearn.metrics import (
+        accuracy_score,
+        average_precision_score,
+        brier_score_loss,
+        f1_score,
+        log_loss,
+        roc_auc_score,
+    )
+
+    labels, probabilities = checked(labels, probabilities)
+    called = probabilities >= threshold
+    return {
+        "auc": float(roc_auc_score(labels, probabilities)),
+        "average_precision": float(average_precision_score(labels, probabilities)),
+        "f1": float(f1_score(labels, called, zero_division=0)),
+        "accuracy": float(accuracy_score(labels, called)),
+        "brier": float(brier_score_loss(labels, probabilities)),
+        "log_loss": float(log_loss(labels, probabilities, labels=[False, True])),
+        "lift_at_10": lift(labels, probabilities, TOP_SHARE),
+    }
+
+
+def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
+    """The churn share among the `share` of customers with the highest scores, over everyone's churn share.
+
+    The group is rounded up to whole customers. Of those who tie at its border, it takes their mean churn: what a
+    random order would give on average, so that the rows' order does not matter.
+    """
+    size = math.ceil(share * len(labels))
+    border = np.sort(probabilities)[-size]
+    above, tied = probabilities > border, probabilities == border
+    churned = labels[above].sum() + (size - above.sum()) * labels[tied].mean()
+    return float(churned / size / labels.mean())
+
+
+def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as booleans and probabilities as float64, fit to be measured. Raises ValueError where they are not."""
+    labels, probabilities = np.asarray(labels, dtype=bool), np.asarray(probabilities, dtype=np.float64)
+    if labels.shape != probabilities.shape or labels.ndim != 1:
+        raise ValueError(f"{labels.shape} labels do not match {probabilities.shape} probabilities")
+    if (unknown := int(np.isnan(probabilities).sum())) > 0:
+        raise ValueError(f"{unknown} of {len(probabilities)} probabilities are unknown (NaN)")
+    if not 0 < labels.sum() < len(labels):
+        raise ValueError(
+            f"{int(labels.sum())} of {len(labels)} customers churned: measuring needs some who did and some who did not"
+        )
+    return labels, probabilities
