@@ -1,0 +1,35 @@
+"""Home: what one `CHURN_HOME` holds, opened by its settings.
+
+Here: putting the lake, the registry and the ledger of the same settings together. Not here: what they do.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from churn_platform.lake import Lake
+from churn_platform.receipts import Ledger
+from churn_platform.registry import Registry
+from churn_platform.settings import Settings
+
+
+class Home:
+    """The stores of one platform. Opening one costs nothing; each store opens at its first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The tables."""
+        return Lake(self.settings.lake)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The models."""
+        return Registry(self.settings.mlflow_uri, self.settings.mlflow_home / "artifacts")
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The decisions."""
+        return Ledger(self.settings.home / "receipts")

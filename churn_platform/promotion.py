@@ -1,0 +1,79 @@
+"""Promotion: acting on a decision, so that the champion and the ledger always agree.
+
+Here: making a version champion because the gate says so, or because a person does. Not here: the gate
+(`modelling.gate`), the alias (`registry`), the record (`receipts`).
+"""
+
+from __future__ import annotations
+
+from churn_platform.faults import Fault
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.gate import decide
+from churn_platform.receipts import Ledger, Receipt, Verdict
+from churn_platform.registry import Registry, Version
+
+
+class PromotionError(Fault):
+    """A promotion or rollback that cannot be; the message says why."""
+
+
+def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: str, run_id: str) -> Receipt:
+    """Ask the gate again and act on its answer, once per evaluation; asked twice, the first receipt is given.
+
+    The champion moves before the receipt is written: after a crash between the two, the next call finds the
+    candidate serving and writes the receipt that is missing. Raises RegistryError or BundleError, moving nothing.
+    """
+    with ledger.locked():
+        if (settled := ledger.of_evaluation(evaluation)) is not None:
+            return settled
+        candidate = registry.version(evaluation.candidate.version)
+        serving = _number(registry.champion())
+        if serving == candidate.number and not ledger.appointed(candidate.number):  # a crash before the receipt
+            serving = evaluation.champion.version if evaluation.champion else None
+        decision = decide(evaluation, serving)
+        if decision.promote:
+            registry.appoint(candidate)
+        return ledger.add(
+            verdict="promoted" if decision.promote else "kept",
+            by=by,
+            reason=decision.decision,
+            version=candidate,
+            before=serving,
+            after=candidate.number if decision.promote else serving,
+            run_id=run_id,
+            evaluation=evaluation,
+        )
+
+
+def appoint(registry: Registry, ledger: Ledger, number: int, *, reason: str, by: str, run_id: str) -> Receipt:
+    """Make a version champion because a person says so. The gate is not asked; the bundle is verified all the same."""
+    with ledger.locked():
+        return _appoint(registry, ledger, registry.version(number), "appointed", reason, by, run_id)
+
+
+def roll_back(registry: Registry, ledger: Ledger, *, reason: str, by: str, run_id: str) -> Receipt:
+    """Make the version champion that served before the present one. Raises PromotionError where there was none."""
+    with ledger.locked():
+        serving = _number(registry.champion())
+        before = ledger.predecessor(serving) if serving is not None else None
+        if before is None:
+            raise PromotionError(f"nothing to roll back to: no version served before {_named(serving)}")
+        return _appoint(registry, ledger, registry.version(before), "rolled back", reason, by, run_id)
+
+
+def _appoint(
+    registry: Registry, ledger: Ledger, version: Version, verdict: Verdict, reason: str, by: str, run_id: str
+) -> Receipt:
+    serving = _number(registry.champion())
+    registry.appoint(version)
+    return ledger.add(
+        verdict=verdict, by=by, reason=reason, version=version, before=serving, after=version.number, run_id=run_id
+    )
+
+
+def _number(version: Version | None) -> int | None:
+    return version.number if version else None
+
+
+def _named(number: int | None) -> str:
+    return "the first champion" if number is None else f"version {number}"

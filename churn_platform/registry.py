@@ -1,0 +1,208 @@
+"""The registry: versions of the churn model in MLflow, their bundles, and which of them is champion.
+
+Here: everything that is asked of MLflow outside a training run. Not here: training and logging a run
+(`assets.models`), deciding (`promotion`), reading the champion for serving (`serving.registry`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn_platform.bundle import Bundle
+from churn_platform.faults import Fault
+from churn_platform.months import Month
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+    from sklearn.pipeline import Pipeline
+
+MODEL = "streamflow_churn"
+EXPERIMENT = "streamflow_churn"
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+BUNDLE = "bundle"
+
+# MLflow's own retries take minutes, and its telemetry stalls on a closed network; both are read at import.
+_QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class RegistryError(Fault):
+    """MLflow cannot be asked, or does not have what is asked for; the message says which store and why."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version. `month` is the newest that it was trained on, `auc` that of its holdout customers."""
+
+    number: int
+    month: Month
+    auc: float
+    run_id: str
+    bundle_uri: str
+    bundle_sha256: str
+
+
+def quiet_mlflow() -> None:
+    """Set what MLflow reads at its import: few retries, no telemetry. Call before importing it."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+class Registry:
+    """The registry of one MLflow store. `artifacts` is where an embedded store keeps its files."""
+
+    def __init__(self, uri: str, artifacts: Path) -> None:
+        self.uri = uri
+        self.artifacts = artifacts
+
+    @property
+    def name(self) -> str:
+        """The store for messages: its URI without a password."""
+        scheme, separator, rest = self.uri.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+    @contextmanager
+    def reachable(self) -> Iterator[None]:
+        """Turn whatever MLflow raises into a RegistryError that says what to do."""
+        quiet_mlflow()
+        import requests
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RegistryError(
+                f"the MLflow store {self.name} does not answer: {reason} (free or start it, then run this again)"
+            ) from error
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client, with the store's tables made and the experiment there.
+
+        Made before anything else asks, since steps that race the migration of a fresh database fail.
+        """
+        with self.reachable():
+            from mlflow import MlflowClient
+
+            if self.uri.startswith("sqlite:///"):
+                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            client = MlflowClient(self.uri)
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                client.create_experiment(EXPERIMENT, self.artifacts.as_uri() if self._embedded else None)
+        return client
+
+    @property
+    def _embedded(self) -> bool:
+        return self.uri.startswith("sqlite:")
+
+    def champion(self) -> Version | None:
+        """The version that serves, or None before the first promotion."""
+        return self._aliased(CHAMPION)
+
+    def _aliased(self, alias: str) -> Version | None:
+        from mlflow.exceptions import MlflowException
+
+        client = self.client
+        with self.reachable():
+            try:
+                return _version(client.get_model_version_by_alias(MODEL, alias))
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None  # no such model yet, or no such alias
+                raise
+
+    def version(self, number: int) -> Version:
+        """One version. Raises RegistryError where there is none of that number."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client
+        with self.reachable():
+            try:
+                return _version(client.get_model_version(MODEL, str(number)))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                known = sorted(int(found.version) for found in client.search_model_versions(f"name='{MODEL}'"))
+        names = ", ".join(map(str, known)) or "none yet"
+        raise RegistryError(f"{MODEL} has no version {number}; there is {names}")
+
+    def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
+        """Put a logged model's bundle beside it and register both as a new version, alias `challenger`.
+
+        The version comes last: a crash before it leaves files that nothing refers to, but no version without a bundle.
+        """
+        client = self.client
+        with self.reachable():
+            from mlflow.exceptions import MlflowException
+
+            client.log_model_artifacts(model_id, str(bundle), BUNDLE)
+            try:
+                client.create_registered_model(MODEL)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            manifest = Bundle.load(bundle, digest).manifest
+            tags = {
+                "month": manifest.month,
+                "auc": repr(manifest.metrics["auc"]),
+                "bundle_uri": f"{client.get_logged_model(model_id).artifact_location}/{BUNDLE}",
+                "bundle_sha256": digest,
+            }
+            made = client.create_model_version(
+                MODEL, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+            )
+            client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
+        return _version(made)
+
+    def appoint(self, version: Version) -> None:
+        """Make a version the champion, after its bundle has been fetched and verified."""
+        self.bundle(version)
+        with self.reachable():
+            self.client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
+
+    def bundle(self, version: Version) -> Bundle:
+        """A version's bundle, fetched and verified. Raises RegistryError, or BundleError if it must not serve."""
+        with self.reachable(), tempfile.TemporaryDirectory() as folder:
+            from mlflow.artifacts import download_artifacts
+
+            local = download_artifacts(version.bundle_uri, dst_path=folder, tracking_uri=self.uri)
+            return Bundle.load(Path(local), version.bundle_sha256)
+
+    def model(self, version: Version) -> Pipeline:
+        """A version's scikit-learn pipeline."""
+        client = self.client
+        with self.reachable(), tempfile.TemporaryDirectory() as folder:
+            import mlflow.sklearn
+            from mlflow.artifacts import download_artifacts
+
+            uri = client.get_model_version_download_uri(MODEL, str(version.number))
+            return mlflow.sklearn.load_model(download_artifacts(uri, dst_path=folder, tracking_uri=self.uri))
+
+
+def _version(found: ModelVersion) -> Version:
+    tags = found.tags
+    return Version(
+        number=int(found.version),
+        month=Month.parse(tags["month"]),
+        auc=float(tags["auc"]),
+        run_id=found.run_id or "",
+        bundle_uri=tags["bundle_uri"],
+        bundle_sha256=tags["bundle_sha256"],
+    )
