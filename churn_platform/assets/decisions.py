@@ -1,0 +1,159 @@
+"""The decision assets: the candidate's comparison with the champion, and the promotion that follows from it."""
+
+import base64
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import msgspec
+
+from churn_platform import promotion as promotions
+from churn_platform import training_set as training_sets
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.landing import asset_key
+from churn_platform.assets.metadata import OWNERS, markdown_table
+from churn_platform.assets.models import GROUP
+from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.bundle import Bundle
+from churn_platform.contracts import LABEL, LABELS, USERS, Role
+from churn_platform.features import SCHEMA
+from churn_platform.home import Home
+from churn_platform.lake import CANDIDATE, EVALUATION, FEATURES
+from churn_platform.modelling.evaluation import Evaluation, Scored, evaluate
+from churn_platform.modelling.gate import GATES
+from churn_platform.receipts import digest_of
+from churn_platform.registry import Version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROMOTION = "promotion"
+
+
+@dg.asset(
+    name=EVALUATION,
+    deps=[CANDIDATE, FEATURES, asset_key(LABELS)],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"scikitlearn", "onnx"},
+    owners=OWNERS,
+    check_specs=[
+        dg.AssetCheckSpec(name, asset=EVALUATION, blocking=blocking, partitions_def=MONTHS, description=question)
+        for name, (question, blocking) in GATES.items()
+    ],
+    description="Candidate and champion scored on the same unseen customers, and what the gate says to it.",
+)
+def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Compare on the month's holdout customers, whom no version was ever trained on."""
+    from churn_platform.modelling import plots
+    from churn_platform.modelling.encoding import encode_frame
+    from churn_platform.modelling.export import parity
+
+    month, registry = month_of(context), home.registry
+    with told_plainly():
+        number = msgspec.json.decode(home.lake.document(CANDIDATE, month) or b"")["version"]
+        candidate, champion = registry.version(number), registry.champion()
+        bundle = registry.bundle(candidate)
+        pipeline = registry.model(candidate)
+        rival = registry.bundle(champion) if champion else None
+    customers = training_sets.holdout(home.lake, month)
+    labels = customers[LABEL].to_numpy(dtype=bool)
+    compared = evaluate(
+        str(month),
+        labels,
+        _scored(candidate, bundle, customers),
+        _scored(champion, rival, customers) if champion and rival else None,
+        parity=parity(bundle, pipeline, encode_frame(SCHEMA, customers)),
+        segments=customers[[column.name for column in USERS.with_role(Role.SEGMENT)]],
+        delta=home.settings.delta,
+        seed=home.settings.seed,
+    )
+    home.lake.write_document(EVALUATION, month, msgspec.json.encode(compared))
+    contenders = {f"version {candidate.number}": bundle}
+    if champion and rival and champion.number != candidate.number:
+        contenders[f"version {champion.number} (champion)"] = rival
+    probabilities = {name: b.score(encode_frame(b.schema, customers)) for name, b in contenders.items()}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest_of(compared)),
+        metadata={
+            "decision": compared.decision,
+            "promote": compared.promote,
+            "version": compared.candidate.version,
+            "auc": compared.candidate.metrics["auc"],
+            **({"champion_auc": compared.champion.metrics["auc"]} if compared.champion else {}),
+            "metrics": _metrics(compared),
+            "segments": markdown_table(
+                ("segment", "customers", "churned", "AUC"),
+                ((f"{s.column} {s.value}", s.rows, s.positives, s.auc) for s in compared.segments),
+            ),
+            "holdout_customers": compared.rows,
+            "churned": compared.positives,
+            "roc": _picture(plots.roc_curves(labels, probabilities)),
+            "lift": _picture(plots.lift_curves(labels, probabilities)),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                passed=gate.passed,
+                check_name=gate.name,
+                # A lost comparison is a normal outcome: WARN leaves the run green, blocking stops the promotion.
+                severity=dg.AssetCheckSeverity.WARN,
+                description=gate.explanation,
+                metadata={"auc": compared.candidate.metrics["auc"], "delta": compared.delta},
+            )
+            for gate in compared.gates
+        ],
+    )
+
+
+def _scored(version: Version, bundle: Bundle, customers: "pd.DataFrame") -> Scored:
+    from churn_platform.modelling.encoding import encode_frame
+
+    probabilities = bundle.score(encode_frame(bundle.schema, customers))
+    return Scored(version.number, str(version.month), bundle.manifest.threshold, probabilities)
+
+
+def _metrics(compared: Evaluation) -> dg.MarkdownMetadataValue:
+    candidate, champion = compared.candidate, compared.champion
+    columns = ["metric", f"version {candidate.version}"] + (
+        [f"version {champion.version}, champion"] if champion else []
+    )
+    rows = [[name, value] + ([champion.metrics[name]] if champion else []) for name, value in candidate.metrics.items()]
+    return markdown_table(columns, rows)
+
+
+def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+@dg.asset(
+    name=PROMOTION,
+    deps=[EVALUATION],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"mlflow"},
+    owners=OWNERS,
+    automation_condition=(
+        dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    ),
+    description="Moves the champion alias if the gate, asked again, lets the candidate pass; writes the receipt.",
+)
+def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Settle the month's evaluation; since a run of this asset alone bypasses the checks, the gate is asked again."""
+    month = month_of(context)
+    with told_plainly():
+        document = home.lake.document(EVALUATION, month)
+        compared = msgspec.json.decode(document or b"", type=Evaluation)
+        receipt = promotions.settle(
+            home.registry, home.ledger, compared, by=f"the gate, in job {context.run.job_name}", run_id=context.run_id
+        )
+    context.log.info(receipt.reason)
+    return dg.MaterializeResult(
+        metadata={
+            "verdict": receipt.verdict,
+            "reason": receipt.reason,
+            "version": receipt.version,
+            "champion": receipt.champion or 0,
+            "receipt": dg.MetadataValue.path(home.ledger.path(receipt.number)),
+            "evaluation": dg.MetadataValue.json(msgspec.to_builtins(compared)),
+        }
+    )

@@ -1,0 +1,163 @@
+"""The landing assets: a drop's files, judged, then kept; all the tables about customers or none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from churn_platform import landing
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
+from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
+from churn_platform.drops import delivered, drop_of
+from churn_platform.home import Home
+from churn_platform.lake import landed, quarantine
+from churn_platform.months import Month
+
+GROUP = "landing"
+CONTRACT = "keeps_the_contract"
+SHOWN = 20
+
+
+def asset_key(table: Table) -> dg.AssetKey:
+    """A landed table's asset key, such as `landed/users`."""
+    return dg.AssetKey(landed(table.name).split("/"))
+
+
+def _spec(table: Table, deps: list[dg.AssetKey] | None = None) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        asset_key(table),
+        deps=deps,
+        description=f"{table.meaning} `{table.name}` as delivered: typed, judged, broken rows taken out.",
+        group_name=GROUP,
+        kinds={"duckdb", "parquet", "greatexpectations"},
+        owners=OWNERS,
+        skippable=True,
+        metadata={"dagster/column_schema": table_schema(table)},
+        partitions_def=MONTHS,
+    )
+
+
+def _check(table: Table) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        CONTRACT,
+        asset=asset_key(table),
+        blocking=True,
+        partitions_def=MONTHS,
+        description="Great Expectations judges the whole table by its contract before anything is kept.",
+    )
+
+
+def _verdict(home: Home, month: Month, judged: landing.Judged) -> dg.AssetCheckResult:
+    """Write the table's Data Docs page and report the judgement."""
+    page = _page(home, month, judged.table)
+    judged.judgement.write_page(f"{judged.table.name} of {month}", page)
+    return dg.AssetCheckResult(
+        passed=judged.fault is None,
+        asset_key=asset_key(judged.table),
+        check_name=CONTRACT,
+        description=judged.fault
+        or f"{judged.total - judged.quarantined:,} of {judged.total:,} rows keep the contract.",
+        metadata={
+            "expectations": judged.judgement.expectations,
+            "rows": judged.total,
+            "broken_rows": judged.quarantined,
+            "broken_share": judged.quarantined / judged.total,
+            "tolerance": home.settings.quarantine_tolerance,
+            "data_docs": dg.MetadataValue.path(page),
+            **_broken(judged),
+        },
+    )
+
+
+def _page(home: Home, month: Month, table: Table) -> Path:
+    return home.settings.data_docs / str(month) / f"{table.name}.html"
+
+
+def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
+    """The first broken rows as a table; nothing where all are sound."""
+    shown = [(v.line, v.column, v.value, v.rule) for v in judged.violations[:SHOWN]]
+    return {"broken": markdown_table(("line", "column", "value", "rule"), shown)} if shown else {}
+
+
+def _keep(home: Home, month: Month, judged: landing.Judged) -> dg.MaterializeResult:
+    """Write the sound rows and the quarantine. The quarantine first: a landed table is never without it."""
+    table = judged.table
+    home.lake.write(quarantine(table.name), month, judged.quarantine())
+    written = home.lake.write(landed(table.name), month, judged.kept)
+    return dg.MaterializeResult(
+        asset_key=asset_key(table),
+        data_version=dg.DataVersion(written.sha256),
+        metadata={
+            **of_table(written),
+            "quarantined_rows": judged.quarantined,
+            "file": str(judged.path),
+            "data_docs": dg.MetadataValue.path(_page(home, month, table)),
+            **_broken(judged),
+        },
+    )
+
+
+def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> bool:
+    """Whether the month is yet to be delivered: then its run does nothing, and a backfill of all months succeeds.
+
+    A month between delivered ones is not awaited but missing, and stops.
+    """
+    months = delivered(home.settings.drops, home.settings.first)
+    if months and month <= max(months):
+        return False
+    context.log.warning(f"{month} is not delivered yet, nothing is done: {home.settings.drops} has no drop for it")
+    return True
+
+
+@dg.multi_asset(
+    name="land_drop",
+    specs=[_spec(table) for table in STATE_TABLES],
+    check_specs=[_check(table) for table in STATE_TABLES],
+    can_subset=True,  # else a month that is not delivered yet could not leave its checks out
+)
+def landed_tables(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Judge all five tables of the month's drop; keep all of them, or none and say why."""
+    month, settings = month_of(context), home.settings
+    with told_plainly():
+        if _awaited(context, home, month):
+            return
+        drop = drop_of(settings.drops, settings.first, month)
+        tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance)
+    for judged in tables:
+        if asset_key(judged.table) in context.selected_asset_keys:
+            yield _verdict(home, month, judged)
+    if faults := [judged.fault for judged in tables if judged.fault]:
+        raise dg.Failure(f"{month} stops, nothing is kept: {' / '.join(faults)}", allow_retries=False)
+    for judged in tables:
+        if asset_key(judged.table) in context.selected_asset_keys:
+            if judged.quarantined:
+                context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
+            yield _keep(home, month, judged)
+
+
+@dg.multi_asset(
+    name="land_labels",
+    specs=[_spec(LABELS, [asset_key(USERS)])],
+    check_specs=[_check(LABELS)],
+    can_subset=True,  # else a month without labels could not leave its check out
+)
+def landed_labels(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Judge and keep the month's labels where they have arrived; the month is matured then."""
+    month, settings = month_of(context), home.settings
+    with told_plainly():
+        drop = drop_of(settings.drops, settings.first, month)
+        customers = home.lake.read(landed(USERS.name), month)
+        judged = landing.judge_labels(home.lake.engine, drop, LABELS, settings.quarantine_tolerance, customers)
+    if judged is None:
+        context.log.info(f"{month} has no labels yet: it closes, and matures when they arrive in {drop}")
+        return
+    yield _verdict(home, month, judged)
+    if judged.fault:
+        raise dg.Failure(f"{month} stops: {judged.fault}", allow_retries=False)
+    yield _keep(home, month, judged)

@@ -1,0 +1,59 @@
+"""Metadata: what a person sees of an asset in the UI, told the same way everywhere.
+
+Here: previews, schemas, links. Not here: figures that only one asset has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from churn_platform.contracts import Table
+from churn_platform.lake import Written
+
+OWNERS = ["team:data-platform"]
+PREVIEW_ROWS = 5
+
+
+def table_schema(table: Table) -> dg.TableSchema:
+    """A contract's table for the UI's Columns tab."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.kind.value,
+                column.meaning,
+                dg.TableColumnConstraints(nullable=column.nullable or column.optional),
+                tags={"role": column.role.value},
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A small table in Markdown; unknown values are left blank."""
+
+    def cell(value: object) -> str:
+        text = "" if value is None or value != value else f"{value:.6g}" if isinstance(value, float) else str(value)
+        return text.replace("|", "\\|").replace("\n", " ")
+
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(cell(value) for value in row) for row in rows]
+    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
+
+
+def of_table(written: Written) -> dict[str, Any]:
+    """The metadata of a table in the lake: rows, a preview, where it is and what its bytes hash to."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(written.path) as file:
+        head = next(file.iter_batches(PREVIEW_ROWS), file.schema_arrow.empty_table())
+    return {
+        "dagster/row_count": written.rows,
+        "preview": markdown_table(head.column_names, (tuple(row.values()) for row in head.to_pylist())),
+        "path": dg.MetadataValue.path(written.path),
+        "sha256": written.sha256,
+    }

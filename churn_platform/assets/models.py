@@ -1,0 +1,178 @@
+"""The training assets: what is learned from, and the candidate that has learned it."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import msgspec
+
+from churn_platform import training_set as training_sets
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.landing import asset_key
+from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
+from churn_platform.assets.partitions import MONTHS, TRAINING_WINDOW, month_of
+from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.features import SCHEMA
+from churn_platform.home import Home
+from churn_platform.lake import CANDIDATE, FEATURES, TRAINING_SET
+from churn_platform.registry import MODEL, Version
+from churn_platform.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from churn_platform.modelling.training import Training
+
+GROUP = "models"
+
+
+@dg.asset(
+    name=TRAINING_SET,
+    deps=[
+        dg.AssetDep(FEATURES, partition_mapping=TRAINING_WINDOW),
+        dg.AssetDep(asset_key(LABELS), partition_mapping=TRAINING_WINDOW),
+    ],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"duckdb", "parquet"},
+    owners=OWNERS,
+    description="The labelled rows of the matured months up to this one, without the holdout customers.",
+)
+def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Collect the rows, name their file by its content, and refuse what cannot be trained on."""
+    month, lake = month_of(context), home.lake
+    with told_plainly():
+        months = training_sets.months_to_learn_from(lake, month)
+        written = lake.write_addressed(training_sets.ROWS, training_sets.training_rows(lake, months))
+        rows = lake.read_file(written.path)
+        keys = rows.select(KEY, "month", LABEL).to_pandas()
+        training_sets.refuse_too_few(month, keys, home.settings.min_training_customers)
+    made = TrainingSet(
+        month=str(month),
+        sha256=written.sha256,
+        rows=written.rows,
+        customers=int(keys[KEY].nunique()),
+        churned=int(keys[LABEL].sum()),
+        months=training_sets.sources(lake, months, keys),
+    )
+    lake.write_document(TRAINING_SET, month, msgspec.json.encode(made))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(written.sha256),
+        metadata={
+            **of_table(written),
+            "customers": made.customers,
+            "churn_share": made.churned / made.rows,
+            "months": markdown_table(
+                ("month", "rows", "features", "labels"),
+                ((m, s.rows, s.features_sha256[:12], s.labels_sha256[:12]) for m, s in made.months.items()),
+            ),
+        },
+    )
+
+
+@dg.asset(
+    name=CANDIDATE,
+    deps=[TRAINING_SET],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"scikitlearn", "mlflow", "onnx"},
+    owners=OWNERS,
+    description=f"A version of `{MODEL}` trained for this month, in MLflow with its ONNX bundle, alias challenger.",
+)
+def candidate(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], mlflow: dg.ResourceParam[Any]
+) -> dg.MaterializeResult:
+    """Train, measure on the holdout, export, register."""
+    from churn_platform.modelling.encoding import encode_frame
+    from churn_platform.modelling.export import score, to_onnx, write_bundle
+    from churn_platform.modelling.metrics import measure
+    from churn_platform.modelling.training import train
+
+    month, lake, settings = month_of(context), home.lake, home.settings
+    source = msgspec.json.decode(lake.document(TRAINING_SET, month) or b"", type=TrainingSet)
+    rows = lake.read_file(lake.addressed(training_sets.ROWS, source.sha256)).to_pandas()
+    holdout = training_sets.holdout(lake, month)
+    with told_plainly(ValueError):
+        training = train(rows, SCHEMA, settings.estimator, settings.seed)
+        model = to_onnx(training.pipeline, len(SCHEMA))
+        probabilities = score(model, encode_frame(SCHEMA, holdout))
+        metrics = measure(holdout[LABEL].to_numpy(), probabilities, training.threshold)
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "bundle"
+        sample = rows[rows["month"] == str(month)]
+        digest = write_bundle(bundle, training, model, SCHEMA, sample, metrics, str(month))
+        version = _log(mlflow, home, training, source, metrics, bundle, digest)
+    lake.write_document(CANDIDATE, month, msgspec.json.encode({"version": version.number}))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest),
+        metadata={
+            "version": version.number,
+            **metrics,
+            "window_months": training.window,
+            "windows_tried": markdown_table(("window", "validation AUC"), training.scores.items()),
+            "threshold": training.threshold,
+            "training_rows": training.rows,
+            "training_seconds": training.seconds,
+            "mlflow_run": version.run_id,
+            "bundle_sha256": digest,
+        },
+    )
+
+
+def _log(
+    mlflow: Any,
+    home: Home,
+    training: "Training",
+    source: TrainingSet,
+    metrics: dict[str, float],
+    bundle: Path,
+    digest: str,
+) -> Version:
+    """Fill the MLflow run of this Dagster run, and register its model with the bundle as a version."""
+    import sklearn
+
+    from churn_platform.modelling import estimators
+
+    with home.registry.reachable():
+        mlflow.log_params(
+            {
+                "estimator": training.estimator,
+                **{name: value for name, value in training.pipeline[-1].get_params().items() if value is not None},
+                "month": source.month,
+                "window_months": training.window,
+                "months": ",".join(training.months),
+                "training_rows": training.rows,
+                "training_customers": training.customers,
+                "training_set_sha256": source.sha256,
+                "threshold": training.threshold,
+            }
+        )
+        mlflow.log_metrics({**metrics, "validation_auc": training.auc, "training_seconds": training.seconds})
+        mlflow.log_artifact(str(bundle / "feature_schema.json"))
+        mlflow.log_dict(msgspec.to_builtins(source), "training_set.json")
+        mlflow.set_tags({"git_commit": _git_commit(), "month": source.month})
+        import mlflow.sklearn as flavour
+
+        model = flavour.log_model(
+            training.pipeline,
+            name="model",
+            # Working them out from the imports would take seconds.
+            pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
+            skops_trusted_types=list(estimators.TRUSTED_TYPES),
+        )
+        run_id = mlflow.active_run().info.run_id
+        version = home.registry.register(run_id, model.model_id, bundle, digest)
+        mlflow.end_run()
+    return version
+
+
+def _git_commit() -> str:
+    """The commit of the running code: an image's `GIT_COMMIT`, or the checkout's; `unknown` outside both."""
+    if commit := os.environ.get("GIT_COMMIT"):
+        return commit
+    asked = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or "unknown"

@@ -1,0 +1,73 @@
+"""The snapshot and feature assets: the state of every known customer, and what a model may know of the active ones."""
+
+import dagster as dg
+
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.landing import asset_key
+from churn_platform.assets.metadata import OWNERS, of_table, table_schema
+from churn_platform.assets.partitions import FEATURE_WINDOW, MONTHS, PREVIOUS, month_of
+from churn_platform.contracts import Table
+from churn_platform.features import SCHEMA, SNAPSHOTS, WINDOW, feature_table, snapshot
+from churn_platform.home import Home
+from churn_platform.lake import FEATURES, landed
+
+
+def _snapshot_asset(name: str, table: Table) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        deps=[asset_key(table), dg.AssetDep(name, partition_mapping=PREVIOUS)],
+        partitions_def=MONTHS,
+        group_name="snapshots",
+        kinds={"duckdb", "parquet"},
+        owners=OWNERS,
+        description=f"The state of every known customer at the month's end: its `{table.name}` over the month before.",
+        metadata={"dagster/column_schema": table_schema(table)},
+        code_version="1",
+    )
+    def build(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+        month, lake = month_of(context), home.lake
+        with told_plainly():
+            inputs = [(landed(table.name), month)]
+            if month != home.settings.first:
+                inputs.append((name, month - 1))
+            current, *previous = (lake.read(*source) for source in inputs)
+        written = lake.write(name, month, snapshot(table, month, current, *previous), built_from=inputs)
+        delivered = lake.rows(landed(table.name), month)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(written.sha256),
+            metadata={**of_table(written), "delivered_this_month": delivered, "as_of": str(month.as_of)},
+        )
+
+    return build
+
+
+snapshot_assets = [_snapshot_asset(name, table) for name, table in SNAPSHOTS.items()]
+
+
+@dg.asset(
+    name=FEATURES,
+    deps=[dg.AssetDep(name, partition_mapping=FEATURE_WINDOW) for name in SNAPSHOTS],
+    partitions_def=MONTHS,
+    group_name="features",
+    kinds={"duckdb", "parquet"},
+    owners=OWNERS,
+    description="One row per active customer: the drop's own columns and what three months of snapshots tell.",
+    metadata={
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]
+        )
+    },
+    code_version="1",
+)
+def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Build the month's feature table."""
+    month = month_of(context)
+    window = [month - ago for ago in range(min(WINDOW, month.since(home.settings.first) + 1))]  # newest first
+    with told_plainly():
+        snapshots = {name: [home.lake.read(name, m) for m in window] for name in SNAPSHOTS}
+    inputs = [(name, m) for name in SNAPSHOTS for m in window]
+    written = home.lake.write(FEATURES, month, feature_table(month, snapshots), built_from=inputs)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(written.sha256),
+        metadata={**of_table(written), "features": len(SCHEMA), "as_of": str(month.as_of)},
+    )

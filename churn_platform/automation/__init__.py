@@ -1,0 +1,1 @@
+"""Automation: jobs, sensors and the instance that they run on."""

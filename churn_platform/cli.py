@@ -1,0 +1,227 @@
+"""The command line: `churn`, for people and scripts.
+
+Here: commands, what they print and how they end. Not here: what they do (`automation.runs`, `status`, `simulation`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from churn_platform.faults import Fault
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from churn_platform.automation.runs import Closed, Runs
+    from churn_platform.receipts import Receipt
+    from churn_platform.status import Status
+
+
+class Commands(click.Group):
+    """Ends with one sentence and exit code 1 where the platform says no."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a fault's sentence is all that a person needs to see."""
+        try:
+            return super().invoke(ctx)
+        except Fault as fault:
+            raise click.ClickException(str(fault)) from fault
+
+
+class MonthType(click.ParamType[Month]):
+    """A month on the command line, such as 2024-01."""
+
+    name = "month"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        """Parse, or fail with the parser's own sentence."""
+        try:
+            return Month.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MONTH = MonthType()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="churn-platform")
+def main() -> None:
+    """Monthly customer data in, churn predictions that can be trusted out."""
+
+
+def _runs() -> Runs:
+    from churn_platform.automation.runs import Runs
+
+    return Runs(Settings())
+
+
+@contextmanager
+def _working(text: str) -> Iterator[None]:
+    """A spinner with the time that has passed, on a terminal; a plain line elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(text)
+        yield
+
+
+@main.command()
+@click.argument("month", type=MONTH, required=False)
+@click.option("--all", "every", is_flag=True, help="Close every delivered month, oldest first.")
+def close(month: Month | None, every: bool) -> None:
+    """Close MONTH: land its drop, build its snapshots and features.
+
+    Closing a month again takes a corrected drop in, and closes the later months again where that changes them.
+    """
+    if (month is None) != every:
+        raise click.UsageError("say one MONTH, or --all")
+    runs = _runs()
+    if month is None:
+        _show_closing(runs.close_all(), "closing every delivered month")
+    else:
+        _show_closing(runs.close(month), f"closing {month}")
+
+
+def _show_closing(months: Iterable[Closed], text: str) -> None:
+    """Print each month as it is closed."""
+    closing = iter(months)
+    while True:
+        with _working(text):
+            closed = next(closing, None)
+        if closed is None:
+            return
+        notes = [f"{closed.customers:,} active customers"]
+        if closed.quarantined:
+            notes.append(f"{closed.quarantined:,} rows in quarantine")
+        notes.append("labels landed" if closed.matured else "no labels yet")
+        if closed.changed:
+            notes.append("changed")
+        click.echo(f"{closed.month} closed: {', '.join(notes)}")
+
+
+@main.command()
+@click.argument("month", type=MONTH)
+def retrain(month: Month) -> None:
+    """Train a candidate for MONTH, compare it with the champion, and promote it if it wins."""
+    runs = _runs()
+    with _working(f"training for {month}"):
+        evaluation, receipt = runs.retrain(month)
+    click.echo(evaluation.decision if receipt is None else receipt.reason)
+
+
+@main.command()
+@click.argument("version", type=click.IntRange(min=1))
+@click.option("--reason", required=True, help="Why, for the receipt.")
+def promote(version: int, reason: str) -> None:
+    """Make VERSION the champion by your own decision; the gate is not asked."""
+    runs = _runs()
+    with _working(f"promoting version {version}"):
+        receipt = runs.promote(version, reason)
+    _show_receipt(receipt)
+
+
+@main.command()
+@click.option("--reason", default="rolled back by hand", show_default=True, help="Why, for the receipt.")
+def rollback(reason: str) -> None:
+    """Make the version champion that served before the present one."""
+    runs = _runs()
+    with _working("rolling back"):
+        receipt = runs.roll_back(reason)
+    _show_receipt(receipt)
+
+
+@main.command()
+def receipts() -> None:
+    """Show every decision on the champion, and prove that none was changed since."""
+    from churn_platform.home import Home
+
+    ledger = Home(Settings()).ledger
+    if faults := ledger.faults():
+        raise click.ClickException("; ".join(faults))
+    for receipt in ledger.all():
+        _show_receipt(receipt)
+    click.echo(f"{len(ledger.all())} receipts, each as it was written")
+
+
+def _show_receipt(receipt: Receipt) -> None:
+    click.echo(
+        f"{receipt.decided_at}  version {receipt.version} {receipt.verdict} by {receipt.decided_by}: {receipt.reason}"
+    )
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(as_json: bool) -> None:
+    """Show every month, its candidate, and the champion."""
+    from churn_platform.home import Home
+    from churn_platform.status import read
+
+    found = read(Home(Settings()))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        _show_status(found)
+
+
+def _show_status(found: Status) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("month", "customers", "known", "quarantined", "matured", "candidate", box=None, pad_edge=False)
+    for month in found.months:
+        candidate = ""
+        if month.candidate:
+            against = f" against {month.candidate.champion_auc:.4f}" if month.candidate.champion_auc is not None else ""
+            verdict = ", promoted" if month.candidate.promoted else ", not promoted"
+            candidate = f"version {month.candidate.version}: AUC {month.candidate.auc:.4f}{against}{verdict}"
+        table.add_row(
+            month.month,
+            f"{month.active_customers:,}",
+            f"{max(month.snapshots.values(), default=0):,}",
+            f"{sum(month.quarantined.values()):,}",
+            "yes" if month.matured else "no",
+            candidate,
+        )
+    console = Console()
+    console.print(table)
+    champion = found.champion
+    console.print(
+        f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
+        if champion
+        else "champion: none yet"
+    )
+
+
+@main.command()
+@click.option("--months", type=click.IntRange(min=1), required=True, help="How many months.")
+@click.option(
+    "--customers", type=click.IntRange(min=1), default=7043, show_default=True, help="Customers at the start."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--shock", "shocks", multiple=True, help="A change that lasts, such as 2024-07:price_rise.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder that drops go to."
+)
+def simulate(months: int, customers: int, seed: int, shocks: tuple[str, ...], out: Path) -> None:
+    """Write the monthly drops of a synthetic company; one JSON line a month says what was written."""
+    from churn_platform import simulation
+    from churn_platform.hazard import Shock
+
+    try:
+        known = [Shock.parse(shock) for shock in shocks]
+        for month in simulation.simulate(months, customers, seed, known, Settings().first):
+            simulation.write_drop(month, out)
+            click.echo(json.dumps(month.summary()))
+    except (ValueError, FileExistsError) as error:
+        raise click.ClickException(str(error)) from error

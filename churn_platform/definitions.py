@@ -1,0 +1,40 @@
+"""The code location: every part of the platform, put together."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from churn_platform.assets import decisions, landing, models, snapshots, tracking
+from churn_platform.automation import jobs
+from churn_platform.home import Home
+from churn_platform.settings import Settings
+
+
+def build_defs(settings: Settings | None = None) -> dg.Definitions:
+    """The platform's definitions for these settings; for those of the environment by default."""
+    return dg.Definitions(
+        assets=[
+            landing.landed_tables,
+            landing.landed_labels,
+            *snapshots.snapshot_assets,
+            snapshots.features,
+            models.training_set,
+            models.candidate,
+            decisions.evaluation,
+            decisions.promotion,
+        ],
+        jobs=[jobs.month_close, jobs.retrain, jobs.promote, jobs.appoint_champion, jobs.roll_back_champion],
+        sensors=[
+            dg.AutomationConditionSensorDefinition(
+                "promotions",
+                target=dg.AssetSelection.assets(decisions.PROMOTION),
+                default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
+                minimum_interval_seconds=15,
+            )
+        ],
+        resources={"home": Home(settings or Settings()), "mlflow": tracking.mlflow},
+        executor=dg.in_process_executor,  # one process a run: starting one a step costs more than the step
+    )
+
+
+defs = build_defs()
