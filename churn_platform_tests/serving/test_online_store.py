@@ -1,0 +1,214 @@
+"""The online store, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from churn_platform.months import Month
+from churn_platform.online_store import (
+    OlderMonth,
+    OnlineStoreError,
+    Publication,
+    Row,
+    StoreUnavailable,
+    open_reader,
+    publish,
+)
+
+JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
+
+
+def rows(count: int, **features: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number in range(count):
+        yield f"{number:05d}", {"number": number, **features}
+
+
+def read(url: str, *user_ids: str) -> tuple[Publication | None, dict[str, Row]]:
+    """What a new reader sees, by each way of asking."""
+
+    async def ask() -> tuple[Publication | None, dict[str, Row]]:
+        reader = open_reader(url)
+        publication = await reader.publication()
+        many = await reader.get_many(user_ids)
+        one_by_one = await asyncio.gather(*(reader.get(user_id) for user_id in user_ids))
+        assert {user_id: row for user_id, row in zip(user_ids, one_by_one, strict=True) if row} == many
+        await reader.close()
+        return publication, many
+
+    return asyncio.run(ask())
+
+
+def features(row: Row) -> Any:
+    return msgspec.json.decode(row.features)
+
+
+def test_what_is_published_is_read(store_url: str) -> None:
+    published = publish(store_url, JANUARY, rows(3, text="a 'b' \\ ü", flag=True, none=None, nan=math.nan))
+    assert (published.month, published.as_of, published.customers) == ("2024-01", "2024-01-31", 3)
+    publication, found = read(store_url, "00002", "nobody", "00000")
+    assert publication == published
+    assert found.keys() == {"00000", "00002"}
+    assert found["00002"].as_of == "2024-01-31"
+    assert features(found["00002"]) == {"number": 2, "text": "a 'b' \\ ü", "flag": True, "none": None, "nan": None}
+
+
+def test_a_store_that_was_never_published_is_empty(store_url: str) -> None:
+    assert read(store_url, "00000") == (None, {})
+
+
+def test_a_publication_replaces_everything(store_url: str) -> None:
+    publish(store_url, JANUARY, rows(5))
+    publish(store_url, FEBRUARY, rows(2, new=1))
+    publication, found = read(store_url, "00001", "00004")
+    assert publication is not None
+    assert (publication.as_of, publication.customers) == ("2024-02-29", 2)
+    assert {user_id: (row.as_of, features(row)) for user_id, row in found.items()} == {
+        "00001": ("2024-02-29", {"number": 1, "new": 1})
+    }
+
+
+def test_an_older_month_is_refused_and_the_same_month_is_not(store_url: str) -> None:
+    publish(store_url, FEBRUARY, rows(2))
+    with pytest.raises(OlderMonth, match="holds 2024-02, so 2024-01 is not published"):
+        publish(store_url, JANUARY, rows(5))
+    publish(store_url, FEBRUARY, rows(3))
+    publication, _ = read(store_url)
+    assert publication is not None
+    assert (publication.month, publication.customers) == ("2024-02", 3)
+
+
+def broken() -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from rows(3)
+    raise RuntimeError("the source broke")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (lambda: [*rows(3), ("00001", {})], "each customer must be there once"),
+        (lambda: [], "no active customers"),
+        (lambda: [("00000", {"value": object()})], "features of 00000 cannot be stored"),
+        (broken, "the source broke"),
+    ],
+    ids=["twice", "none", "not JSON", "broken source"],
+)
+def test_a_failed_publication_changes_nothing(store_url: str, bad: Any, message: str) -> None:
+    before = publish(store_url, JANUARY, rows(3))
+    with pytest.raises((OnlineStoreError, RuntimeError), match=message):
+        publish(store_url, FEBRUARY, bad())
+    publication, found = read(store_url, "00001")
+    assert publication == before
+    assert found["00001"].as_of == "2024-01-31"
+
+
+def test_publishers_wait_for_each_other(store_url: str) -> None:
+    together = threading.Barrier(4)
+
+    def attempt(month: Month) -> str:
+        together.wait()
+        try:
+            return publish(store_url, month, rows(300)).month
+        except OlderMonth:
+            return "refused"
+
+    months = [JANUARY, FEBRUARY, JANUARY, FEBRUARY]
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(attempt, months))
+    assert outcomes[1] == outcomes[3] == "2024-02"
+    publication, found = read(store_url, "00299")
+    assert publication is not None
+    assert publication.month == "2024-02"
+    assert found["00299"].as_of == "2024-02-29"
+
+
+def test_a_reader_sees_whole_publications_while_they_are_replaced(store_url: str) -> None:
+    publish(store_url, JANUARY, rows(200, round=0))
+    done = threading.Event()
+
+    def publish_again() -> None:
+        for number in range(1, 6):
+            publish(store_url, JANUARY, rows(200, round=number))
+        done.set()
+
+    async def watch() -> set[int]:
+        reader, seen = open_reader(store_url), set()
+        user_ids = [f"{number:05d}" for number in range(200)]
+        while True:
+            last = done.is_set()
+            await reader.publication()
+            found = await reader.get_many(user_ids)
+            assert len(found) == 200
+            rounds = {features(row)["round"] for row in found.values()}
+            assert len(rounds) == 1
+            seen |= rounds
+            if last:
+                await reader.close()
+                return seen
+            await asyncio.sleep(0)
+
+    publisher = threading.Thread(target=publish_again)
+    publisher.start()
+    seen = asyncio.run(watch())
+    publisher.join()
+    assert max(seen) == 5
+
+
+def test_rows_are_streamed(store_url: str) -> None:
+    """Publishing consumes the rows as it goes, holding few of them at a time."""
+    import tracemalloc
+
+    large = 20_000
+    tracemalloc.start()
+    publish(store_url, JANUARY, rows(large, text="x" * 500))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < large * 500 / 4
+    publication, _ = read(store_url)
+    assert publication is not None
+    assert publication.customers == large
+
+
+@pytest.mark.parametrize("user_id", ["", "\0", "\x00a", "' OR 1=1 --", "ü" * 1000, "\ud800"])
+def test_any_user_id_can_be_asked_for(store_url: str, user_id: str) -> None:
+    publish(store_url, JANUARY, rows(2))
+    _, found = read(store_url, user_id)
+    assert found == {}
+
+
+def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_text("not a database, but long enough to be taken for one" * 10)
+    with pytest.raises(StoreUnavailable, match=r"store\.db"):
+        read(f"sqlite:///{path}")
+    with pytest.raises(StoreUnavailable, match="move it away"):
+        publish(f"sqlite:///{path}", JANUARY, rows(1))
+
+
+def test_a_publication_that_crashed_leaves_no_trace(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    (tmp_path / ".store.db.new").write_text("half a file")
+    publish(url, JANUARY, rows(1))
+    assert {path.name for path in tmp_path.iterdir()} == {"store.db", "store.db.lock"}
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    url = f"postgresql://user:secret@/database?host={tmp_path}"
+    with pytest.raises(StoreUnavailable) as refused:
+        publish(url, JANUARY, rows(1))
+    assert "secret" not in str(refused.value)
+    with pytest.raises(StoreUnavailable):
+        read(url)
+
+
+def test_another_kind_of_url_is_refused() -> None:
+    with pytest.raises(OnlineStoreError, match="CHURN_ONLINE_STORE_URL"):
+        open_reader("redis://localhost")

@@ -1,0 +1,86 @@
+"""The prediction log: what is in it, that it is a table, and that losing it costs no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churn_platform_tests.serving.conftest import Service
+from churn_platform_tests.serving.world import World, user_id
+from serving.metrics import Metrics
+from serving.prediction_log import Logged, PredictionLog
+
+Serve = Callable[..., Service]
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    """The log as DuckDB reads it."""
+    import duckdb
+
+    query = f"SELECT * FROM read_json('{folder}/*.jsonl', format = 'newline_delimited') ORDER BY time"
+    found = duckdb.sql(query)
+    assert found is not None
+    rows: list[dict[str, Any]] = found.df().to_dict("records")
+    return rows
+
+
+def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
+    service = serve(world.settings)
+    first = service.client.post("/predict", json={"user_id": user_id(0)}).json()
+    service.client.post("/predict", json={"user_id": "nobody"})
+    batch = service.client.post("/predict/batch", json={"user_ids": [user_id(1), "nobody"]}).json()["results"]
+    features = {"features": first["features_used"]}
+    whatif = service.client.post("/predict/features", json=features).json()
+    service.stop()  # what still waits is written
+    rows = table(world.settings.lake / "prediction_log")
+    assert [(row["user_id"], row["version"], row["route"]) for row in rows] == [
+        (user_id(0), 1, "/predict"),
+        (user_id(1), 1, "/predict/batch"),
+        (None, 1, "/predict/features"),
+    ]
+    assert [row["probability"] for row in rows] == [body["probability"] for body in (first, batch[0], whatif)]
+    assert rows[0]["time"].astimezone(UTC) == datetime.fromisoformat(first["timestamp"])
+    assert [str(row["as_of"])[:10] for row in rows] == ["2024-02-29", "2024-02-29", "NaT"]
+
+
+def test_it_is_written_while_the_service_runs(world: World, serve: Serve) -> None:
+    service = serve(world.settings)
+    service.client.post("/predict", json={"user_id": user_id(0)})
+    folder = world.settings.lake / "prediction_log"
+    service.until(lambda: list(folder.glob("*.jsonl")) and len(table(folder)) == 1)
+
+
+def test_a_disk_that_takes_nothing_costs_no_answer(world: World, serve: Serve) -> None:
+    world.settings.lake.mkdir()
+    (world.settings.lake / "prediction_log").write_text("a file where a folder should be")
+    service = serve(world.settings)
+    for number in range(5):
+        assert service.client.post("/predict", json={"user_id": user_id(number)}).status_code == 200
+    service.until(lambda: service.metric("churn_prediction_log_lost_total") == 5)
+
+
+def row(number: int, day: int = 1) -> Logged:
+    return Logged(datetime(2024, 1, day, tzinfo=UTC), f"user{number}", 1, "2024-01-31", 0.5, "/predict")
+
+
+def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
+    metrics = Metrics()
+    log = PredictionLog(tmp_path / "log", 3, metrics)
+    for number in range(5):
+        log.add(row(number))
+    asyncio.run(log.flush())
+    log.add(row(5))
+    asyncio.run(log.flush())
+    assert [found["user_id"] for found in table(tmp_path / "log")] == ["user0", "user1", "user2", "user5"]
+    assert metrics.registry.get_sample_value("churn_prediction_log_lost_total") == 2
+
+
+def test_each_day_has_its_file(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, 10, Metrics())
+    for number, day in enumerate((1, 1, 2)):
+        log.add(row(number, day))
+    asyncio.run(log.flush())
+    assert sorted(path.name[:10] for path in tmp_path.iterdir()) == ["2024-01-01", "2024-01-02"]

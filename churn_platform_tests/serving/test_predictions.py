@@ -1,0 +1,196 @@
+"""Predictions and features, on both online stores; what is unknown, and what is refused."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from churn_platform.bundle import TOLERANCE
+from churn_platform.features import SCHEMA
+from churn_platform.months import Month
+from churn_platform.online_store import publish
+from churn_platform_tests.serving.conftest import Service
+from churn_platform_tests.serving.world import World, customer, customers, user_id
+
+Serve = Callable[..., Service]
+
+
+@pytest.fixture
+def stored(new_world: Callable[..., World], store_url: str) -> World:
+    """A world on each kind of online store."""
+    world = new_world(store_url)
+    world.promote(world.register(1))
+    world.publish()
+    return world
+
+
+def test_every_customer_gets_the_model_s_probability(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    for user, features in customers(50):
+        answer = service.client.post("/predict", json={"user_id": user})
+        assert answer.status_code == 200
+        body = answer.json()
+        assert body.keys() == {
+            "user_id",
+            "prediction",
+            "probability",
+            "model_version",
+            "as_of",
+            "features_used",
+            "timestamp",
+        }
+        assert (body["user_id"], body["model_version"], body["as_of"]) == (user, 1, "2024-02-29")
+        assert body["probability"] == pytest.approx(stored.probability(1, features), abs=TOLERANCE)
+        assert body["prediction"] == (body["probability"] >= 0.5)
+        assert body["features_used"] == features
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(body["timestamp"])) < timedelta(minutes=1)
+        found = service.client.get(f"/features/{user}").json()
+        assert found == {"user_id": user, "as_of": "2024-02-29", "features": features}
+
+
+def test_an_unknown_customer_is_404(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    for answer in (service.client.post("/predict", json={"user_id": "nobody"}), service.client.get("/features/nobody")):
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert body["code"] == "missing_features"
+        assert body["missing_features"] == [feature.name for feature in SCHEMA]
+        assert "nobody" in body["detail"]
+
+
+def test_a_batch_answers_each_in_order(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    asked = [user_id(3), "nobody", user_id(1), user_id(3)]
+    body = service.client.post("/predict/batch", json={"user_ids": asked}).json()
+    assert body["model_version"] == 1
+    assert [result["user_id"] for result in body["results"]] == asked
+    assert [result["kind"] for result in body["results"]] == ["prediction", "error", "prediction", "prediction"]
+    assert body["results"][1]["error"] == "missing_features"
+    alone = service.client.post("/predict", json={"user_id": user_id(1)}).json()
+    same = {"prediction", "probability", "model_version", "as_of", "features_used"}
+    assert {key: body["results"][2][key] for key in same} == {key: alone[key] for key in same}
+
+
+def test_a_batch_has_from_1_to_1000_customers(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    full = service.client.post("/predict/batch", json={"user_ids": [user_id(number % 60) for number in range(1000)]})
+    assert full.status_code == 200
+    kinds = [result["kind"] for result in full.json()["results"]]
+    assert (len(kinds), kinds.count("error")) == (1000, 160)
+    for user_ids in ([], ["x"] * 1001):
+        answer = service.client.post("/predict/batch", json={"user_ids": user_ids})
+        assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "user_ids")
+
+
+def test_a_new_publication_is_served(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    stored.publish(10, "2024-03", seed=9)
+    service.until(lambda: service.client.get("/ready").json()["as_of"] == "2024-03-31")
+    features = dict(customers(10, 9))[user_id(4)]
+    body = service.client.post("/predict", json={"user_id": user_id(4)}).json()
+    assert (body["as_of"], body["features_used"]) == ("2024-03-31", features)
+    assert body["probability"] == pytest.approx(stored.probability(1, features), abs=TOLERANCE)
+    assert service.client.post("/predict", json={"user_id": user_id(40)}).status_code == 404
+    assert service.metric("churn_features_customers") == 10
+    age = (datetime.now(UTC) - datetime(2024, 4, 1, tzinfo=UTC)).total_seconds()
+    assert service.metric("churn_features_age_seconds") == pytest.approx(age, abs=60)
+
+
+def test_without_features_nothing_is_guessed(new_world: Callable[..., World], store_url: str, serve: Serve) -> None:
+    world = new_world(store_url)
+    world.promote(world.register(1))
+    service = serve(world.settings, ready=False)
+    service.until(lambda: "none were published" in service.client.get("/ready").text)
+    service.until(lambda: service.client.get("/model").status_code == 200)
+    for answer in (
+        service.client.post("/predict", json={"user_id": user_id(0)}),
+        service.client.post("/predict/batch", json={"user_ids": [user_id(0)]}),
+        service.client.get(f"/features/{user_id(0)}"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    world.publish()
+    service.ready()
+
+
+def without(features: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in features.items() if name not in names}
+
+
+def test_a_store_that_lacks_a_feature_altogether(world: World, serve: Serve) -> None:
+    """It counts as unknown where the model lets it be; else there is no answer."""
+    features = customer(random.Random(5))
+    march = Month(2024, 3)
+    publish(world.settings.online_store, march, [("a", without(features, "add_ons") | {"new": 1})])
+    service = serve(world.settings)
+    body = service.client.post("/predict", json={"user_id": "a"}).json()
+    unknown = features | {"add_ons": None}
+    assert body["features_used"] == unknown
+    assert body["probability"] == pytest.approx(world.probability(1, unknown), abs=TOLERANCE)
+    publish(world.settings.online_store, march, [("a", without(features, "monthly_fee", "net_service"))])
+    service.until(lambda: service.client.post("/predict", json={"user_id": "a"}).status_code == 503)
+    body = service.client.post("/predict", json={"user_id": "a"}).json()
+    assert (body["code"], body["missing_features"]) == ("store_lacks_features", ["monthly_fee", "net_service"])
+    assert service.client.post("/predict/batch", json={"user_ids": ["a"]}).status_code == 503
+
+
+REQUIRED = {feature.name for feature in SCHEMA if not feature.nullable}
+
+
+def test_what_if(world: World, serve: Serve) -> None:
+    service = serve(world.settings)
+    features = customer(random.Random(3)) | {"months_active": 12}
+    given = {name: value for name, value in features.items() if name in REQUIRED}
+    body = service.client.post("/predict/features", json={"features": given}).json()
+    used = {feature.name: given.get(feature.name) for feature in SCHEMA}
+    assert body["features_used"] == used
+    assert body["probability"] == pytest.approx(world.probability(1, used), abs=TOLERANCE)
+    assert body.keys() == {"prediction", "probability", "model_version", "features_used", "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("contract_type", "Three years", "must be one of Month-to-month, One year, Two year"),
+        ("contract_type", 1, "must be one of Month-to-month, One year, Two year"),
+        ("contract_type", None, "must be given"),
+        ("has_family", 1, "must be true or false"),
+        ("monthly_fee", "12", "must be a number"),
+        ("monthly_fee", True, "must be a number"),
+        ("monthly_fee", -0.5, "must lie between 0 and 10000"),
+        ("monthly_fee", 1e300, "must lie between 0 and 10000"),
+        ("churn_label", True, "the champion has no such feature"),
+    ],
+)
+def test_what_if_refuses(steady: Service, name: str, value: Any, message: str) -> None:
+    features = customer(random.Random(3)) | {name: value}
+    answer = steady.client.post("/predict/features", json={"features": features})
+    assert answer.status_code == 400
+    assert answer.json()["fields"] == [{"field": f"features.{name}", "message": message}]
+
+
+def test_predictions_are_counted_by_version_and_class(world: World, serve: Serve) -> None:
+    service = serve(world.settings)
+    calls = [service.client.post("/predict", json={"user_id": user_id(n)}).json()["prediction"] for n in range(20)]
+    calls += [service.client.post("/predict", json={"user_id": user_id(n)}).json()["prediction"] for n in range(20)]
+    assert set(calls) == {0, 1}
+    for call in (0, 1):
+        name = f'churn_predictions_total{{model_version="1",prediction="{call}"}}'
+        assert service.metric(name) == calls.count(call)
+    name = 'churn_request_seconds_count{method="POST",route="/predict",status="200"}'
+    assert service.metric(name) == len(calls)
+
+
+def test_remembering_scores_changes_no_answer(world: World, serve: Serve) -> None:
+    keys = ("prediction", "probability", "features_used")
+    answers = []
+    for remembered in (0, 5):
+        service = serve(world.settings.model_copy(update={"serving_remembered_scores": remembered}))
+        users = [user_id(number % 8) for number in range(24)]
+        bodies = [service.client.post("/predict", json={"user_id": user}).json() for user in users]
+        answers.append([[body[key] for key in keys] for body in bodies])
+    assert answers[0] == answers[1]

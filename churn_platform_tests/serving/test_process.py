@@ -1,0 +1,120 @@
+"""The process: what it imports, where it listens, how it starts and ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from churn_platform_tests.serving.world import World, user_id
+
+HEAVY = ("dagster", "pandas", "sklearn", "great_expectations", "evidently", "mlflow", "ibis", "duckdb", "pyarrow")
+PLATFORM = {"bundle", "contracts", "faults", "months", "online_store", "settings"}
+
+
+def test_serving_imports_nothing_heavy_and_nothing_else_of_the_platform() -> None:
+    """With everything loaded that a request may need, on SQLite."""
+    code = (
+        "import sys, pkgutil, importlib, serving, serving.routes, onnxruntime, httpx\n"
+        "for package in (serving, serving.routes):\n"
+        "    for module in pkgutil.iter_modules(package.__path__, package.__name__ + '.'):\n"
+        "        module.name == 'serving.__main__' or importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    roots = {name.partition(".")[0] for name in loaded}
+    assert {"serving", "onnxruntime"} <= roots
+    assert not roots & set(HEAVY)
+    assert "psycopg" not in roots  # SQLite is asked for
+    assert {name.split(".")[1] for name in loaded if name.startswith("churn_platform.")} == PLATFORM
+
+
+@contextmanager
+def process(world: World, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, float]]:
+    """`python -m serving`: the process, its port and when it was started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"CHURN_HOME": str(world.home), "CHURN_SERVING_PORT": str(port), **environment}
+    started = time.monotonic()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "serving"],
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield running, port, started
+    finally:
+        running.kill()
+        running.wait()
+
+
+def wait_for(running: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if ready():
+                return
+        except httpx.TransportError:
+            pass
+        assert running.poll() is None, running.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def listening(port: int) -> set[str]:
+    """The local addresses, in hexadecimal as Linux gives them, on which somebody listens at this port."""
+    lines = [line for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    sockets = [line.split() for line in lines]
+    return {
+        local.partition(":")[0]
+        for _, local, _, state, *_ in sockets
+        if state == "0A" and local.endswith(f":{port:04X}")
+    }
+
+
+def test_it_starts_serves_and_ends(world: World) -> None:
+    with process(world) as (running, port, _):
+        url = f"http://127.0.0.1:{port}"
+        wait_for(running, lambda: httpx.get(f"{url}/ready").status_code == 200)
+        assert listening(port) == {"0100007F"}  # 127.0.0.1 alone
+        assert httpx.post(f"{url}/predict", json={"user_id": user_id(0)}).status_code == 200
+        status = Path(f"/proc/{running.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+)", status)
+        assert found is not None
+        assert int(found[1]) < 150 * 1024  # kB
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=10)
+        assert running.returncode in (0, -signal.SIGTERM)
+        assert "Traceback" not in output
+        assert len(output.splitlines()) < 5  # quiet: no line for a request
+    [log] = (world.settings.lake / "prediction_log").iterdir()
+    assert len(log.read_text().splitlines()) == 1  # what waited was written
+
+
+def test_it_is_ready_soon_and_without_the_registry_too(world: World) -> None:
+    """With the bundle on disk. The bound is 2 seconds; a busy machine gets three times that."""
+    with process(world) as (running, port, _):
+        wait_for(running, lambda: httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200)
+    (world.settings.mlflow_home / "mlflow.db").unlink()
+    with process(world) as (running, port, started):
+        wait_for(running, lambda: httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200)
+        assert time.monotonic() - started < 6
+
+
+def test_a_setting_that_cannot_be_stops_it_with_a_reason(world: World) -> None:
+    with process(world, CHURN_ONLINE_STORE_URL="redis://localhost") as (running, _, _):
+        output, _ = running.communicate(timeout=30)
+        assert running.returncode == 1
+        assert "CHURN_ONLINE_STORE_URL must start with sqlite:/// or postgresql://" in output

@@ -1,0 +1,131 @@
+"""Resolving the champion: from MLflow's SQLite file, and from a real tracking server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from churn_platform_tests.serving.conftest import Service
+from churn_platform_tests.serving.world import World, mlflow_client, user_id, write_bundle
+from serving.registry import ALIAS, MODEL, RegistryUnavailable, open_registry
+
+
+def test_sqlite_gives_the_champion_and_its_tags(world: World) -> None:
+    registry = open_registry(world.settings.mlflow_uri, 1)
+    found = registry.champion()
+    assert found is not None
+    assert (found.version, found.month) == (1, "2024-02")
+    assert registry.read(found.bundle_uri, "manifest.json").startswith(b"{")
+    assert registry.read(str(world.bundle_folder(1)), "golden.json").startswith(b"[")
+
+
+def test_sqlite_without_the_alias_or_the_model(new_world: Callable[..., World]) -> None:
+    world = new_world()
+    assert open_registry(world.settings.mlflow_uri, 1).champion() is None
+    world.promote(world.register(1))
+    world.client.delete_registered_model_alias(MODEL, ALIAS)
+    assert open_registry(world.settings.mlflow_uri, 1).champion() is None
+
+
+def test_sqlite_that_cannot_be_read(tmp_path: Path) -> None:
+    registry = open_registry(f"sqlite:///{tmp_path / 'mlflow.db'}", 1)
+    with pytest.raises(RegistryUnavailable, match="cannot be read"):
+        registry.champion()
+    assert list(tmp_path.iterdir()) == []  # looking must not make the file, which MLflow would then find
+    (tmp_path / "mlflow.db").touch()
+    with pytest.raises(RegistryUnavailable, match="no such table"):
+        registry.champion()
+    with pytest.raises(RegistryUnavailable, match=r"manifest\.json"):
+        registry.read(str(tmp_path), "manifest.json")
+
+
+def test_a_version_without_its_tags_is_refused(world: World) -> None:
+    world.client.delete_model_version_tag(MODEL, "1", "bundle_sha256")
+    with pytest.raises(RegistryUnavailable, match="version 1 of streamflow_churn lacks the tags bundle_sha256"):
+        open_registry(world.settings.mlflow_uri, 1).champion()
+
+
+def test_other_stores_are_refused() -> None:
+    with pytest.raises(ValueError, match="CHURN_MLFLOW_TRACKING_URI"):
+        open_registry("postgresql://localhost/mlflow", 1)
+
+
+def test_a_server_that_is_down_or_none() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        registry = open_registry(f"http://user:secret@127.0.0.1:{silent.getsockname()[1]}", 1)
+        with pytest.raises(RegistryUnavailable, match="does not answer") as refused:
+            registry.champion()
+        assert "secret" not in str(refused.value)
+    with pytest.raises(RegistryUnavailable, match="not proxied"):
+        registry.read("s3://bucket/bundle", "manifest.json")
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real tracking server that proxies its artifacts."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if httpx.get(f"{url}/health").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                pass
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield url
+    finally:
+        os.killpg(process.pid, 15)  # it has workers
+        process.wait()
+
+
+def test_a_real_tracking_server(
+    mlflow_server: str, new_world: Callable[..., World], serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    registry = open_registry(mlflow_server, 5)
+    assert registry.champion() is None  # no such model
+    client = mlflow_client(mlflow_server)
+    client.create_registered_model(MODEL)
+    assert registry.champion() is None  # no such alias
+    digest = write_bundle(tmp_path / "bundle", "2024-02", 1)
+    run = client.create_run(client.create_experiment("churn"))
+    client.log_artifacts(run.info.run_id, str(tmp_path / "bundle"), "bundle")
+    uri = f"{run.info.artifact_uri}/bundle"
+    assert uri.startswith("mlflow-artifacts:/")
+    tags = {"month": "2024-02", "bundle_uri": uri, "bundle_sha256": digest}
+    client.create_model_version(MODEL, uri, run_id=run.info.run_id, tags=tags)
+    client.set_registered_model_alias(MODEL, ALIAS, "1")
+    with pytest.raises(RegistryUnavailable, match="404"):
+        registry.read(uri, "nothing.json")
+
+    world = new_world(mlflow_tracking_uri=mlflow_server, serving_timeout_seconds=5)
+    world.publish(3)
+    service = serve(world.settings)
+    answer = service.client.post("/predict", json={"user_id": user_id(0)}).json()
+    assert answer["model_version"] == 1

@@ -1,0 +1,112 @@
+"""The app: puts the parts together and keeps them running.
+
+Here: `create_app`, and the tasks that watch the registry and the online store. Not here: the parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.response import Redirect
+from litestar.static_files import create_static_files_router
+
+from churn_platform.online_store import open_reader
+from churn_platform.settings import Settings
+from serving.champion import Champions
+from serving.dagster_client import DagsterClient
+from serving.docs import DocsPage
+from serving.edge import Edge
+from serving.features import OnlineFeatures
+from serving.generation import Generator
+from serving.metrics import Metrics
+from serving.prediction_log import PredictionLog
+from serving.predictor import Predictor
+from serving.problems import HANDLERS
+from serving.registry import open_registry
+from serving.routes import changes, operations, predictions
+from serving.security import SCHEME, Limit, api_token
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Edge:
+    """The ASGI app. Nothing is read before its lifespan starts but the token, and nothing is served after it ends."""
+    metrics = Metrics()
+    registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
+    champions = Champions(registry, settings.serving_home, settings.serving_remembered_scores, metrics)
+    reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
+    features = OnlineFeatures(reader, metrics)
+    prediction_log = PredictionLog(settings.lake / "prediction_log", settings.prediction_log_rows, metrics)
+    predictor = Predictor(champions, features, prediction_log, metrics)
+    dagster = DagsterClient((settings.dagster_url or f"http://127.0.0.1:{settings.dagster_port}").rstrip("/"))
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_poll(champions.refresh, settings.serving_poll_seconds)),
+            asyncio.create_task(_poll(features.refresh, settings.serving_poll_seconds)),
+            asyncio.create_task(prediction_log.run()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await reader.close()
+            await dagster.close()
+
+    @get("/", include_in_schema=False)
+    async def root() -> Redirect:
+        return Redirect("/docs")
+
+    app = Litestar(
+        [
+            root,
+            create_static_files_router("/reports", [settings.reports], include_in_schema=False),
+            *predictions.routes(predictor),
+            *operations.routes(champions, features, predictor, metrics),
+            *changes.routes(
+                dagster, Generator(settings), api_token(settings), Limit(settings.serving_change_limit, 60)
+            ),
+        ],
+        exception_handlers=HANDLERS,
+        lifespan=[running],
+        logging_config=None,
+        openapi_config=_openapi(),
+        request_max_body_size=settings.serving_max_body_bytes,
+    )
+    return Edge(app, Limit(settings.serving_rate_limit, 1), metrics)
+
+
+async def _poll(refresh: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Call again and again, at once the first time. Whatever goes wrong is logged, and the next call is made."""
+    while True:
+        try:
+            await refresh()
+        except Exception:
+            log.exception("a refresh failed")
+        await asyncio.sleep(seconds)
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="StreamFlow churn predictions",
+        version=operations.VERSION,
+        description="One customer's risk to churn, from the champion and the newest published features.",
+        path="/docs",
+        render_plugins=[DocsPage(path="/")],
+        components=Components(security_schemes={SCHEME: SecurityScheme(type="http", scheme="bearer")}),
+        tags=[
+            Tag("predictions", "Answered by the champion."),
+            Tag("operations", "For whoever runs the service."),
+            Tag("changes", "Need the token: CHURN_API_TOKEN, or the file api_token under CHURN_HOME."),
+        ],
+        use_handler_docstrings=True,
+    )

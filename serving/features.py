@@ -1,0 +1,42 @@
+"""The online features that are served: which publication, and a customer's row.
+
+Here: watching the online store, and saying why it has nothing. Not here: reading SQLite or PostgreSQL
+(`churn_platform.online_store`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from churn_platform.months import Month
+from churn_platform.online_store import Publication, Reader, StoreUnavailable
+from serving.metrics import Metrics
+
+
+class OnlineFeatures:
+    """Holds the publication that `refresh` saw last. `problem` says why there is none, and is None when all is well."""
+
+    def __init__(self, reader: Reader, metrics: Metrics) -> None:
+        self.publication: Publication | None = None
+        self.problem: str | None = "features: not looked for yet"
+        self.reader = reader
+        self._metrics = metrics
+        metrics.features_age.set_function(self._age)
+
+    async def refresh(self) -> None:
+        """Ask the store what it holds. Never raises for what the store holds or does."""
+        try:
+            publication = await self.reader.publication()
+        except StoreUnavailable as error:
+            self.problem = f"features: {error}"  # the last publication stays known: each read finds out for itself
+            return
+        self.publication = publication
+        self.problem = None if publication else "features: none were published (materialize online_features)"
+        self._metrics.customers.set(publication.customers if publication else 0)
+
+    def _age(self) -> float:
+        if self.publication is None:
+            return float("nan")
+        last_day = Month.parse(self.publication.month).as_of
+        end = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
+        return (datetime.now(UTC) - end).total_seconds()

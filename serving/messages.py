@@ -1,0 +1,178 @@
+"""Messages: the bodies that the API takes and gives. The OpenAPI document is made from them.
+
+Here: types and their meanings. Not here: errors (`problems`), nor what is done with a message.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+BATCH = 1000
+"""The most customers in one batch."""
+
+FeatureValue = float | bool | str | None
+"""A feature's value; JSON knows no difference between 1 and 1.0."""
+
+UserId = Annotated[str, Meta(min_length=1, max_length=64, description="The customer.", examples=["7590-VHVEG"])]
+Features = Annotated[
+    dict[str, FeatureValue],
+    Meta(description="Values by feature name; null is unknown.", examples=[{"contract_type": "One year"}]),
+]
+Probability = Annotated[float, Meta(ge=0, le=1, description="The probability that the customer churns.")]
+Call = Annotated[Literal[0, 1], Meta(description="1 where the probability reaches the model's threshold.")]
+ModelVersion = Annotated[int, Meta(description="The registry's version of the model that answered.", examples=[3])]
+AsOf = Annotated[str, Meta(description="The day that the features describe.", examples=["2024-02-29"])]
+FeaturesUsed = Annotated[dict[str, FeatureValue], Meta(description="The features that the model was given.")]
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One customer."""
+
+    user_id: UserId
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several customers; one may be asked for more than once."""
+
+    user_ids: Annotated[list[UserId], Meta(min_length=1, max_length=BATCH)]
+
+
+class WhatIfRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Features of a customer who need not exist."""
+
+    features: Features
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One customer's risk."""
+
+    user_id: UserId
+    prediction: Call
+    probability: Probability
+    model_version: ModelVersion
+    as_of: AsOf
+    features_used: FeaturesUsed
+    timestamp: datetime
+
+
+class Predicted(Prediction, frozen=True, tag_field="kind", tag="prediction"):
+    """One customer's risk, in a batch."""
+
+
+class NoPrediction(msgspec.Struct, frozen=True, tag_field="kind", tag="error"):
+    """Why one customer of a batch has no prediction."""
+
+    user_id: str
+    error: Literal["missing_features"]
+    detail: str
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """One prediction or one error per customer, in the order asked, all by the same version of the model."""
+
+    model_version: ModelVersion
+    results: list[Predicted | NoPrediction]
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """The risk that a customer with these features would have."""
+
+    prediction: Call
+    probability: Probability
+    model_version: ModelVersion
+    features_used: FeaturesUsed
+    timestamp: datetime
+
+
+class CustomerFeatures(msgspec.Struct, frozen=True):
+    """What the online store holds of one customer."""
+
+    user_id: str
+    as_of: AsOf
+    features: FeaturesUsed
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process lives."""
+
+    status: Literal["ok"]
+    timestamp: datetime
+    version: Annotated[str, Meta(description="The program's version.")]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Predictions are answered. `warnings` say what is wrong nevertheless, such as a refused bundle."""
+
+    status: Literal["ready"]
+    model_version: ModelVersion
+    as_of: AsOf
+    customers: int
+    warnings: list[str]
+
+
+class Model(msgspec.Struct, frozen=True):
+    """The champion."""
+
+    version: ModelVersion
+    month: Annotated[str, Meta(description="The newest month that it was trained on.", examples=["2024-02"])]
+    months: Annotated[tuple[str, ...], Meta(description="All months that it was trained on.")]
+    estimator: str
+    threshold: Annotated[float, Meta(description="From this probability on, the prediction is 1.")]
+    metrics: dict[str, float]
+    features: Annotated[tuple[str, ...], Meta(description="Its inputs, in order.")]
+    bundle_sha256: str
+    served_since: datetime
+
+
+class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The synthetic month to write."""
+
+    samples: Annotated[int, Meta(ge=100, le=10_000, description="About how many customers.")]
+    drift: Annotated[
+        Literal["price_rise", "service_outage", "new_plan", "covariate_only"] | None,
+        Meta(description="What happens in that month; null for a quiet one."),
+    ] = None
+
+
+class Generated(msgspec.Struct, frozen=True):
+    """The drop that was written. `rows` counts each table's rows."""
+
+    month: Annotated[str, Meta(examples=["2024-03"])]
+    folder: Annotated[str, Meta(examples=["month_002"])]
+    rows: dict[str, int]
+    drift: str | None = None
+
+
+class RetrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The month to retrain on; by default the newest whose labels have landed."""
+
+    month: Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2024-02"])] | None = None
+
+
+class RetrainStarted(msgspec.Struct, frozen=True):
+    """The run that was started, and where a person watches it."""
+
+    run_id: str
+    url: str
+    month: str
+
+
+class RetrainState(msgspec.Struct, frozen=True):
+    """A retraining's state. The last four are null until its evaluation is there.
+
+    `metrics` holds `auc`, and `champion_auc` where there was a champion to compare with.
+    """
+
+    run_id: str
+    url: str
+    month: str | None
+    status: Annotated[str, Meta(description="Dagster's run status, in lower case.", examples=["success"])]
+    finished: bool
+    version: int | None = None
+    metrics: dict[str, float] | None = None
+    verdict: Literal["promote", "keep"] | None = None
+    decision: str | None = None

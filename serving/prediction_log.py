@@ -1,0 +1,93 @@
+"""The prediction log: what was answered, for audits and for judging the champion by what it served.
+
+Here: newline-delimited JSON under `lake/prediction_log/`, one file per day and process, appended a few times a second,
+off the request path. Each line has `time` (UTC), `user_id` (null for a what-if), `version`, `as_of` (null for a
+what-if), `probability` and `route`. Read it as a table with DuckDB:
+
+    SELECT * FROM read_json('.churn/lake/prediction_log/*.jsonl', format = 'newline_delimited')
+
+Losing rows never costs an answer: those that the bounded queue or the disk does not take are counted in a metric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections import deque
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from serving.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 0.25  # short, so that a busy service's rows are written in parts too small to hold up an answer
+
+
+class Logged(msgspec.Struct, frozen=True, gc=False):
+    """One answered prediction."""
+
+    time: datetime
+    user_id: str | None
+    version: int
+    as_of: str | None
+    probability: float
+    route: str
+
+
+class PredictionLog:
+    """Takes rows at once and writes them later. `limit` bounds how many wait."""
+
+    def __init__(self, folder: Path, limit: int, metrics: Metrics) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._metrics = metrics
+        self._waiting: deque[Logged] = deque()
+        self._name = f"{socket.gethostname()}-{os.getpid()}.jsonl"
+        self._failing = False
+
+    def add(self, row: Logged) -> None:
+        """Take one row, or count it as lost."""
+        if len(self._waiting) < self._limit:
+            self._waiting.append(row)
+        else:
+            self._metrics.lost_log_rows.inc()
+
+    async def run(self) -> None:
+        """Write until cancelled, and then what is left."""
+        try:
+            while True:
+                await asyncio.sleep(_SECONDS)
+                await self.flush()
+        finally:
+            self._write(self._take())
+
+    async def flush(self) -> None:
+        """Write what waits, in a thread."""
+        if rows := self._take():
+            await asyncio.shield(asyncio.to_thread(self._write, rows))
+
+    def _take(self) -> list[Logged]:
+        rows = list(self._waiting)
+        self._waiting.clear()
+        return rows
+
+    def _write(self, rows: list[Logged]) -> None:
+        encode = msgspec.json.Encoder().encode_lines
+        for day, of_day in groupby(rows, key=lambda row: row.time.date()):
+            lines = list(of_day)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with (self._folder / f"{day}-{self._name}").open("ab") as file:
+                    file.write(encode(lines))
+                self._failing = False
+            except OSError as error:
+                self._metrics.lost_log_rows.inc(len(lines))
+                if not self._failing:  # once, not every time
+                    self._failing = True
+                    log.error("predictions are not logged: %s", error)

@@ -1,0 +1,132 @@
+"""The predictor: from a customer or from features to an answer.
+
+Here: reading champion and features once per request, counting and logging predictions. Not here: HTTP (`routes`), the
+scoring itself (`scoring`), where champion and features come from (`champion`, `features`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from churn_platform.bundle import Value
+from churn_platform.online_store import Row, StoreUnavailable
+from serving.champion import Champion, Champions
+from serving.features import OnlineFeatures
+from serving.messages import BatchAnswer, CustomerFeatures, NoPrediction, Predicted, Prediction, WhatIf
+from serving.metrics import Metrics
+from serving.prediction_log import Logged, PredictionLog
+from serving.problems import Problem, bad_request
+from serving.scoring import decode_features, judge
+
+_CHUNK = 50
+"""Customers of a batch that are scored before others get their turn: about a millisecond."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Predictor:
+    """Answers predictions with the champion and the features of the moment."""
+
+    def __init__(self, champions: Champions, features: OnlineFeatures, log: PredictionLog, metrics: Metrics) -> None:
+        self._champions = champions
+        self._features = features
+        self._log = log
+        self._metrics = metrics
+        self._count = lru_cache(16)(self._counter)
+
+    def champion(self) -> Champion:
+        """The champion. Raises Problem 503."""
+        champion = self._champions.current
+        if champion is None:
+            raise not_ready(self._champions.problem)
+        return champion
+
+    async def features(self, user_id: str) -> CustomerFeatures:
+        """What the online store holds of a customer. Raises Problem 404 and 503."""
+        row = await self._row(user_id)
+        if row is None:
+            raise self._unknown(user_id)
+        return CustomerFeatures(user_id, row.as_of, decode_features(row.features))
+
+    async def predict(self, user_id: str) -> bytes:
+        """One customer's Prediction, as JSON. Raises Problem 404 and 503."""
+        row = await self._row(user_id)
+        champion = self.champion()
+        if row is None:
+            raise self._unknown(user_id)
+        return _encode(Prediction(*self._answer(champion, user_id, row, "/predict")))
+
+    async def predict_batch(self, user_ids: Sequence[str]) -> bytes:
+        """A BatchAnswer, as JSON: one champion and one publication for all. Raises Problem 503."""
+        self._require_features()
+        try:
+            rows = await self._features.reader.get_many(list(dict.fromkeys(user_ids)))
+        except StoreUnavailable as error:
+            raise not_ready(f"features: {error}") from error
+        champion = self.champion()
+        results: list[Predicted | NoPrediction] = []
+        for start in range(0, len(user_ids), _CHUNK):
+            for user_id in user_ids[start : start + _CHUNK]:
+                row = rows.get(user_id)
+                if row is None:
+                    results.append(NoPrediction(user_id, "missing_features", _no_features(user_id)))
+                else:
+                    results.append(Predicted(*self._answer(champion, user_id, row, "/predict/batch")))
+            await asyncio.sleep(0)
+        return _encode(BatchAnswer(champion.version, results))
+
+    def what_if(self, features: dict[str, Value]) -> WhatIf:
+        """The risk with these features. Raises Problem 400 and 503."""
+        champion = self.champion()
+        if problems := list(judge(champion.bundle.schema, features)):
+            raise bad_request(*problems)
+        used = {feature.name: features.get(feature.name) for feature in champion.bundle.schema}
+        scored = champion.score(_encode(used))
+        now = datetime.now(UTC)
+        self._count(champion.version, scored.prediction).inc()
+        self._log.add(Logged(now, None, champion.version, None, scored.probability, "/predict/features"))
+        call: Any = scored.prediction
+        return WhatIf(call, scored.probability, champion.version, used, now)
+
+    async def _row(self, user_id: str) -> Row | None:
+        self._require_features()
+        try:
+            return await self._features.reader.get(user_id)
+        except StoreUnavailable as error:
+            raise not_ready(f"features: {error}") from error
+
+    def _require_features(self) -> None:
+        if self._features.publication is None:
+            raise not_ready(self._features.problem)
+
+    def _answer(self, champion: Champion, user_id: str, row: Row, route: str) -> tuple[Any, ...]:
+        """A Prediction's members. The features used are JSON already, so that they are not read and written again."""
+        probability, prediction, used = champion.score(row.features)
+        now = datetime.now(UTC)
+        self._count(champion.version, prediction).inc()
+        self._log.add(Logged(now, user_id, champion.version, row.as_of, probability, route))
+        return user_id, prediction, probability, champion.version, row.as_of, used, now
+
+    def _counter(self, version: int, prediction: int) -> Any:
+        return self._metrics.predictions.labels(str(version), str(prediction))
+
+    def _unknown(self, user_id: str) -> Problem:
+        champion = self._champions.current
+        names = tuple(feature.name for feature in champion.bundle.schema) if champion else ()
+        return Problem(404, "missing_features", _no_features(user_id), missing_features=names)
+
+
+def not_ready(*missing: str | None) -> Problem:
+    """503: the service lacks these at present."""
+    known = tuple(item for item in missing if item is not None) or ("unknown",)
+    return Problem(503, "not_ready", "; ".join(known), {"Retry-After": "2"}, missing=known)
+
+
+def _no_features(user_id: str) -> str:
+    return f"No features of {user_id}: not an active customer of the newest published month."

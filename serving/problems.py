@@ -1,0 +1,179 @@
+"""Problems: every error's answer, as `application/problem+json` (RFC 9457).
+
+Here: the problem document, the exception that carries one, and the handlers that turn any exception into one. Not here:
+when to raise which (the routes and what they call).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+BODY = "data"
+
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request, named by its path, such as `features.monthly_fee`."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457's members, and this API's own: `code` is stable for programs, `detail` is for people.
+
+    `fields` comes with a bad request, `missing_features` where a prediction lacks features, `missing` where the service
+    is not ready.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    fields: tuple[FieldProblem, ...] = ()
+    missing_features: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Problem(Exception):
+    """An answer that is an error. `more` holds further members of ProblemDetails."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: tuple[Any, ...]
+    ) -> None:
+        super().__init__(detail)
+        self.headers = dict(headers or {})
+        self.details = ProblemDetails(
+            type=f"urn:churn:problem:{code}",
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            code=code,
+            **more,
+        )
+
+    def response(self) -> Response[ProblemDetails]:
+        """The answer."""
+        return Response(self.details, status_code=self.details.status, media_type=MEDIA_TYPE, headers=self.headers)
+
+
+def bad_request(*fields: FieldProblem) -> Problem:
+    """400: these fields are wrong."""
+    return Problem(400, "bad_request", "; ".join(f"{field.field}: {field.message}" for field in fields), fields=fields)
+
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    429: "too_many_requests",
+}
+
+
+def _on_validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[ProblemDetails]:
+    found = error.extra if isinstance(error.extra, list) else []
+    fields = [_field(item.get("key", BODY), item.get("message", "")) for item in found]
+    return bad_request(*(fields or [FieldProblem("body", "a JSON body is needed")])).response()
+
+
+def _field(key: str, message: str) -> FieldProblem:
+    """One of Litestar's findings. It calls the whole body `data`; msgspec then names the field in its message."""
+    if key != BODY:
+        return FieldProblem(key, message)
+    if message == repr(BODY):  # the name that Litestar did not find
+        return FieldProblem("body", "a JSON body is needed")
+    named = _NAMED.search(message)
+    return FieldProblem(named[1] if named else "body", message)
+
+
+def _on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemDetails]:
+    status = error.status_code
+    if status == 400:
+        return bad_request(FieldProblem("body", error.detail)).response()
+    if status not in _CODES:
+        return _unexpected(error)
+    return Problem(status, _CODES[status], error.detail, error.headers).response()
+
+
+def _on_problem(_: Request[Any, Any, Any], problem: Problem) -> Response[ProblemDetails]:
+    return problem.response()
+
+
+def _on_unreadable(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
+    """What decoding a body raises that Litestar does not take for the client's error: no UTF-8, nested too deeply."""
+    return bad_request(FieldProblem("body", f"cannot be read: {type(error).__name__}")).response()
+
+
+def _on_unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
+    return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> Response[ProblemDetails]:
+    log.error("an unexpected error was answered with 500", exc_info=error)
+    return Problem(500, "unexpected", "Something went wrong here; it has been logged.").response()
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: _on_problem,
+    ValidationException: _on_validation,
+    HTTPException: _on_http,
+    UnicodeDecodeError: _on_unreadable,
+    RecursionError: _on_unreadable,
+    Exception: _on_unexpected,
+}
+
+_DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
+    400: (
+        "bad_request",
+        "user_id: Expected `str`, got `int`",
+        {"fields": (FieldProblem("user_id", "Expected `str`, got `int`"),)},
+    ),
+    401: ("unauthorized", "Give the token as `Authorization: Bearer ...`.", {}),
+    404: (
+        "missing_features",
+        "No features of 0000-ZZZZZ: not an active customer.",
+        {"missing_features": ("contract_type", "monthly_fee")},
+    ),
+    409: ("conflict", "A month is being generated already.", {}),
+    413: ("too_large", "Request Entity Too Large", {}),
+    429: ("too_many_requests", "At most 10 calls a minute: try again later.", {}),
+    503: ("not_ready", "No champion is loaded.", {"missing": ("champion: the registry names none",)}),
+}
+
+
+def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, ResponseSpec]:
+    """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes of one itself.
+
+    429 is among the errors everywhere.
+    """
+    specs = {}
+    if answer is not None:
+        specs[200] = ResponseSpec(answer, generate_examples=False, description="Answered")
+    for status in sorted({*statuses, 429}):
+        code, detail, more = _DOCUMENTED[status]
+        example = Example(summary=code, value=msgspec.to_builtins(Problem(status, code, detail, **more).details))
+        specs[status] = ResponseSpec(
+            ProblemDetails,
+            generate_examples=False,
+            description=HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            examples=[example],
+        )
+    return specs

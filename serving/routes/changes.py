@@ -1,0 +1,90 @@
+"""Changes: the routes that change something, and so ask for the token: a new month, a retraining."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import Example
+from litestar.params import Body, Parameter
+
+from serving.dagster_client import DagsterClient, DagsterUnavailable, NothingToRetrainOn
+from serving.generation import Generator
+from serving.messages import Generated, GenerateRequest, RetrainRequest, RetrainStarted, RetrainState
+from serving.problems import Problem, documented
+from serving.security import SCHEME, Limit, bearer, limited
+
+_TAGS = ["changes"]
+_SECURITY: list[dict[str, list[str]]] = [{SCHEME: []}]
+_RUN_EXAMPLE = Example(value="0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11")
+_RUN_ID = re.compile(r"[0-9a-f-]{36}")
+
+
+def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limit) -> list[HTTPRouteHandler]:
+    """The handlers, around these parts. Calls without the token count towards the limit too."""
+    guards = [limited(limit), bearer(token)]
+
+    @post(
+        "/generate",
+        summary="Write the next synthetic month",
+        tags=_TAGS,
+        guards=guards,
+        security=_SECURITY,
+        responses=documented(400, 401, 409, 413),
+    )
+    async def generate(
+        data: Annotated[GenerateRequest, Body(examples=[Example(value={"samples": 1000, "drift": "price_rise"})])],
+    ) -> Generated:
+        """Writes the drop of the month after the newest one, beside the others; sensors then find it."""
+        return await generator.generate(data)
+
+    @post(
+        "/retrain",
+        status_code=202,
+        summary="Start a retraining",
+        tags=_TAGS,
+        guards=guards,
+        security=_SECURITY,
+        responses=documented(400, 401, 409, 413, 503),
+    )
+    async def retrain(
+        data: Annotated[RetrainRequest | None, Body(examples=[Example(value={"month": "2024-02"})])] = None,
+    ) -> RetrainStarted:
+        """Starts the job in Dagster and answers at once; without a month, on the newest one with labels."""
+        try:
+            return await dagster.retrain(data.month if data else None)
+        except NothingToRetrainOn as error:
+            raise Problem(409, "conflict", str(error)) from error
+        except DagsterUnavailable as error:
+            raise _unavailable(error) from error
+
+    @get(
+        "/retrain/{run_id:str}",
+        summary="A retraining's state",
+        tags=_TAGS,
+        guards=[bearer(token)],
+        security=_SECURITY,
+        responses=documented(401, 404, 503),
+    )
+    async def retrain_state(
+        run_id: Annotated[
+            str,
+            Parameter(description="As given by /retrain.", examples=[_RUN_EXAMPLE]),
+        ],
+    ) -> RetrainState:
+        """The run's state and, once it has been evaluated, the version, its metrics and the verdict."""
+        try:
+            state = await dagster.state(run_id) if _RUN_ID.fullmatch(run_id) else None
+        except DagsterUnavailable as error:
+            raise _unavailable(error) from error
+        if state is None:
+            raise Problem(404, "not_found", f"Dagster knows no retraining {run_id}.")
+        return state
+
+    return [generate, retrain, retrain_state]
+
+
+def _unavailable(error: DagsterUnavailable) -> Problem:
+    return Problem(503, "dagster_unavailable", str(error))

@@ -1,0 +1,76 @@
+"""Scoring: from features to a probability, and what counts as unknown on the way.
+
+Here: stored features and what-if features against the model's schema. Not here: the encoding and the model itself
+(`churn_platform.bundle`), whose features they are (`predictor`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from churn_platform.bundle import Bundle, Feature, Value
+from churn_platform.contracts import STATE_TABLES
+from serving.problems import FieldProblem, Problem
+
+_BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
+
+decode_features = msgspec.json.Decoder(dict[str, Value]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Scored(NamedTuple):
+    """A probability, the prediction at the model's threshold, and the features used as JSON."""
+
+    probability: float
+    prediction: int
+    features_used: msgspec.Raw
+
+
+def score(bundle: Bundle, stored: bytes) -> Scored:
+    """Score features as the store holds them.
+
+    A feature that the store does not have at all counts as unknown only where the model's schema lets it be unknown.
+    Raises Problem 503.
+    """
+    features = decode_features(stored)
+    if features.keys() == bundle.feature_names:
+        used = stored
+    else:
+        if missing := tuple(sorted(bundle.required_names - features.keys())):
+            raise Problem(
+                503,
+                "store_lacks_features",
+                f"The online store lacks {', '.join(missing)}, which the champion needs: publish it again.",
+                missing_features=missing,
+            )
+        used = _encode({feature.name: features.get(feature.name) for feature in bundle.schema})
+    probability = float(bundle.score_features((features,))[0])
+    return Scored(probability, int(probability >= bundle.manifest.threshold), msgspec.Raw(used))
+
+
+def judge(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:
+    """What is wrong with a what-if's features."""
+    for name in features.keys() - {feature.name for feature in schema}:
+        yield FieldProblem(f"features.{name}", "the champion has no such feature")
+    for feature in schema:
+        if (message := _wrong(feature, features.get(feature.name))) is not None:
+            yield FieldProblem(f"features.{feature.name}", message)
+
+
+def _wrong(feature: Feature, value: Value) -> str | None:
+    if value is None:
+        return None if feature.nullable else "must be given"
+    if feature.kind == "category":
+        return None if value in feature.categories else f"must be one of {', '.join(feature.categories)}"
+    if feature.kind == "boolean":
+        return None if isinstance(value, bool) else "must be true or false"
+    if isinstance(value, bool | str) or not math.isfinite(value):
+        return "must be a number"
+    minimum, maximum = _BOUNDS.get(feature.name, (None, None))
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        return f"must lie between {minimum:g} and {maximum:g}"
+    return None

@@ -1,0 +1,109 @@
+"""Security: the bearer token of the routes that change something, and limits per client address.
+
+Here: making and reading the token, comparing it, counting calls. Not here: which routes ask for it (`routes`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from churn_platform.settings import Settings
+from serving.problems import Problem
+
+SCHEME = "token"
+
+
+def api_token(settings: Settings) -> str:
+    """The bearer token: `CHURN_API_TOKEN`, or else the one in `CHURN_HOME/api_token`, which is made when absent.
+
+    The file is readable by its owner alone. Of several processes that make it at once one wins, and all use its token.
+    """
+    if token := settings.api_token.get_secret_value():
+        return token
+    path = settings.home / "api_token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".api_token.", dir=path.parent)  # mode 600
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+            os.link(temporary, path)  # fails where another process was faster; a rename would replace its token
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    token = path.read_text().strip()
+    if not token:
+        raise ValueError(f"{path} is empty: remove it, or set CHURN_API_TOKEN")
+    return token
+
+
+def client_address(scope: Any) -> str:
+    """The address that a request came from."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+class Limit:
+    """At most `calls` in each window of `seconds` per client address; 0 for no limit. Forgets with each window."""
+
+    def __init__(self, calls: int, seconds: int) -> None:
+        self.calls = calls
+        self.seconds = seconds
+        self._window = 0
+        self._counts: Counter[str] = Counter()
+
+    def check(self, client: str) -> None:
+        """Count one call. Raises Problem 429."""
+        if not self.calls:
+            return
+        now = time.time()
+        window = int(now // self.seconds)
+        if window != self._window:
+            self._window = window
+            self._counts.clear()
+        self._counts[client] += 1
+        if self._counts[client] > self.calls:
+            left = self.seconds - int(now % self.seconds)
+            per = "second" if self.seconds == 1 else f"{self.seconds} seconds"
+            raise Problem(
+                429,
+                "too_many_requests",
+                f"At most {self.calls} calls per {per} from one address.",
+                {"Retry-After": str(left)},
+            )
+
+
+def bearer(token: str) -> Guard:
+    """The guard that lets calls with this token pass. Raises Problem 401."""
+    expected = f"Bearer {token}".encode()
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        given = connection.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, expected):
+            raise Problem(
+                401, "unauthorized", "Give the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
+            )
+
+    return guard
+
+
+def limited(limit: Limit) -> Guard:
+    """The guard that holds a limit. Raises Problem 429."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        limit.check(client_address(connection.scope))
+
+    return guard
