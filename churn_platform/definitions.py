@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dagster as dg
 
-from churn_platform.assets import decisions, landing, models, snapshots, tracking
+from churn_platform.assets import decisions, delivery, landing, models, monitoring, snapshots, tracking
 from churn_platform.automation import jobs
+from churn_platform.automation.schedules import SCHEDULES
+from churn_platform.automation.sensors import SENSORS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 
@@ -22,15 +24,27 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             models.candidate,
             decisions.evaluation,
             decisions.promotion,
+            *monitoring.ASSETS,
+            *delivery.ASSETS,
         ],
-        jobs=[jobs.month_close, jobs.retrain, jobs.promote, jobs.appoint_champion, jobs.roll_back_champion],
+        jobs=[
+            jobs.month_close,
+            jobs.month_mature,
+            jobs.retrain,
+            jobs.promote,
+            jobs.refresh,
+            jobs.appoint_champion,
+            jobs.roll_back_champion,
+        ],
+        schedules=SCHEDULES,
         sensors=[
+            *SENSORS,
             dg.AutomationConditionSensorDefinition(
                 "promotions",
                 target=dg.AssetSelection.assets(decisions.PROMOTION),
                 default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
                 minimum_interval_seconds=15,
-            )
+            ),
         ],
         resources={"home": Home(settings or Settings()), "mlflow": tracking.mlflow},
         executor=dg.in_process_executor,  # one process a run: starting one a step costs more than the step

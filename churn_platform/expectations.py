@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 DUPLICATE = "duplicate key"
 
-_OUTSIDE = re.compile(r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|<nav class=\"d-flex.*?</nav>", re.DOTALL)
+_OUTSIDE = re.compile(
+    r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|<nav class=\"d-flex.*?</nav>|url\([\"']?https?:[^)]*\)",
+    re.DOTALL,
+)
 """What the page would fetch or run, and its navigation to pages that are not there."""
 
-# Great Expectations does not escape what it shows, and a drop may hold anything.
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; img-src data:">'
-)
+# Great Expectations does not escape what it shows, and a drop may hold anything: the page runs and fetches nothing.
+_POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
 
 
 @dataclass(frozen=True)

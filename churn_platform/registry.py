@@ -69,6 +69,7 @@ class Registry:
     def __init__(self, uri: str, artifacts: Path) -> None:
         self.uri = uri
         self.artifacts = artifacts
+        quiet_mlflow()
 
     @property
     def name(self) -> str:
@@ -79,7 +80,6 @@ class Registry:
     @contextmanager
     def reachable(self) -> Iterator[None]:
         """Turn whatever MLflow raises into a RegistryError that says what to do."""
-        quiet_mlflow()
         import requests
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -87,7 +87,7 @@ class Registry:
         try:
             yield
         except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RegistryError(
                 f"the MLflow store {self.name} does not answer: {reason} (free or start it, then run this again)"
             ) from error

@@ -12,6 +12,7 @@ from churn_platform.features import SNAPSHOTS
 from churn_platform.home import Home
 from churn_platform.lake import EVALUATION, FEATURES, Lake, landed, quarantine
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring import drift
 from churn_platform.months import Month
 from churn_platform.training_set import matured
 
@@ -73,7 +74,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
         matured=month in matured(lake),
         candidate=_candidate(home, month),
-        drift_share=None,
+        drift_share=found.drift_share if (found := drift.read(lake, month)) else None,
     )
 
 

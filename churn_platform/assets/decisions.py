@@ -1,6 +1,5 @@
 """The decision assets: the candidate's comparison with the champion, and the promotion that follows from it."""
 
-import base64
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,8 +9,8 @@ from churn_platform import promotion as promotions
 from churn_platform import training_set as training_sets
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
-from churn_platform.assets.metadata import OWNERS, markdown_table
-from churn_platform.assets.models import GROUP
+from churn_platform.assets.metadata import OWNERS, markdown_table, picture
+from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import MONTHS, month_of
 from churn_platform.bundle import Bundle
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
@@ -34,6 +33,7 @@ PROMOTION = "promotion"
     deps=[CANDIDATE, FEATURES, asset_key(LABELS)],
     partitions_def=MONTHS,
     group_name=GROUP,
+    pool=TRAINING,
     kinds={"scikitlearn", "onnx"},
     owners=OWNERS,
     check_specs=[
@@ -87,8 +87,8 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
             ),
             "holdout_customers": compared.rows,
             "churned": compared.positives,
-            "roc": _picture(plots.roc_curves(labels, probabilities)),
-            "lift": _picture(plots.lift_curves(labels, probabilities)),
+            "roc": picture(plots.roc_curves(labels, probabilities)),
+            "lift": picture(plots.lift_curves(labels, probabilities)),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -118,10 +118,6 @@ def _metrics(compared: Evaluation) -> dg.MarkdownMetadataValue:
     )
     rows = [[name, value] + ([champion.metrics[name]] if champion else []) for name, value in candidate.metrics.items()]
     return markdown_table(columns, rows)
-
-
-def _picture(png: bytes) -> dg.MarkdownMetadataValue:
-    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 @dg.asset(

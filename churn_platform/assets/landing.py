@@ -5,12 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from churn_platform import landing
+from churn_platform import intake, landing
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import MONTHS, month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
-from churn_platform.drops import delivered, drop_of
+from churn_platform.drops import content_hash, delivered, drop_of
 from churn_platform.home import Home
 from churn_platform.lake import landed, quarantine
 from churn_platform.months import Month
@@ -65,7 +65,7 @@ def _verdict(home: Home, month: Month, judged: landing.Judged) -> dg.AssetCheckR
             "broken_rows": judged.quarantined,
             "broken_share": judged.quarantined / judged.total,
             "tolerance": home.settings.quarantine_tolerance,
-            "data_docs": dg.MetadataValue.path(page),
+            "data_docs": dg.MetadataValue.url(home.settings.page_url(page)),
             **_broken(judged),
         },
     )
@@ -93,7 +93,7 @@ def _keep(home: Home, month: Month, judged: landing.Judged) -> dg.MaterializeRes
             **of_table(written),
             "quarantined_rows": judged.quarantined,
             "file": str(judged.path),
-            "data_docs": dg.MetadataValue.path(_page(home, month, table)),
+            "data_docs": dg.MetadataValue.url(home.settings.page_url(_page(home, month, table))),
             **_broken(judged),
         },
     )
@@ -126,6 +126,7 @@ def landed_tables(
         if _awaited(context, home, month):
             return
         drop = drop_of(settings.drops, settings.first, month)
+        content = content_hash(drop, STATE_TABLES)  # before it is read: what changes from now on is another content
         tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance)
     for judged in tables:
         if asset_key(judged.table) in context.selected_asset_keys:
@@ -137,6 +138,8 @@ def landed_tables(
             if judged.quarantined:
                 context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
             yield _keep(home, month, judged)
+    if all(asset_key(table) in context.selected_asset_keys for table in STATE_TABLES):
+        intake.take(home.lake, month, intake.STATE, content, STATE_TABLES)
 
 
 @dg.multi_asset(
@@ -153,6 +156,7 @@ def landed_labels(
     with told_plainly():
         drop = drop_of(settings.drops, settings.first, month)
         customers = home.lake.read(landed(USERS.name), month)
+        content = content_hash(drop, (LABELS,))
         judged = landing.judge_labels(home.lake.engine, drop, LABELS, settings.quarantine_tolerance, customers)
     if judged is None:
         context.log.info(f"{month} has no labels yet: it closes, and matures when they arrive in {drop}")
@@ -161,3 +165,4 @@ def landed_labels(
     if judged.fault:
         raise dg.Failure(f"{month} stops: {judged.fault}", allow_retries=False)
     yield _keep(home, month, judged)
+    intake.take(home.lake, month, intake.LATER, content, (LABELS,))

@@ -5,6 +5,7 @@ Here: previews, schemas, links. Not here: figures that only one asset has.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,3 +58,8 @@ def of_table(written: Written) -> dict[str, Any]:
         "path": dg.MetadataValue.path(written.path),
         "sha256": written.sha256,
     }
+
+
+def picture(png: bytes) -> dg.MarkdownMetadataValue:
+    """A PNG, shown in place."""
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")

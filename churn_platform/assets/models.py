@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from churn_platform.modelling.training import Training
 
 GROUP = "models"
+TRAINING = "training"
+"""The pool of what trains or judges a candidate: two such runs at once would take each other's alias `challenger`."""
 
 
 @dg.asset(
@@ -35,6 +37,7 @@ GROUP = "models"
     ],
     partitions_def=MONTHS,
     group_name=GROUP,
+    pool=TRAINING,
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
     description="The labelled rows of the matured months up to this one, without the holdout customers.",
@@ -76,6 +79,7 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     deps=[TRAINING_SET],
     partitions_def=MONTHS,
     group_name=GROUP,
+    pool=TRAINING,
     kinds={"scikitlearn", "mlflow", "onnx"},
     owners=OWNERS,
     description=f"A version of `{MODEL}` trained for this month, in MLflow with its ONNX bundle, alias challenger.",

@@ -8,8 +8,15 @@ from churn_platform.features import WINDOW
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 
-# start_date has to be in fmt's own format, or Dagster fails to parse it.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date=Settings().first_month, fmt="%Y-%m")
+
+def _months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
+    """The months that Dagster offers: those that have ended, or up to CHURN_LAST_MONTH where that is set."""
+    end = str(Month.parse(settings.last_month) + 1) if settings.last_month else None
+    # The dates have to be in fmt's own format, or Dagster fails to parse them.
+    return dg.MonthlyPartitionsDefinition(start_date=settings.first_month, end_date=end, fmt="%Y-%m")
+
+
+MONTHS = _months(Settings())
 
 
 def months_back(first: int, last: int = 0) -> dg.TimeWindowPartitionMapping:

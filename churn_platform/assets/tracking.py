@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from churn_platform.assets.faults import told_plainly
 from churn_platform.home import Home
 from churn_platform.registry import EXPERIMENT
 
@@ -20,7 +21,7 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
     ends a run only in jobs that carry the hook.
     """
     home: Home = context.resources.home
-    with home.registry.reachable():
+    with told_plainly(), home.registry.reachable():
         _ = home.registry.client  # migrates a fresh store: its steps would race to do it
         import mlflow
         from dagster_mlflow import mlflow_tracking

@@ -1,6 +1,7 @@
 """The instance: Dagster's own storage and behaviour, generated from the settings.
 
-Here: `dagster.yaml` and the environment that Dagster reads. Not here: definitions, or running anything.
+Here: `dagster.yaml` and the environment that Dagster reads, the same for a laptop and for production. Not here:
+definitions, running anything, or how a dead run is recognised (`launcher`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,45 @@ from churn_platform.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+POSTGRES_VARIABLE = "CHURN_POSTGRES_URL"
+
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """What `dagster.yaml` says."""
+    """What `dagster.yaml` says: SQLite under `CHURN_HOME`, or PostgreSQL where its URL is set."""
     return {
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},  # a fresh instance would greet with a newsletter dialog
+        "run_launcher": {"module": "churn_platform.automation.launcher", "class": "WatchedRunLauncher"},
+        "concurrency": {
+            "runs": {
+                "max_concurrent_runs": settings.max_concurrent_runs,
+                # Two runs of one month would write the same tables.
+                "tag_concurrency_limits": [
+                    {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+                ],
+            },
+            # A run holds the pools of all its assets from start to end; each pool admits one.
+            "pools": {"granularity": "run", "default_limit": 1},
+        },
+        # A code server that is being restarted costs a queued run some seconds, not its life.
+        "run_queue": {"max_user_code_failure_retries": 10, "user_code_failure_retry_delay": 5},
+        "run_monitoring": {
+            "enabled": True,
+            "poll_interval_seconds": 15,
+            "start_timeout_seconds": 180,
+            "free_slots_after_run_end_seconds": 30,
+        },
+        # A crash is tried again; a drop that breaks its contract stays broken however often it is read.
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
+        "code_servers": {"reload_timeout": 120},
+        **_storage(settings),
     }
+
+
+def _storage(settings: Settings) -> dict[str, Any]:
+    if not settings.postgres_url.get_secret_value():
+        return {}  # SQLite under Dagster's home
+    return {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_VARIABLE}}}}  # its password stays out of the file
 
 
 def prepare(settings: Settings) -> Path:
@@ -34,6 +67,8 @@ def prepare(settings: Settings) -> Path:
         with replacing(file) as temporary:
             temporary.write_text(text)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    if url := settings.postgres_url.get_secret_value():
+        os.environ[POSTGRES_VARIABLE] = url
     return settings.dagster_home
 
 
@@ -43,3 +78,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
     prepare(settings)
     return dg.DagsterInstance.get()
+
+
+if __name__ == "__main__":  # makes the storage's tables: programs that race to do it break a fresh storage for good
+    open_instance(Settings())

@@ -4,20 +4,34 @@ import dagster as dg
 
 from churn_platform import promotion as promotions
 from churn_platform.assets.decisions import PROMOTION
+from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.landing import asset_key
 from churn_platform.assets.partitions import MONTHS
+from churn_platform.contracts import LABELS
+from churn_platform.delivery import CHURN_SCORES
 from churn_platform.home import Home
 from churn_platform.lake import CANDIDATE, EVALUATION, TRAINING_SET
+from churn_platform.monitoring.performance import REALISED
+from churn_platform.monitoring.target import TARGET_DRIFT
+from churn_platform.triggers import CLOSE, MATURE, REFRESH, RETRAIN
 
 month_close = dg.define_asset_job(
-    "month_close",
-    selection=dg.AssetSelection.groups("landing", "snapshots", "features"),
+    CLOSE,
+    selection=dg.AssetSelection.groups("landing", "snapshots", "features", "monitoring", "delivery"),
     partitions_def=MONTHS,
-    description="Close a month: land its drop, build its snapshots and features.",
+    description="Close a month: land its drop, build its snapshots and features, watch for drift, deliver.",
+)
+
+month_mature = dg.define_asset_job(
+    MATURE,
+    selection=dg.AssetSelection.assets(asset_key(LABELS), TARGET_DRIFT, REALISED),
+    partitions_def=MONTHS,
+    description="Mature a closed month: land its labels, and compare the scores that were served with them.",
 )
 
 retrain = dg.define_asset_job(
-    "retrain",
+    RETRAIN,
     selection=dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION),
     partitions_def=MONTHS,
     description="Train a candidate for a matured month and compare it with the champion.",
@@ -28,6 +42,13 @@ promote = dg.define_asset_job(
     selection=dg.AssetSelection.assets(PROMOTION),
     partitions_def=MONTHS,
     description="Settle a month's evaluation: promote its candidate if the gate lets it pass.",
+)
+
+refresh = dg.define_asset_job(
+    REFRESH,
+    selection=dg.AssetSelection.assets(ONLINE_FEATURES, CHURN_SCORES),
+    partitions_def=MONTHS,
+    description="Deliver a month again: what serving looks up, and the champion's scores.",
 )
 
 

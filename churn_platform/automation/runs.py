@@ -7,7 +7,7 @@ what jobs do (`jobs`), or the words on the screen (`cli`).
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from churn_platform import status
+from churn_platform.automation.history import fault_of
 from churn_platform.automation.instance import open_instance
 from churn_platform.drops import delivered, drop_of
 from churn_platform.faults import Fault
@@ -57,7 +58,8 @@ class Runs:
         self.home = Home(settings)
 
     @cached_property
-    def _instance(self) -> dg.DagsterInstance:
+    def instance(self) -> dg.DagsterInstance:
+        """The instance that these runs are on."""
         return open_instance(self.home.settings)
 
     @cached_property
@@ -66,20 +68,31 @@ class Runs:
 
         return build_defs(self.home.settings)
 
-    def run(self, job: str, month: Month | None = None, config: dict[str, Any] | None = None) -> None:
+    def run(
+        self,
+        job: str,
+        month: Month | None = None,
+        config: dict[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         """Run a job to its end. Raises RunFailed."""
+        from dagster._core.storage.tags import MAX_RETRIES_TAG
+
+        from churn_platform.automation.launcher import PROCESS_TAG, own_process
+
         result = self._definitions.resolve_job_def(job).execute_in_process(
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the UI has the log
                 **({"ops": config} if config else {}),
             },
-            instance=self._instance,
+            instance=self.instance,
             partition_key=str(month) if month else None,
             raise_on_error=False,
-            tags={"churn/by": getpass.getuser()},
+            # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
+            tags={"churn/by": getpass.getuser(), PROCESS_TAG: own_process(), MAX_RETRIES_TAG: "0", **(tags or {})},
         )
         if not result.success:
-            raise RunFailed(_fault(result))
+            raise RunFailed(fault_of(result.run_id, result.all_events))
 
     def close(self, month: Month) -> Iterator[Closed]:
         """Close a month, and then again each later closed month that was built from what has changed.
@@ -106,12 +119,12 @@ class Runs:
             raise Refused(f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000")
         return months
 
-    def retrain(self, month: Month) -> tuple[Evaluation, Receipt | None]:
+    def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
 
         Gives the receipt where the gate passed, else None. Raises RunFailed.
         """
-        self.run("retrain", month)
+        self.run("retrain", month, tags=tags)
         document = self.home.lake.document(EVALUATION, month)
         assert document is not None  # the run wrote it
         evaluation = msgspec.json.decode(document, type=Evaluation)
@@ -157,25 +170,3 @@ class Runs:
         """The content of the month's snapshots; empty where it is not closed."""
         lake = self.home.lake
         return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
-
-
-def _fault(result: dg.ExecuteInProcessResult) -> str:
-    """The sentence of the first failed step, or of the run where it failed before its first step."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            failure = event.step_failure_data
-            if failure.user_failure_data and failure.user_failure_data.description:
-                return failure.user_failure_data.description
-            if failure.error:
-                return _innermost(failure.error)
-    for event in result.all_events:
-        if (data := event.event_specific_data) is not None and getattr(data, "error", None):
-            return _innermost(data.error)  # type: ignore[union-attr]
-    return f"run {result.run_id} failed; its log in the UI says why"
-
-
-def _innermost(error: Any) -> str:
-    """The message of the exception that started it all."""
-    while error.cause is not None:
-        error = error.cause
-    return str(error.message).strip()

@@ -7,7 +7,7 @@ are kept (`assets`).
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,16 @@ def lift_curves(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> 
     axes.axvline(0.1, color=_GREY, linewidth=0.8)
     axes.set_xlabel("Share of customers called, by falling score")
     axes.set_ylabel("Share of churning customers reached")
+    return _png(figure, axes)
+
+
+def calibration_curve(predicted: Sequence[float], realised: Sequence[float], name: str) -> bytes:
+    """What probabilities said against what happened, a point for each group, as a PNG like `roc_curves`."""
+    figure, axes = _canvas("Do as many customers churn as was said?")
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="just as many")
+    axes.plot(predicted, realised, color=_COLOURS[0], linewidth=1.8, marker="o", label=name)
+    axes.set_xlabel("Mean churn probability of a tenth of the customers")
+    axes.set_ylabel("Share of them that churned")
     return _png(figure, axes)
 
 

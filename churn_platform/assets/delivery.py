@@ -1,0 +1,111 @@
+"""The delivery assets: what serving and the business take from a month."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from churn_platform import delivery, online_store
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
+from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.delivery import CHURN_SCORES
+from churn_platform.home import Home
+from churn_platform.lake import FEATURES, Written
+from churn_platform.months import Month
+
+GROUP = "delivery"
+ONLINE_FEATURES = "online_features"
+KEPT = "a later month is closed, and what was served is not rewritten"
+
+
+@dg.asset(
+    name=ONLINE_FEATURES,
+    deps=[FEATURES],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"sqlite", "postgres"},
+    owners=OWNERS,
+    description="The newest month's features of every active customer, in the online store that serving reads.",
+)
+def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Publish the month, unless the store holds a newer one: a backfill of an old month leaves that as it is."""
+    month, store = month_of(context), home.settings.online_store
+    with told_plainly(online_store.OnlineStoreError):
+        try:
+            publication = online_store.publish(store, month, delivery.online_rows(home.lake, month))
+        except online_store.OlderMonth as refusal:
+            context.log.info(str(refusal))
+            return dg.MaterializeResult(metadata={"published": False, "reason": str(refusal)})
+    return dg.MaterializeResult(
+        metadata={
+            "published": True,
+            "dagster/row_count": publication.customers,
+            "month": publication.month,
+            "as_of": publication.as_of,
+            "published_at": publication.published_at,
+        }
+    )
+
+
+@dg.asset(
+    name=CHURN_SCORES,
+    deps=[FEATURES],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"onnx", "parquet"},
+    owners=OWNERS,
+    output_required=False,
+    description=(
+        "Every active customer's churn probability by the champion, decile, value at risk and reasons; as CSV too."
+        " Only the newest month is scored again: an older one keeps what was served then."
+    ),
+)
+def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> Iterator[dg.MaterializeResult]:
+    """Score the month with the champion. Without one nothing is scored, and what needs scores is skipped."""
+    month, lake = month_of(context), home.lake
+    csv = home.settings.exports / f"{CHURN_SCORES}_{month}.csv"
+    with told_plainly():
+        if keeps := delivery.is_history(lake, month):
+            context.log.info(f"{month} keeps the scores of version {delivery.served_by(lake, month)}: {KEPT}")
+        elif (champion := home.registry.champion()) is None:
+            context.log.info(f"{month} is not scored: there is no champion yet (churn retrain {month})")
+            return
+        else:
+            delivery.score(lake, month, home.registry.bundle(champion), champion.number)
+        if not keeps or not csv.exists():
+            delivery.write_csv(lake, month, csv)
+        yield _scored(home, month, csv, kept=keeps)
+
+
+def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.MaterializeResult:
+    """Report the month's scores as they stand in the lake."""
+    lake = home.lake
+    rows = lake.read(CHURN_SCORES, month)
+    written = Written(lake.path(CHURN_SCORES, month), lake.rows(CHURN_SCORES, month), lake.sha256(CHURN_SCORES, month))
+    groups: dict[str, Any] = {
+        "customers": rows.count(),
+        "probability": rows.probability.mean(),
+        "value_at_risk": rows.value_at_risk.sum(),
+    }
+    total = rows.aggregate(**groups).to_pyarrow().to_pylist()[0]
+    deciles = rows.group_by("decile").aggregate(**groups).order_by("decile").to_pyarrow().to_pylist()
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(written.sha256),
+        metadata={
+            **of_table(written),
+            "model_version": delivery.served_by(lake, month),
+            "mean_probability": total["probability"],
+            "value_at_risk": round(total["value_at_risk"], 2),
+            "deciles": markdown_table(
+                ("decile", "customers", "mean probability", "monthly fees at risk"),
+                (tuple(d.values()) for d in deciles),
+            ),
+            "csv": dg.MetadataValue.path(csv),
+            **({"kept": KEPT} if kept else {}),
+        },
+    )
+
+
+ASSETS = [online_features, churn_scores]

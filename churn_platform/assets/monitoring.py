@@ -1,0 +1,220 @@
+"""The monitoring assets: whether a month resembles its reference, and what its served scores were worth.
+
+What is seen when a month closes and what only its labels tell are assets of their own, since the labels may come months
+later: then what was seen at the close stays as it was.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import msgspec
+
+from churn_platform import delivery
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.landing import asset_key
+from churn_platform.assets.metadata import OWNERS, markdown_table, picture
+from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.contracts import LABELS
+from churn_platform.delivery import CHURN_SCORES
+from churn_platform.home import Home
+from churn_platform.lake import FEATURES
+from churn_platform.monitoring import drift, performance, target
+from churn_platform.months import Month
+from churn_platform.registry import Version
+from churn_platform.training_set import matured
+
+GROUP = "monitoring"
+
+
+@dg.asset(
+    name=drift.DRIFT_REPORT,
+    deps=[FEATURES],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"evidently"},
+    owners=OWNERS,
+    description=(
+        "Which features are distributed otherwise than in the months that the champion was trained on, or in the month"
+        " before (CHURN_DRIFT_REFERENCE), and the share of them."
+    ),
+)
+def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Compare the month's features with the reference's."""
+    month, lake, settings = month_of(context), home.lake, home.settings
+    with told_plainly():
+        reference = drift.reference_months(month, _trained_on(home), lake.months(FEATURES))
+        if not reference:
+            return _without_reference(context, f"{month} has no reference: no earlier month is closed")
+        pages = settings.reports / "drift"
+        found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
+    lake.write_document(drift.DRIFT_REPORT, month, msgspec.json.encode(found))
+    if found.sampled:
+        context.log.info(f"{month}: compared {found.rows:,} customers, a sample by the hash of their id")
+    return dg.MaterializeResult(
+        metadata={
+            "drift_share": found.drift_share,
+            "drifted": found.drift_share >= settings.drift_threshold,
+            "drifted_columns": ", ".join(found.drifted) or "none",
+            "threshold": settings.drift_threshold,
+            "reference": ", ".join(found.reference),
+            "columns": markdown_table(
+                ("column", "method", "score", "threshold", "drifted"),
+                ((c.column, c.method, c.score, c.threshold, "yes" if c.drifted else "no") for c in found.columns),
+            ),
+            "left_out": markdown_table(("column", "why it does not count"), found.left_out.items()),
+            "dagster/row_count": found.customers,
+            "compared_rows": found.rows,
+            "compared_reference_rows": found.reference_rows,
+            "sampled": found.sampled,
+            "report": dg.MetadataValue.url(settings.page_url(pages / f"{month}.html")),
+            "report_json": dg.MetadataValue.path(pages / f"{month}.json"),
+        }
+    )
+
+
+@dg.asset(
+    name=target.TARGET_DRIFT,
+    deps=[asset_key(LABELS)],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    description="Whether more or fewer customers churned than in the reference months. Waits for the month's labels.",
+)
+def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Compare the month's churn share with the reference's."""
+    month, lake = month_of(context), home.lake
+    with told_plainly():
+        reference = drift.reference_months(month, _trained_on(home), matured(lake))
+        if not reference:
+            return _without_reference(context, f"{month} has no reference: no earlier month has matured")
+        found = target.compare(lake, month, reference)
+    lake.write_document(target.TARGET_DRIFT, month, msgspec.json.encode(found))
+    return dg.MaterializeResult(
+        metadata={
+            "churn_share": found.churn_share,
+            "reference_churn_share": found.reference_churn_share,
+            "p_value": found.p_value,
+            "drifted": found.drifted,
+            "reference": ", ".join(found.reference),
+            "dagster/row_count": found.customers,
+            "reference_customers": found.reference_customers,
+        }
+    )
+
+
+@dg.asset(
+    name=performance.EXPECTED,
+    deps=[CHURN_SCORES],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"numpy"},
+    owners=OWNERS,
+    output_required=False,
+    description="What the month's scores promise if their probabilities are right, before anyone knows who churned.",
+)
+def expected_performance(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+) -> Iterator[dg.MaterializeResult]:
+    """Estimate AUC and churn from the served probabilities alone."""
+    month, lake = month_of(context), home.lake
+    with told_plainly():
+        if (version := _served_by(context, home, month)) is None:
+            return
+        found = performance.expect(lake, month, version)
+    lake.write_document(performance.EXPECTED, month, msgspec.json.encode(found))
+    yield dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
+
+
+@dg.asset(
+    name=performance.REALISED,
+    deps=[CHURN_SCORES, asset_key(LABELS)],
+    partitions_def=MONTHS,
+    group_name=GROUP,
+    kinds={"scikitlearn"},
+    owners=OWNERS,
+    output_required=False,
+    description=(
+        "What the scores that were served turned out to be worth, against what was promised at promotion and expected"
+        " since. Waits for the month's labels."
+    ),
+)
+def realised_performance(
+    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+) -> Iterator[dg.MaterializeResult]:
+    """Compare the served scores with the labels."""
+    month, lake = month_of(context), home.lake
+    with told_plainly(ValueError):
+        if (version := _served_by(context, home, month)) is None:
+            return
+        threshold = home.registry.bundle(version).manifest.threshold
+        found = performance.realise(lake, month, version, threshold)
+    lake.write_document(performance.REALISED, month, msgspec.json.encode(found))
+    if not found.metrics:
+        context.log.warning(f"{month}: everyone or nobody churned, so that there is no AUC")
+    yield dg.MaterializeResult(metadata=_realised(found))
+
+
+ASSETS = [drift_report, target_drift, expected_performance, realised_performance]
+
+
+def _trained_on(home: Home) -> tuple[Month, ...]:
+    """The months that the champion was trained on, where drift is against these; else none."""
+    if home.settings.drift_reference == "previous" or (champion := home.registry.champion()) is None:
+        return ()
+    return tuple(Month.parse(month) for month in home.registry.bundle(champion).manifest.months)
+
+
+def _without_reference(context: dg.AssetExecutionContext, reason: str) -> dg.MaterializeResult:
+    context.log.info(reason)
+    return dg.MaterializeResult(metadata={"reason": reason})
+
+
+def _served_by(context: dg.AssetExecutionContext, home: Home, month: Month) -> Version | None:
+    """The version that made the month's scores; None, with a line in the log, where it was not scored."""
+    if (number := delivery.served_by(home.lake, month)) is None:
+        context.log.info(f"{month} has no scores, so that there is nothing to judge: no version served it")
+        return None
+    return home.registry.version(number)
+
+
+def _expected(found: performance.Expected) -> dict[str, Any]:
+    return {
+        "version": found.version,
+        "promised_auc": found.promised_auc,
+        **({} if found.expected_auc is None else {"expected_auc": found.expected_auc}),
+        "expected_churn_share": found.expected_churn_share,
+    }
+
+
+def _realised(found: performance.Realised) -> dict[str, Any]:
+    from churn_platform.modelling.plots import calibration_curve
+
+    outcomes = {"found": found.found, "missed": found.missed, "false alarms": found.false_alarms}
+    bins = found.bins
+    label = f"version {found.expected.version}, {found.expected.month}"
+    return {
+        **_expected(found.expected),
+        **{"realised_auc" if name == "auc" else name: value for name, value in found.metrics.items()},
+        "churn_share": found.churn_share,
+        "dagster/row_count": found.expected.customers,
+        "customers_counted": _counted(found),
+        "calibration": markdown_table(
+            ("customers", "mean probability", "churned"), ((b.customers, b.predicted, b.realised) for b in bins)
+        ),
+        "calibration_curve": picture(calibration_curve([b.predicted for b in bins], [b.realised for b in bins], label)),
+        "outcomes": markdown_table(
+            (f"flagged from {found.threshold:.3f} on", "customers", "their monthly fees"),
+            ((kind, o.customers, f"{o.fees:,.2f}") for kind, o in outcomes.items()),
+        ),
+    }
+
+
+def _counted(found: performance.Realised) -> str:
+    if not found.holdout_only:
+        return "all whose labels have landed"
+    return (
+        f"holdout customers alone: version {found.expected.version}, trained for {found.expected.version_month}, may"
+        " have learned from the others' labels"
+    )

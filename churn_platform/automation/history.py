@@ -1,0 +1,92 @@
+"""History: the runs so far, as plain facts.
+
+Here: asking Dagster's instance about runs. Not here: deciding by them (`triggers`), or starting any (`runs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from churn_platform.months import Month
+from churn_platform.triggers import EVENT_TAG, Run, State
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PARTITION_TAG = "dagster/partition"
+
+
+def runs_of(instance: dg.DagsterInstance, month: Month, *jobs: str) -> tuple[Run, ...]:
+    """A month's runs of these jobs, newest first. Only the newest one's fault is looked up."""
+    import dagster as dg
+
+    found = [run for run in instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: str(month)})) if run.job_name in jobs]
+    return tuple(
+        Run(
+            run.run_id,
+            run.tags.get(EVENT_TAG, ""),
+            state := _state(run),
+            fault_of_run(instance, run) if state == State.FAILED and position == 0 else "",
+        )
+        for position, run in enumerate(found)
+    )
+
+
+def under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
+    """A sentence about a run of one of these jobs that is waiting or running, or None where there is none."""
+    import dagster as dg
+    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+    for job in jobs:
+        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=NOT_FINISHED_STATUSES), limit=1):
+            return f"{job} of {run.tags.get(PARTITION_TAG, 'no month')} is under way, run {run.run_id[:8]}"
+    return None
+
+
+def _state(run: dg.DagsterRun) -> State:
+    if not run.is_finished or will_retry(run):
+        return State.UNDER_WAY
+    return State.SUCCEEDED if run.is_success else State.FAILED
+
+
+def will_retry(run: dg.DagsterRun) -> bool:
+    """Whether Dagster is about to run a failed run again, and has not begun yet."""
+    from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+
+    return run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in run.tags
+
+
+def fault_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Why a run has failed, in its own sentence."""
+    import dagster as dg
+
+    if run.status == dg.DagsterRunStatus.CANCELED:
+        return f"run {run.run_id[:8]} was cancelled"
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    entries = instance.all_logs(run.run_id, of_type=kinds)
+    return fault_of(run.run_id, [entry.dagster_event for entry in entries if entry.dagster_event])
+
+
+def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:
+    """The sentence of the first failed step among a run's events, or of the run where it failed before a step."""
+    events = list(events)
+    for event in events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data and failure.user_failure_data.description:
+                return failure.user_failure_data.description
+            if failure.error:
+                return _innermost(failure.error)
+    for event in events:
+        if (data := event.event_specific_data) is not None and getattr(data, "error", None):
+            return _innermost(data.error)  # type: ignore[union-attr]
+    return f"run {run_id} failed; its log in the UI says why"
+
+
+def _innermost(error: Any) -> str:
+    """The message of the exception that started it all; of a `Failure`, which says it plainly, the sentence alone."""
+    while error.cause is not None:
+        error = error.cause
+    message = str(error.message).strip()
+    return message.partition(": ")[2] if error.cls_name == "Failure" else message

@@ -1,0 +1,85 @@
+"""News: what people should know, found in runs, receipts and the lake.
+
+Here: which events become alerts, in which words. Not here: sending them once (`alerts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from churn_platform.alerts import Alert, Outbox
+from churn_platform.automation.history import PARTITION_TAG, fault_of_run, will_retry
+from churn_platform.home import Home
+from churn_platform.lake import EVALUATION, FEATURES
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.months import Month
+from churn_platform.receipts import digest_of
+from churn_platform.triggers import ATTEMPT_TAG, ATTEMPTS, CAUSE_TAG, CLOSE, MATURE, RETRAIN
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DAYS = 7
+"""How far back runs are looked at: longer than any daemon should be down."""
+
+
+def tell(home: Home, instance: dg.DagsterInstance) -> str:
+    """Send what is new, and say in a sentence what came of it."""
+    settings = home.settings
+    outbox = Outbox(settings.home / "alerts", settings.alert_urls.get_secret_value())
+    done = outbox.send(alerts(home, instance, date.today()))
+    if done.failed:
+        return f"{done.failed} alerts could not be sent, and are tried again: check CHURN_ALERT_URLS; {done.sent} sent"
+    return f"{done.sent} alerts sent" if done.sent else "nothing new to tell"
+
+
+def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:
+    """Everything worth telling, new or not, the oldest of each kind first."""
+    yield from _of_runs(home, instance)
+    yield from _of_decisions(home)
+    yield from _of_features(home, today)
+
+
+def _of_runs(home: Home, instance: dg.DagsterInstance) -> Iterator[Alert]:
+    import dagster as dg
+
+    settings = home.settings
+    ui = settings.dagster_url.rstrip("/") or f"http://127.0.0.1:{settings.dagster_port}"
+    since = datetime.now(UTC) - timedelta(days=DAYS)
+    for run in reversed(instance.get_runs(dg.RunsFilter(updated_after=since))):
+        month, link = run.tags.get(PARTITION_TAG, ""), f"{ui}/runs/{run.run_id}"
+        cause = run.tags.get(CAUSE_TAG, "by hand")
+        if run.job_name == RETRAIN:
+            yield Alert(f"retraining {run.run_id}", f"Retraining for {month} started", f"{cause}\n{link}")
+        if run.is_failure_or_canceled and not will_retry(run):
+            title = f"{month} stopped" if run.job_name in (CLOSE, MATURE) else f"{run.job_name} {month} failed".strip()
+            if run.job_name == RETRAIN and run.tags.get(ATTEMPT_TAG) == str(ATTEMPTS):
+                title += f" {ATTEMPTS} times, and is given up"
+            yield Alert(f"failure {run.run_id}", title, f"{fault_of_run(instance, run)}\n{link}")
+
+
+def _of_decisions(home: Home) -> Iterator[Alert]:
+    for receipt in home.ledger.all():
+        title = f"Version {receipt.version} {receipt.verdict}"
+        yield Alert(f"receipt {receipt.number}", title, f"{receipt.reason}\nDecided by {receipt.decided_by}.")
+    for month in home.lake.months(FEATURES):
+        if (document := home.lake.document(EVALUATION, month)) is not None:
+            evaluation = msgspec.json.decode(document, type=Evaluation)
+            if not evaluation.promote:
+                title = f"Version {evaluation.candidate.version} not promoted"
+                yield Alert(f"evaluation {digest_of(evaluation)}", title, evaluation.decision)
+
+
+def _of_features(home: Home, today: date) -> Iterator[Alert]:
+    """Whether the feature table of the last month that should be closed by now is missing."""
+    newest = max(home.lake.months(FEATURES), default=None)
+    due = Month.of(today - timedelta(days=home.settings.features_due_days)) - 1
+    if newest is not None and newest < due:
+        body = (
+            f"{newest + 1} ended on {(newest + 1).as_of} and is not closed yet; scores and predictions are of {newest}."
+        )
+        yield Alert(f"stale features {due}", f"The features are still those of {newest}", body)

@@ -1,0 +1,85 @@
+"""Sensors: what Dagster's daemon asks every few seconds, and starts.
+
+Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`triggers`), their facts (`watch`).
+None of them keeps a cursor: all they know is in the lake and in the runs, so that a daemon may die at any time.
+"""
+
+import dagster as dg
+
+from churn_platform.automation import jobs, news, watch
+from churn_platform.faults import Fault
+from churn_platform.home import Home
+from churn_platform.triggers import Decision, Launch
+
+SECONDS = 15
+
+
+def answer(decision: Decision) -> dg.RunRequest | dg.SkipReason:
+    """A decision in Dagster's words."""
+    if isinstance(decision, Launch):
+        return dg.RunRequest(
+            run_key=decision.run_key, job_name=decision.job, partition_key=str(decision.month), tags=decision.tags
+        )
+    return dg.SkipReason(decision.why)
+
+
+def _told(context: dg.SensorEvaluationContext, decision: Decision) -> dg.RunRequest | dg.SkipReason:
+    if isinstance(decision, Launch):
+        context.log.info(f"{decision.why} (attempt {decision.attempt})" if decision.attempt > 1 else decision.why)
+    return answer(decision)
+
+
+@dg.sensor(
+    jobs=[jobs.month_close, jobs.month_mature],
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Closes each month that is delivered or corrected, in order, and matures it when its labels come.",
+)
+def drops(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
+    """Watch the folder of drops."""
+    try:
+        return _told(context, watch.closing(home, context.instance))
+    except Fault as fault:
+        return dg.SkipReason(str(fault))
+
+
+@dg.sensor(
+    job=jobs.retrain,
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Retrains on the newest matured month: without a champion, on drift, where the champion falls short.",
+)
+def retraining(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
+    """Watch for a cause to retrain."""
+    try:
+        return _told(context, watch.retraining(home, context.instance))
+    except Fault as fault:
+        return dg.SkipReason(str(fault))
+
+
+@dg.sensor(
+    job=jobs.refresh,
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Scores the newest month again when another version has become champion.",
+)
+def refreshing(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
+    """Watch for a promotion that the newest month's scores do not know of."""
+    try:
+        return _told(context, watch.refreshing(home, context.instance))
+    except Fault as fault:
+        return dg.SkipReason(str(fault))
+
+
+@dg.sensor(
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells people what they should know, once each, through CHURN_ALERT_URLS.",
+)
+def alerts(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SkipReason:
+    """Send what is new."""
+    told = news.tell(home, context.instance)
+    return dg.SkipReason(told)
+
+
+SENSORS = [drops, retraining, refreshing, alerts]

@@ -1,0 +1,160 @@
+"""Watch: the facts of this moment, gathered from drops, lake, registry and runs, and the decision on them.
+
+Here: what the sensors and the replay both ask. Not here: the decisions themselves (`triggers`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn_platform import delivery, intake, training_set
+from churn_platform.automation.history import runs_of, under_way
+from churn_platform.contracts import LABELS
+from churn_platform.features import SNAPSHOTS, WINDOW
+from churn_platform.home import Home
+from churn_platform.lake import EVALUATION, FEATURES, Lake, landed
+from churn_platform.monitoring import drift, performance, target
+from churn_platform.months import Month
+from churn_platform.triggers import (
+    CLOSE,
+    MATURE,
+    REFRESH,
+    RETRAIN,
+    Champion,
+    Decision,
+    DriftFacts,
+    Limits,
+    ModelFacts,
+    MonthFacts,
+    Realised,
+    Wait,
+    next_closing,
+    next_refresh,
+    next_retraining,
+)
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def closing(home: Home, instance: dg.DagsterInstance) -> Decision:
+    """Which month to close or mature now. Raises DropError where two folders claim one month."""
+    if running := under_way(instance, CLOSE, MATURE):
+        return Wait(running)
+    settings = home.settings
+    delivered = intake.deliveries(settings.drops, settings.first, settings.settle_seconds, time.time())
+    if not delivered:
+        return Wait(f"{settings.drops} (CHURN_DROPS) has no drop yet: expected folders such as month_000")
+    facts = [_month(home.lake, delivery) for delivery in delivered]
+    return next_closing(
+        facts, settings.first, Month.of(date.today()), lambda month: runs_of(instance, month, CLOSE, MATURE)
+    )
+
+
+def _month(lake: Lake, delivery: intake.Delivery) -> MonthFacts:
+    month = delivery.month
+    return MonthFacts(
+        month=month,
+        unready=delivery.unready,
+        state=delivery.state,
+        labels=delivery.labels,
+        landed=intake.taken(lake, month, intake.STATE),
+        landed_labels=intake.taken(lake, month, intake.LATER),
+        closed=lake.has(FEATURES, month),
+        stale=_is_stale(lake, month),
+        basis=_basis(lake, month),
+    )
+
+
+def _is_stale(lake: Lake, month: Month) -> bool:
+    """Whether a closed month has a table that was built from what has changed since."""
+    names = (*SNAPSHOTS, FEATURES)
+    if not lake.has(FEATURES, month):
+        return False
+    inputs = [(landed(table.name), month) for table in SNAPSHOTS.values()]
+    inputs += [(name, month - ago) for name in SNAPSHOTS for ago in range(WINDOW)]
+    return _stale(lake.root, names, month, _stamps(lake, [*inputs, (FEATURES, month)]))
+
+
+@lru_cache(maxsize=512)
+def _stale(root: Path, names: tuple[str, ...], month: Month, stamps: tuple[object, ...]) -> bool:
+    """Asked once for each state of the files: it hashes them, and a sensor asks every few seconds."""
+    return any(Lake(root).is_stale(name, month) for name in names)
+
+
+def _stamps(lake: Lake, tables: Sequence[tuple[str, Month]]) -> tuple[object, ...]:
+    paths = [lake.path(name, month, ending) for name, month in tables for ending in (".parquet", ".json")]
+    stats = [path.stat() if path.exists() else None for path in paths]
+    return tuple(s and (s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+
+
+def _basis(lake: Lake, month: Month) -> str:
+    before = [(name, month - 1) for name in SNAPSHOTS]
+    return _hash(lake.root, tuple(before), _stamps(lake, before))
+
+
+@lru_cache(maxsize=512)
+def _hash(root: Path, tables: tuple[tuple[str, Month], ...], stamps: tuple[object, ...]) -> str:
+    """One hash of some tables' content, worked out once for each state of the files."""
+    return hashlib.sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode()).hexdigest()
+
+
+def retraining(home: Home, instance: dg.DagsterInstance) -> Decision:
+    """Whether to retrain now, and why. Raises RegistryError."""
+    if running := under_way(instance, CLOSE, MATURE, RETRAIN):  # what a closing has yet to find may be a cause
+        return Wait(running)
+    settings = home.settings
+    limits = Limits(settings.drift_threshold, settings.realised_margin, settings.retrain_cooldown_months)
+    return next_retraining(model_facts(home), limits, lambda month: runs_of(instance, month, RETRAIN))
+
+
+def model_facts(home: Home) -> ModelFacts:
+    """What a retraining is decided from. Raises RegistryError."""
+    lake, version = home.lake, home.registry.champion()
+    matured = max(training_set.matured(lake), default=None)
+    closed = lake.months(FEATURES)
+    rows = [(FEATURES, matured), (landed(LABELS.name), matured)] if matured else []
+    return ModelFacts(
+        champion=Champion(version.number, version.month, version.auc) if version else None,
+        matured=matured,
+        content=_hash(lake.root, tuple(rows), _stamps(lake, rows)) if matured else "",
+        drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
+        realised=_realised(lake, matured) if matured else None,
+        trained=frozenset(month for month in closed if lake.document(EVALUATION, month) is not None),
+    )
+
+
+def _drift(lake: Lake, month: Month) -> DriftFacts | None:
+    features, labels = drift.read(lake, month), target.read(lake, month)
+    if features is None and labels is None:
+        return None
+    return DriftFacts(
+        month=month,
+        drifted=frozenset(features.drifted) if features else frozenset(),
+        columns=len(features.columns) if features else 0,
+        target=f"{labels.reference_churn_share:.3f} -> {labels.churn_share:.3f}" if labels and labels.drifted else None,
+    )
+
+
+def _realised(lake: Lake, month: Month) -> Realised | None:
+    found = performance.read(lake, month)
+    if found is None or found.auc is None:
+        return None
+    return Realised(month, found.expected.version, found.auc)
+
+
+def refreshing(home: Home, instance: dg.DagsterInstance) -> Decision:
+    """Whether the newest month has to be scored again. Raises RegistryError."""
+    if running := under_way(instance, CLOSE, MATURE, REFRESH):
+        return Wait(running)
+    month, champion = max(home.lake.months(FEATURES), default=None), home.registry.champion()
+    stale = month is not None and delivery.scores_are_stale(home, month)
+    return next_refresh(
+        month, champion.number if champion else None, stale, lambda month: runs_of(instance, month, REFRESH)
+    )

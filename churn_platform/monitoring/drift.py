@@ -1,0 +1,210 @@
+"""Drift: whether a month's customers differ from those of a reference, by Evidently, column by column.
+
+Here: which months are the reference, which columns count, the comparison and its pages. Not here: what follows from
+drift (sensors), nor whether churn itself changed (`monitoring.target`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from churn_platform.contracts import KEY
+from churn_platform.features import HISTORY, SCHEMA, WINDOW
+from churn_platform.lake import FEATURES, Lake, replacing
+from churn_platform.months import Month
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+DRIFT_REPORT = "drift_report"
+MOST_ROWS = 50_000
+"""More rows than this are sampled: a million took Evidently 87 s, and the sample's scores differ little."""
+
+_DISTANCE = 0.1
+_ERRORS = 4
+_NEEDS_HISTORY = tuple(f"{column}_ratio_2m" for column in HISTORY)
+
+# Evidently would judge 1,000 rows and fewer by p-values: one in twenty quiet columns would drift, and a share would
+# mean one thing for a small company and another for a large one. Distances mean the same for both.
+_METHODS = {"num_method": "wasserstein", "cat_method": "jensenshannon"}
+
+
+class ColumnDrift(msgspec.Struct, frozen=True):
+    """One feature's distance between month and reference; it drifted where `score` reaches `threshold`."""
+
+    column: str
+    method: str
+    score: float
+    threshold: float
+    drifted: bool
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """A month against its reference. `rows` and `reference_rows` are what was compared, of all active customers.
+
+    `drift_share` is that of drifted among `columns`, largest score first; `left_out` says why a feature does not count.
+    """
+
+    month: str
+    reference: tuple[str, ...]
+    drift_share: float
+    drifted: tuple[str, ...]
+    columns: tuple[ColumnDrift, ...]
+    left_out: dict[str, str]
+    rows: int
+    reference_rows: int
+    customers: int
+    reference_customers: int
+
+    @property
+    def sampled(self) -> bool:
+        """Whether only a part of the customers was compared."""
+        return (self.rows, self.reference_rows) != (self.customers, self.reference_customers)
+
+
+def read(lake: Lake, month: Month) -> Drift | None:
+    """The month's drift as it was found, or None where it was not looked for or has no reference."""
+    document = lake.document(DRIFT_REPORT, month)
+    return None if document is None else msgspec.json.decode(document, type=Drift)
+
+
+def reference_months(month: Month, trained_on: Collection[Month], known: Collection[Month]) -> tuple[Month, ...]:
+    """The `known` months to compare with, oldest first: those `trained_on` before `month`, else the month before it.
+
+    A month that the champion was trained on is never compared with itself or with later ones: closing it again would
+    else wipe out the drift that it had when it came. Empty where no earlier month is known.
+    """
+    earlier = tuple(sorted(m for m in trained_on if m < month and m in known))
+    return earlier or tuple(m for m in (month - 1,) if m in known)
+
+
+def compare(lake: Lake, month: Month, reference: Sequence[Month], threshold: float, pages: Path) -> Drift:
+    """Compare the month's features with those of the reference; write `<month>.html` and `<month>.json` to `pages`.
+
+    `threshold` is the share of drifted columns from which the page calls the whole drifted. Raises MissingTable.
+    """
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it at its import
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    current, customers = _frame(lake, [month])
+    past, past_customers = _frame(lake, reference)
+    left_out = _left_out(current, past)
+    counted = [feature for feature in SCHEMA if feature.name not in left_out]
+    names = [feature.name for feature in counted]
+    if names:
+        definition = DataDefinition(
+            numerical_columns=[feature.name for feature in counted if feature.kind == "number"],
+            categorical_columns=[feature.name for feature in counted if feature.kind != "number"],
+        )
+        thresholds = {name: column_threshold(current[name].count(), past[name].count()) for name in names}
+        preset = DataDriftPreset(columns=names, drift_share=threshold, per_column_threshold=thresholds, **_METHODS)
+        report = Report([preset])
+        found = report.run(
+            Dataset.from_pandas(current[names], definition), Dataset.from_pandas(past[names], definition)
+        )
+        with replacing(pages / f"{month}.html") as page:
+            found.save_html(str(page))
+        with replacing(pages / f"{month}.json") as page:
+            found.save_json(str(page))
+        columns = _columns(found.dict()["metrics"])
+    else:
+        columns = ()
+    drifted = tuple(column.column for column in columns if column.drifted)
+    return Drift(
+        month=str(month),
+        reference=tuple(map(str, reference)),
+        drift_share=len(drifted) / len(columns) if columns else 0.0,
+        drifted=drifted,
+        columns=columns,
+        left_out=left_out,
+        rows=len(current),
+        reference_rows=len(past),
+        customers=customers,
+        reference_customers=past_customers,
+    )
+
+
+def column_threshold(known: int, reference: int) -> float:
+    """The distance from which a column with so many known values on each side counts as drifted.
+
+    It is Evidently's default, 0.1, for both methods; with fewer values than can measure it, four standard errors of the
+    difference of two means, in standard deviations: sqrt(1/n + 1/m). So chance alone seldom makes a column drift.
+    """
+    return max(_DISTANCE, _ERRORS * math.sqrt(1 / known + 1 / reference))
+
+
+def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
+    """About `most` of `total` rows, by customer: the same customers in every month, whatever the rows' order.
+
+    The hash's digits after the first decide; the first says who is a holdout customer, and both kinds are wanted.
+    """
+    if total <= most:
+        return rows
+    border = f"{int(most / total * 16**8):08x}"
+    return rows.filter(rows[KEY].hexdigest("sha256").substr(1, 8) < border)
+
+
+def _frame(lake: Lake, months: Sequence[Month]) -> tuple[pd.DataFrame, int]:
+    """Features of these months as Evidently takes them, sampled, in an order of their own, and the count of all."""
+    import ibis
+    import pandas as pd
+
+    total = sum(lake.rows(FEATURES, month) for month in months)
+    parts = [_comparable(lake, month) for month in months]
+    rows = sample(parts[0] if len(parts) == 1 else ibis.union(*parts), total, MOST_ROWS)
+    frame = rows.order_by("as_of", KEY).to_pandas()
+    prepared = {}
+    for feature in SCHEMA:
+        values = frame[feature.name]
+        if feature.kind == "number":
+            # By way of float32, as a model sees it: what differs by rounding alone is the same, or constant.
+            prepared[feature.name] = values.astype("float32").astype("float64")
+        elif feature.kind == "boolean":
+            prepared[feature.name] = values.astype("object").map({True: "yes", False: "no"})
+        else:
+            prepared[feature.name] = values.astype("object")
+    return pd.DataFrame(prepared), total
+
+
+def _comparable(lake: Lake, month: Month) -> ibis.Table:
+    """The month's features; those that look back further than the platform goes are unknown.
+
+    A ratio to the mean of two months, where only one is known, spreads wider than any later month's.
+    """
+    import ibis
+
+    rows = lake.read(FEATURES, month)
+    if month.since(lake.months(FEATURES)[0]) >= WINDOW - 1:
+        return rows
+    return rows.mutate(**{name: ibis.null(rows[name].type()) for name in _NEEDS_HISTORY})
+
+
+def _left_out(current: pd.DataFrame, past: pd.DataFrame) -> dict[str, str]:
+    """The features that cannot drift, with the reason."""
+    reasons = {}
+    for name in current.columns:
+        values = {*current[name].dropna().unique(), *past[name].dropna().unique()}
+        if not current[name].notna().any() or not past[name].notna().any():
+            where = "this month" if past[name].notna().any() else "the reference"
+            reasons[name] = f"no known values in {where}"
+        elif len(values) == 1:
+            reasons[name] = "constant"
+    return reasons
+
+
+def _columns(metrics: Sequence[dict[str, Any]]) -> tuple[ColumnDrift, ...]:
+    columns = []
+    for metric in metrics:
+        settings = metric["config"]
+        if "column" in settings:
+            score, threshold = float(metric["value"]), float(settings["threshold"])
+            columns.append(ColumnDrift(settings["column"], settings["method"], score, threshold, score >= threshold))
+    return tuple(sorted(columns, key=lambda column: (-column.score, column.column)))

@@ -1,0 +1,163 @@
+"""Performance: what served scores were worth, expected from the scores alone and realised once labels are there.
+
+Here: the figures of one month's served scores. Not here: making scores (`delivery`), comparing versions before one is
+promoted (`modelling.evaluation`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.delivery import CHURN_SCORES, FEE
+from churn_platform.features import is_holdout
+from churn_platform.lake import Lake, landed
+from churn_platform.modelling.metrics import measure
+from churn_platform.months import Month
+from churn_platform.registry import Version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXPECTED = "expected_performance"
+REALISED = "realised_performance"
+BINS = 10
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What a month's scores promise if its probabilities are right; `promised_auc` is the version's at promotion.
+
+    `expected_auc` is None where the scores tell nobody apart from anybody else.
+    """
+
+    month: str
+    version: int
+    version_month: str
+    promised_auc: float
+    customers: int
+    expected_auc: float | None
+    expected_churn_share: float
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """A tenth of the customers by score: their mean probability and the share of them that churned."""
+
+    customers: int
+    predicted: float
+    realised: float
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A group of customers and the sum of their monthly fees, in dollars."""
+
+    customers: int
+    fees: float
+
+
+class Realised(msgspec.Struct, frozen=True):
+    """What a month's scores were worth to the labelled customers, beside what was `expected` of the same ones.
+
+    `holdout_only` says that the version had learned from this month or a later one, so that only customers whom no
+    version is trained on are counted. `metrics` are `modelling.metrics.measure`'s, and empty where everyone or nobody
+    churned. From `threshold` on a customer counts as flagged: `found` are flagged customers who churned, and could have
+    been saved; `missed` churned without being flagged; `false_alarms` were flagged and stayed.
+    """
+
+    expected: Expected
+    holdout_only: bool
+    threshold: float
+    churn_share: float
+    metrics: dict[str, float]
+    bins: tuple[Bin, ...]
+    found: Outcome
+    missed: Outcome
+    false_alarms: Outcome
+
+    @property
+    def auc(self) -> float | None:
+        """The realised AUC, where both kinds of customers are there."""
+        return self.metrics.get("auc")
+
+
+def read(lake: Lake, month: Month) -> Realised | None:
+    """The month's realised performance, or None where it has not matured or was not scored."""
+    document = lake.document(REALISED, month)
+    return None if document is None else msgspec.json.decode(document, type=Realised)
+
+
+def expect(lake: Lake, month: Month, version: Version) -> Expected:
+    """What the month's scores, made by `version`, promise. Raises MissingTable."""
+    return _expected(month, version, lake.read(CHURN_SCORES, month).probability.to_pandas().to_numpy())
+
+
+def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Realised:
+    """What the month's scores, made by `version`, were worth. Raises MissingTable, and ValueError without rows."""
+    leaked = version.month >= month
+    rows = _labelled(lake, month, holdout_only=leaked)
+    if rows.empty:
+        raise ValueError(f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label")
+    probabilities, labels = rows["probability"].to_numpy(), rows[LABEL].to_numpy(dtype=bool)
+    flagged, fees = probabilities >= threshold, rows[FEE].to_numpy(dtype=np.float64)
+    return Realised(
+        expected=_expected(month, version, probabilities),
+        holdout_only=leaked,
+        threshold=threshold,
+        churn_share=float(labels.mean()),
+        metrics=measure(labels, probabilities, threshold) if len(np.unique(labels)) == 2 else {},
+        bins=calibration(labels, probabilities),
+        found=_outcome(flagged & labels, fees),
+        missed=_outcome(~flagged & labels, fees),
+        false_alarms=_outcome(flagged & ~labels, fees),
+    )
+
+
+def expected_auc(probabilities: np.ndarray) -> float | None:
+    """The AUC to expect of probabilities [n] if each customer churns with just that probability; None if undefined.
+
+    Each pair of customers counts with the probability that the first churns and the second stays, and is in the right
+    order where the first has the higher score, half where they tie; the expected number of pairs in the right order is
+    divided by that of all pairs (confidence-based performance estimation, as NannyML has it for ROC AUC).
+    """
+    ordered = np.sort(np.asarray(probabilities, dtype=np.float64))
+    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))
+    if not len(starts):
+        return None
+    churn, stay = np.add.reduceat(ordered, starts), np.add.reduceat(1 - ordered, starts)
+    with_itself = float((ordered * (1 - ordered)).sum())  # nobody is a pair alone
+    right = float((churn * (np.cumsum(stay) - stay / 2)).sum()) - with_itself / 2
+    pairs = float(churn.sum() * stay.sum()) - with_itself
+    return right / pairs if pairs > 0 else None
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Bin, ...]:
+    """Mean probability against churn share in up to BINS groups of as many customers each, by rising score."""
+    groups = np.array_split(np.argsort(probabilities, kind="stable"), min(BINS, len(labels)))
+    return tuple(Bin(len(g), float(probabilities[g].mean()), float(labels[g].mean())) for g in groups)
+
+
+def _expected(month: Month, version: Version, probabilities: np.ndarray) -> Expected:
+    return Expected(
+        month=str(month),
+        version=version.number,
+        version_month=str(version.month),
+        promised_auc=version.auc,
+        customers=len(probabilities),
+        expected_auc=expected_auc(probabilities),
+        expected_churn_share=float(probabilities.mean()),
+    )
+
+
+def _labelled(lake: Lake, month: Month, *, holdout_only: bool) -> pd.DataFrame:
+    """The month's scored customers whose labels have landed, in key order."""
+    rows = lake.read(CHURN_SCORES, month).join(lake.read(landed(LABELS.name), month), KEY)
+    if holdout_only:
+        rows = rows.filter(is_holdout(rows[KEY]))
+    frame: pd.DataFrame = rows.order_by(KEY).select(KEY, "probability", FEE, LABEL).to_pandas()
+    return frame
+
+
+def _outcome(group: np.ndarray, fees: np.ndarray) -> Outcome:
+    return Outcome(int(group.sum()), round(float(np.nansum(fees[group])), 2))
