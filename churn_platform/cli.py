@@ -6,6 +6,8 @@ Here: commands, what they print and how they end. Not here: what they do (`autom
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from pydantic import ValidationError
 
 from churn_platform.faults import Fault
 from churn_platform.months import Month
@@ -33,6 +36,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Fault as fault:
             raise click.ClickException(str(fault)) from fault
+        except ValidationError as error:  # of Settings; a wrong value may be a secret, so it is not shown
+            told = (f"CHURN_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            raise click.ClickException("; ".join(told)) from error
 
 
 class MonthType(click.ParamType[Month]):
@@ -55,6 +61,17 @@ MONTH = MonthType()
 @click.version_option(package_name="churn-platform")
 def main() -> None:
     """Monthly customer data in, churn predictions that can be trusted out."""
+
+
+@main.command("up")
+def start() -> None:
+    """Start the whole platform on this machine; Ctrl-C stops all of it.
+
+    On a new home it closes the delivered months and trains the first champion. Everything is kept in CHURN_HOME.
+    """
+    from churn_platform.up import up
+
+    up(Settings())
 
 
 def _runs() -> Runs:
@@ -161,6 +178,30 @@ def _show_receipt(receipt: Receipt) -> None:
 
 
 @main.command()
+def serve() -> None:
+    """Answer predictions over HTTP, and nothing else of the platform; `churn up` starts this too."""
+    # Serving is a program of its own: it takes this one's place, and none of its memory.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "serving"])
+
+
+@main.command()
+@click.argument("user_id")
+def predict(user_id: str) -> None:
+    """Ask the running API for the risk of customer USER_ID."""
+    import httpx
+
+    settings = Settings()
+    url = f"http://{settings.serving_host}:{settings.serving_port}/predict"
+    try:
+        answer = httpx.post(url, json={"user_id": user_id}, timeout=10)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
+    if answer.is_error:
+        raise click.ClickException(answer.json().get("detail", answer.text))
+    click.echo(msgspec.json.format(answer.content).decode())
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> None:
     """Show every month, its candidate, and the champion."""
@@ -225,3 +266,45 @@ def simulate(months: int, customers: int, seed: int, shocks: tuple[str, ...], ou
             click.echo(json.dumps(month.summary()))
     except (ValueError, FileExistsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--months", type=click.IntRange(min=1), default=24, show_default=True, help="How many months.")
+@click.option(
+    "--customers", type=click.IntRange(min=1), default=7043, show_default=True, help="Customers at the start."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another company.")
+@click.option("--shock", "shocks", multiple=True, help="A change that lasts, such as 2025-01:price_rise.")
+@click.option(
+    "--label-delay",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many months later the labels of a month arrive than its drop.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
+    """Live through a synthetic company's months in a home of its own, as the sensors would.
+
+    Says what retraining when it helps is worth, in AUC: against the best reachable, against never retraining, and
+    against retraining each month.
+    """
+    import tempfile
+
+    from churn_platform import regret, replay_screen
+    from churn_platform import replay as replays
+    from churn_platform.hazard import Shock
+
+    try:
+        known = [Shock.parse(shock) for shock in shocks]
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    with tempfile.TemporaryDirectory() as folder:
+        settings = replays.settings_in(Path(folder))
+        lived = replays.replay(settings, months, customers, seed, known, label_delay)
+        followed = replay_screen.follow(lived, months, quiet=as_json)
+    found = regret.summary(followed)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode({"months": followed, "summary": found})).decode())
+    else:
+        click.echo(replay_screen.conclude(found))
