@@ -1,1 +1,1 @@
-"""The platform's tests: `unit` for functions and single modules, `integration` for assets, jobs, command line and crashes."""
+"""The platform's tests: `unit` for functions and single modules, `integration` for all that runs together."""

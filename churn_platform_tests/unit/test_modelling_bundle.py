@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,15 @@ def training(request) -> Training:
 
 @pytest.fixture
 def bundle(training, tmp_path) -> Bundle:
-    digest = write_bundle(tmp_path / "bundle", training, to_onnx(training.pipeline, len(SCHEMA)), SCHEMA, customers(500), {"auc": 0.8}, "2024-01")
+    digest = write_bundle(
+        tmp_path / "bundle",
+        training,
+        to_onnx(training.pipeline, len(SCHEMA)),
+        SCHEMA,
+        customers(500),
+        {"auc": 0.8},
+        "2024-01",
+    )
     return Bundle.load(tmp_path / "bundle", digest)
 
 
@@ -57,7 +66,12 @@ def test_a_bundle_says_what_it_is(training, bundle):
 def test_the_same_training_gives_the_same_bytes(training, bundle, tmp_path):
     again = train(customers(500), SCHEMA, training.estimator, seed=7)
     shuffled = customers(500).sample(frac=1, random_state=1)
-    assert write_bundle(tmp_path / "again", again, to_onnx(again.pipeline, len(SCHEMA)), SCHEMA, shuffled, {"auc": 0.8}, "2024-01") == bundle.digest
+    assert (
+        write_bundle(
+            tmp_path / "again", again, to_onnx(again.pipeline, len(SCHEMA)), SCHEMA, shuffled, {"auc": 0.8}, "2024-01"
+        )
+        == bundle.digest
+    )
     for name in ("manifest.json", *bundle.manifest.files):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "bundle" / name).read_bytes()
 
@@ -81,7 +95,15 @@ def test_thresholds_between_neighbouring_numbers_survive_conversion(tmp_path):
     for name in ("hist_gradient_boosting", "random_forest"):
         pipeline = estimators.fit(estimators.build(name, schema, 7), encoded, encoded[:, 0] == values[1])
         fitted = Training(pipeline, name, ("2024-01",), 1, {1: 1.0}, 0.5, 400, 400, 0.0)
-        write_bundle(tmp_path / name, fitted, to_onnx(fitted.pipeline, len(schema)), schema, pd.DataFrame({"x": encoded[:, 0]}), {}, "2024-01")
+        write_bundle(
+            tmp_path / name,
+            fitted,
+            to_onnx(fitted.pipeline, len(schema)),
+            schema,
+            pd.DataFrame({"x": encoded[:, 0]}),
+            {},
+            "2024-01",
+        )
         assert np.ptp(estimators.predict(pipeline, encoded)) > 0.9
         assert parity(Bundle.load(tmp_path / name), pipeline, encoded) < 1e-6
 
@@ -117,7 +139,7 @@ def test_parity_counts_what_is_not_a_number_as_the_largest_difference(training, 
         def score(self, encoded: np.ndarray) -> np.ndarray:
             return np.where(np.arange(len(encoded)) == 3, np.nan, bundle.score(encoded))
 
-    assert parity(Broken(), training.pipeline, encode_frame(SCHEMA, customers(50))) == 1
+    assert parity(cast(Bundle, Broken()), training.pipeline, encode_frame(SCHEMA, customers(50))) == 1
 
 
 def test_contributions_are_what_replacing_each_value_changes(bundle):

@@ -61,7 +61,9 @@ def test_a_frame_is_encoded_as_its_rows_are(rows, unknown):
 def test_pandas_types_make_no_difference(name, dtype, values):
     plain = [None if pd.isna(value) else value for value in values]
     encoded = encode_frame(SCHEMA, pd.DataFrame({name: pd.Series(values, dtype=dtype)}))
-    np.testing.assert_array_equal(encoded, np.float32([encode(SCHEMA, {name: value}) for value in plain]))
+    np.testing.assert_array_equal(
+        encoded, np.array([encode(SCHEMA, {name: value}) for value in plain], dtype=np.float32)
+    )
 
 
 def test_a_value_of_another_kind_is_named():
@@ -75,7 +77,7 @@ def test_decoding_gives_features_that_encode_alike(rows):
         encoded = np.array(encode(SCHEMA, row), dtype=np.float32)
         features = decode(SCHEMA, encoded)
         assert list(features) == [feature.name for feature in SCHEMA]
-        np.testing.assert_array_equal(np.float32(encode(SCHEMA, features)), encoded)
+        np.testing.assert_array_equal(np.array(encode(SCHEMA, features), dtype=np.float32), encoded)
 
 
 def test_decoding_writes_numbers_as_people_do():

@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_trained_on_are_refused_with_the_reason():
         train(pd.concat([rows, rows[:1]]), SCHEMA, "logistic_regression", seed=7)
     with pytest.raises(ValueError, match="month 2024-01 has 0 churned of 100"):
         train(rows.assign(churn_label=False), SCHEMA, "logistic_regression", seed=7)
-    unlabelled = rows.assign(churn_label=[None, *rows["churn_label"][1:]])
+    unlabelled = rows.assign(churn_label=pd.Series([None, *rows["churn_label"][1:]], index=rows.index, dtype=object))
     with pytest.raises(ValueError, match="1 training rows have no churn_label"):
         train(unlabelled, SCHEMA, "logistic_regression", seed=7)
 

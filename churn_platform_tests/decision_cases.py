@@ -1,0 +1,61 @@
+"""Decisions without models: evaluations made up from two AUCs, and a registry that is one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from churn_platform.bundle import BundleError
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.gate import Contender, Facts, decide
+from churn_platform.months import Month
+from churn_platform.registry import Registry, RegistryError, Version
+
+
+def evaluation(
+    candidate: int, champion: int | None = None, *, auc: float = 0.8, champion_auc: float = 0.7, parity: float = 0.0
+) -> Evaluation:
+    """Version `candidate` compared with the champion of then; it wins unless the AUCs say otherwise."""
+    facts = Facts(
+        month="2024-01",
+        candidate=Contender(candidate, "2024-01", {"auc": auc}),
+        champion=None if champion is None else Contender(champion, "2024-01", {"auc": champion_auc}),
+        delta=0.01,
+        interval=None if champion is None else (0.05, 0.15),
+        parity=parity,
+        segments=(),
+        rows=100,
+        positives=25,
+    )
+    return Evaluation(**msgspec.structs.asdict(facts), **msgspec.structs.asdict(decide(facts, champion)))
+
+
+class Shelf(Registry):
+    """Any version there may be; who is champion stands in a file, so that processes can share it."""
+
+    def __init__(self, folder: Path, broken: tuple[int, ...] = ()) -> None:
+        super().__init__("shelf://", folder)
+        self.broken = broken
+        self._file = folder / "champion"
+
+    def champion(self) -> Version | None:
+        """The version that was appointed last."""
+        return self.version(int(self.moves()[-1])) if self.moves() else None
+
+    def moves(self) -> list[str]:
+        """Every version that was appointed, in order."""
+        return self._file.read_text().split() if self._file.exists() else []
+
+    def version(self, number: int) -> Version:
+        """Any below 100."""
+        if number >= 100:
+            raise RegistryError(f"there is no version {number}")
+        return Version(number, Month(2024, 1), 0.8, "run", "shelf", f"digest {number}")
+
+    def appoint(self, version: Version) -> None:
+        """Move the champion, unless the version's bundle is broken."""
+        if version.number in self.broken:
+            raise BundleError(f"bundle of version {version.number}: golden rows differ")
+        with self._file.open("a") as file:
+            file.write(f"{version.number}\n")

@@ -1,0 +1,112 @@
+"""Homes to test in: a small company's drops, edited drops, and what a lake's files hold.
+
+Here: what several test files need beside fixtures. Not here: the fixtures (`conftest`), what runs in other
+processes (`processes`).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from churn_platform.contracts import STATE_TABLES, TABLES
+from churn_platform.features import SNAPSHOTS, WINDOW, feature_table, snapshot
+from churn_platform.lake import FEATURES, Lake, landed
+from churn_platform.months import Month
+from churn_platform.parsing import ROW, parse
+from churn_platform.settings import Settings
+from churn_platform.simulation import simulate, write_drop
+
+CUSTOMERS = 500
+MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
+
+Rows = list[list[str]]
+
+
+def deliver(folder: Path, months: int = 1, customers: int = 60, seed: int = 3) -> Path:
+    """Write a small company's drops, and give the last one's folder."""
+    drops = [write_drop(month, folder) for month in simulate(months, customers, seed)]
+    return drops[-1]
+
+
+def rows_of(path: Path) -> Rows:
+    """A CSV's header and rows."""
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Write a header and rows as the company does."""
+    path.write_bytes("".join(",".join(row) + "\n" for row in rows).encode())
+
+
+def edit(path: Path, change: Callable[[Rows], Rows | None]) -> None:
+    """Change a CSV's rows, the header first, in place or by giving others."""
+    rows = rows_of(path)
+    changed = change(rows)
+    write_rows(path, rows if changed is None else changed)
+
+
+def put(path: Path, line: int, column: str, value: str) -> None:
+    """Put a value on a line, counted from 1 with the header."""
+    rows = rows_of(path)
+    rows[line - 1][rows[0].index(column)] = value
+    write_rows(path, rows)
+
+
+def to_parquet(path: Path) -> Path:
+    """Turn a CSV into Parquet, with the types that DuckDB sees in it."""
+    import duckdb
+
+    made = path.with_suffix(".parquet")
+    duckdb.execute(f"COPY (FROM '{path}') TO '{made}' (FORMAT parquet)")
+    path.unlink()
+    return made
+
+
+def compress(path: Path) -> Path:
+    """Turn a CSV into CSV.gz."""
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return packed
+
+
+def settings_of(folder: Path, drops: Path | None = None, **other: object) -> Settings:
+    """The settings of a platform that lives under a folder."""
+    return Settings(home=folder / "home", drops=drops or folder / "drops", **other)  # type: ignore[arg-type]
+
+
+def copied(settings: Settings, folder: Path) -> Settings:
+    """The settings of a copy of a platform with its drops, free to be changed. MLflow's files stay where they were."""
+    shutil.copytree(settings.home, folder / "home")
+    shutil.copytree(settings.drops, folder / "drops")
+    return settings.model_copy(update={"home": folder / "home", "drops": folder / "drops"})
+
+
+def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:
+    """The SHA-256 of a lake's files by their place."""
+    return {
+        str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(lake.glob(pattern))
+    }
+
+
+def land(lake: Lake, month: Month, drop: Path, *, labels: bool = False) -> None:
+    """Land a drop that is known to be sound, without Dagster and unjudged."""
+    for table in TABLES if labels else STATE_TABLES:
+        typed = parse(lake.engine, drop / f"{table.name}.csv", table).typed
+        lake.write(landed(table.name), month, typed.drop(ROW).order_by("user_id"))
+
+
+def close(lake: Lake, month: Month) -> None:
+    """The month's snapshots and features from what has landed, without Dagster."""
+    for name, table in SNAPSHOTS.items():
+        previous = lake.read(name, month - 1) if month > MONTHS[0] else None
+        lake.write(name, month, snapshot(table, month, lake.read(landed(table.name), month), previous))
+    window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
+    lake.write(FEATURES, month, feature_table(month, {n: [lake.read(n, m) for m in window] for n in SNAPSHOTS}))

@@ -1,0 +1,179 @@
+"""Checks: they pass and fail with their figures, stop what they must, and leave a lost comparison a green run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from churn_platform.assets import decisions, landing, snapshots
+from churn_platform.home import Home
+from churn_platform.modelling.gate import GATES
+from churn_platform_tests import homes
+from churn_platform_tests.conftest import Platform
+
+FIRST, SECOND, _ = homes.MONTHS
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def materialize(assets: list[Any], home: Home, month: str) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        assets,
+        partition_key=month,
+        resources={"home": home},
+        instance=dg.DagsterInstance.ephemeral(),
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {
+        f"{found.asset_key.to_user_string()} {found.check_name}": found
+        for found in result.get_asset_check_evaluations()
+    }
+
+
+def figures(check: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    return {name: value.value for name, value in check.metadata.items()}
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    """One drop of 60 customers, not closed yet; 3 broken rows are tolerated."""
+    homes.deliver(tmp_path / "drops")
+    return Platform(homes.settings_of(tmp_path, quarantine_tolerance=0.05))
+
+
+# The contract
+
+
+def test_sound_tables_pass_with_their_figures(platform: Platform) -> None:
+    result = materialize([landing.landed_tables], platform.home, "2024-01")
+    assert result.success
+    found = checks(result)
+    assert len(found) == 5
+    for check in found.values():
+        assert check.passed
+        assert check.partition == "2024-01"
+        shown = figures(check)
+        assert (shown["rows"], shown["broken_rows"], shown["broken_share"], shown["tolerance"]) == (60, 0, 0, 0.05)
+        assert shown["expectations"] >= 4
+        assert (platform.settings.reports / shown["data_docs"].partition("/reports/")[2]).exists()
+        assert check.description == "60 of 60 rows keep the contract."
+
+
+def test_broken_rows_within_the_tolerance_pass(platform: Platform) -> None:
+    path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
+    for line in (2, 3, 4):
+        homes.put(path, line, "skips_7d", "-1")
+    result = materialize([landing.landed_tables], platform.home, "2024-01")
+    assert result.success
+    check = checks(result)["landed/usage_agg_30d keeps_the_contract"]
+    assert check.passed
+    shown = figures(check)
+    assert (shown["broken_rows"], shown["broken_share"]) == (3, 0.05)
+    assert "| 2 | skips_7d | -1 |" in shown["broken"]
+    assert check.description == "57 of 60 rows keep the contract."
+
+
+def test_above_the_tolerance_the_check_fails_and_nothing_is_kept(platform: Platform) -> None:
+    path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
+    for line in range(2, 6):
+        homes.put(path, line, "skips_7d", "-1")
+    assets = [landing.landed_tables, *snapshots.snapshot_assets, snapshots.features]
+    result = materialize(assets, platform.home, "2024-01")
+    assert not result.success
+    found = checks(result)
+    assert {name: check.passed for name, check in found.items()} == {
+        f"landed/{table} keeps_the_contract": table != "usage_agg_30d"
+        for table in ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d")
+    }
+    check = found["landed/usage_agg_30d keeps_the_contract"]
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert check.blocking
+    assert figures(check)["broken_rows"] == 4
+    assert "4 of 60 rows of usage_agg_30d break its contract" in (check.description or "")
+    assert (platform.settings.reports / figures(check)["data_docs"].partition("/reports/")[2]).exists()
+    assert result.get_asset_materialization_events() == []
+    assert homes.contents(platform.settings.lake) == {}
+
+
+def test_labels_above_the_tolerance_stop(platform: Platform) -> None:
+    path = platform.settings.drops / "month_000" / "labels.csv"
+    homes.edit(path, lambda rows: [rows[0], *([f"{n:04d}-ZZZZZ", row[1]] for n, row in enumerate(rows[1:]))])
+    assert materialize([landing.landed_tables], platform.home, "2024-01").success
+    result = materialize([landing.landed_labels], platform.home, "2024-01")
+    assert not result.success
+    check = checks(result)["landed/labels keeps_the_contract"]
+    assert not check.passed
+    assert "is an unknown customer" in figures(check)["broken"]
+    assert not platform.home.lake.has("landed/labels", FIRST)
+
+
+# The gate
+
+
+def test_a_lost_comparison_is_a_green_run_with_a_warning(trained: Platform, tmp_path: Path) -> None:
+    # Versions 2 and 3 are twins, so the third cannot have won against whoever serves.
+    result = materialize([decisions.evaluation], trained.home, "2024-02")
+    assert result.success
+    found = checks(result)
+    assert set(found) == {f"evaluation {name}" for name in GATES}
+    lost = found["evaluation delta_rule"]
+    assert not lost.passed
+    assert lost.severity is dg.AssetCheckSeverity.WARN
+    assert lost.blocking
+    assert lost.partition == "2024-02"
+    assert "<=" in (lost.description or "")
+    assert figures(lost)["delta"] == 0.01
+    parity = found["evaluation onnx_parity"]
+    assert parity.passed
+    assert all(check.severity is dg.AssetCheckSeverity.WARN for check in found.values())
+    assert {name: found[f"evaluation {name}"].blocking for name in GATES} == {n: b for n, (_, b) in GATES.items()}
+
+
+def evaluated(passes: dict[str, bool], failing: str) -> dg.AssetsDefinition:
+    """An evaluation with the real one's key, partitions and checks, of which one fails in some months."""
+
+    @dg.asset(
+        name="evaluation",
+        partitions_def=decisions.evaluation.partitions_def,
+        check_specs=list(decisions.evaluation.check_specs),
+    )
+    def evaluation(context) -> dg.MaterializeResult:  # Dagster reads the annotation
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=passes[context.partition_key] or spec.name != failing,
+                    check_name=spec.name,
+                    severity=dg.AssetCheckSeverity.WARN,
+                )
+                for spec in decisions.evaluation.check_specs
+            ]
+        )
+
+    return evaluation
+
+
+@pytest.mark.parametrize(
+    ("failing", "promoted"),
+    [("delta_rule", {"2024-02"}), ("onnx_parity", {"2024-02"}), ("interval_above_zero", {"2024-02", "2024-03"})],
+)
+def test_the_promotion_is_launched_for_the_passing_months_alone(failing: str, promoted: set[str]) -> None:
+    passes = {"2024-02": True, "2024-03": False}
+    evaluation = evaluated(passes, failing)
+    defs = dg.Definitions(
+        assets=[evaluation, decisions.promotion], resources={"home": dg.ResourceDefinition.none_resource()}
+    )
+    instance = dg.DagsterInstance.ephemeral()
+    before = dg.evaluate_automation_conditions(defs=defs, instance=instance)
+    assert before.total_requested == 0
+    for month in passes:
+        assert dg.materialize([evaluation], partition_key=month, instance=instance, run_config=QUIET).success
+    after = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=before.cursor)
+    assert after.get_requested_partitions(decisions.promotion.key) == promoted
+    again = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=after.cursor)
+    assert again.total_requested == 0

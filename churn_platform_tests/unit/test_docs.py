@@ -1,0 +1,37 @@
+"""The documentation: generated where it can be, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from churn_platform.settings import page
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_settings_page_is_what_the_settings_say() -> None:
+    assert (ROOT / "docs/settings.md").read_text() == page(), "run `make docs`"
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert not missing
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    from churn_platform.cli import main
+
+    named = set(re.findall(r"`churn ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert named
+    assert named <= set(main.commands)
+
+
+def test_the_readme_names_no_make_target_that_is_not_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text())) <= targets

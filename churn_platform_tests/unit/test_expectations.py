@@ -1,0 +1,145 @@
+"""Expectations: the suite says what the contract says, and its page needs no internet."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from churn_platform.contracts import SUBSCRIPTIONS, TABLES, USAGE, USERS, Kind, Table
+from churn_platform.expectations import DUPLICATE, Broken, judge
+from churn_platform.lake import Lake
+from churn_platform.parsing import ROW, parse
+from churn_platform_tests import homes
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """A drop's tables, typed."""
+    folder = tmp_path_factory.mktemp("expectations")
+    drop, engine = homes.deliver(folder), Lake(folder).engine
+    return {t.name: parse(engine, drop / f"{t.name}.csv", t).typed.to_pandas() for t in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame]) -> None:
+    judgement = judge(table, frames[table.name], ROW, 0.01)
+    assert judgement.broken == ()
+    assert judgement.result.success
+    asked = [(o.expectation_config.type, o.expectation_config.kwargs["column"]) for o in judgement.result.results]
+    assert judgement.expectations == len(asked) == len(set(asked))
+    for column in table.columns:
+        of_column = {kind for kind, name in asked if name == column.name}
+        assert ("expect_column_values_to_not_be_null" in of_column) == (not column.nullable and not column.optional)
+        assert ("expect_column_values_to_be_in_set" in of_column) == bool(column.allowed)
+        assert ("expect_column_values_to_match_regex" in of_column) == bool(column.pattern)
+        assert ("expect_column_values_to_be_between" in of_column) == (column.kind in (Kind.INTEGER, Kind.NUMBER))
+        assert ("expect_column_values_to_be_unique" in of_column) == (column.name == "user_id")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "rule"),
+    [
+        (USERS, "user_id", "7590-vhveg", "does not match [0-9]{4}-[A-Z]{5}"),
+        (USERS, "user_id", "7590-VHVEG\n", "does not match [0-9]{4}-[A-Z]{5}"),
+        (USERS, "user_id", "x7590-VHVEG", "does not match [0-9]{4}-[A-Z]{5}"),
+        (USERS, "user_id", None, "is blank"),
+        (USERS, "user_gender", "female", "is not one of Female, Male"),
+        (USERS, "user_gender", None, "is blank"),
+        (SUBSCRIPTIONS, "contract_type", "", "is not one of Month-to-month, One year, Two year"),
+        (SUBSCRIPTIONS, "monthly_fee", -0.01, "is outside 0 to 10000"),
+        (SUBSCRIPTIONS, "monthly_fee", 10_000.01, "is outside 0 to 10000"),
+        (USAGE, "watch_hours_30d", 720.5, "is outside 0 to 720"),
+        (USAGE, "skips_7d", -1, "is outside 0 to 100000"),
+    ],
+)
+def test_each_rule(table: Table, column: str, value: Any, rule: str, frames: dict[str, pd.DataFrame]) -> None:
+    frame = frames[table.name].copy()
+    frame.loc[7, column] = value
+    judgement = judge(table, frame, ROW, 0.01)
+    assert judgement.broken == (Broken(7, column, rule),)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        (SUBSCRIPTIONS, "monthly_fee", 0),
+        (SUBSCRIPTIONS, "monthly_fee", 10_000),
+        (USAGE, "watch_hours_30d", 720),
+        (SUBSCRIPTIONS, "plan_stream_tv", None),
+        (SUBSCRIPTIONS, "add_on_security", None),
+    ],
+)
+def test_bounds_are_included_and_unknown_may_be(
+    table: Table, column: str, value: Any, frames: dict[str, pd.DataFrame]
+) -> None:
+    frame = frames[table.name].copy()
+    frame.loc[7, column] = value
+    assert judge(table, frame, ROW, 0.01).broken == ()
+
+
+def test_every_row_of_a_repeated_key_is_named(frames: dict[str, pd.DataFrame]) -> None:
+    frame = frames["users"].copy()
+    for row in (3, 8):
+        frame.loc[row, "user_id"] = frame["user_id"][5]
+    assert judge(USERS, frame, ROW, 0.01).broken == tuple(Broken(row, "user_id", DUPLICATE) for row in (3, 5, 8))
+
+
+@pytest.mark.parametrize(("broken", "holds"), [(2, True), (3, True), (4, False)])
+def test_the_verdict_bears_what_the_tolerance_allows(broken: int, holds: bool, frames: dict[str, pd.DataFrame]) -> None:
+    frame = frames["users"].copy()
+    assert len(frame) == 60
+    frame.loc[: broken - 1, "user_gender"] = "unsaid"
+    judgement = judge(USERS, frame, ROW, 0.05)
+    assert judgement.result.success is holds
+    assert len(judgement.broken) == broken  # every one of them, not an extract
+
+
+def test_a_table_without_rows_can_be_judged(frames: dict[str, pd.DataFrame]) -> None:
+    assert judge(USERS, frames["users"].head(0), ROW, 0.01).broken == ()
+
+
+def test_what_cannot_be_evaluated_is_no_verdict(frames: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(RuntimeError, match=r"users: expect_column_values_to_not_be_null failed: .*user_gender"):
+        judge(USERS, frames["users"].drop(columns="user_gender"), ROW, 0.01)
+
+
+def test_the_page_reads_the_same_on_a_closed_network(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    frame = frames["users"].copy()
+    frame.loc[:4, "user_gender"] = "unsaid"
+    path = tmp_path / "deep" / "users.html"
+    judge(USERS, frame, ROW, 0.01).write_page("users of 2024-01", path)
+    page = path.read_text()
+    assert "<h1>users of 2024-01</h1>" in page
+    assert "unsaid" in page
+    assert "user_gender" in page
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
+    fetched = re.findall(r"<(?:link|script|img|iframe)\b[^>]*(?:href|src)\s*=\s*[\"']?([^\"'> ]+)", page)
+    fetched += re.findall(r"(?:@import|url\()\s*[\"']?([^\"')]+)", page)
+    assert [place for place in fetched if not place.startswith("data:")] == []
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("hostile", ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>"])
+def test_a_page_runs_nothing_that_a_drop_delivers(
+    hostile: str, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    frame = frames["users"].copy()
+    frame.loc[:4, "user_gender"] = hostile
+    path = tmp_path / "users.html"
+    judge(USERS, frame, ROW, 0.01).write_page("users", path)
+    assert hostile not in path.read_text()
+
+
+def test_a_column_of_nothing_is_judged(frames: dict[str, pd.DataFrame]) -> None:
+    frame = frames["subscriptions"].copy()
+    for column in ("months_active", "monthly_fee", "contract_type"):
+        frame[column] = pd.Series([None] * len(frame), dtype=frame[column].dtype if column == "monthly_fee" else object)
+    broken = judge(SUBSCRIPTIONS, frame, ROW, 0.01).broken
+    assert {(b.column, b.rule) for b in broken} == {
+        (c, "is blank") for c in ("months_active", "monthly_fee", "contract_type")
+    }
+    assert len(broken) == 3 * len(frame)

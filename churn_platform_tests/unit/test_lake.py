@@ -1,0 +1,158 @@
+"""The lake: whole files or none, the same bytes for the same rows, and no stale reads."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pytest
+
+from churn_platform.lake import Lake, MissingTable, landed, quarantine, replacing, sha256_of
+from churn_platform.months import Month
+
+MONTH = Month(2024, 1)
+
+
+def table(*values: int) -> ibis.Table:
+    return ibis.memtable({"user_id": [f"{v:04d}-AAAAA" for v in values], "value": list(values)}).order_by("user_id")
+
+
+def test_a_table_comes_back_as_it_was_written(lake: Lake) -> None:
+    written = lake.write("landed/users", MONTH, table(3, 1, 2))
+    assert written.path == lake.root / "landed" / "users" / "2024-01.parquet"
+    assert written.rows == lake.rows("landed/users", MONTH) == 3
+    assert written.sha256 == sha256_of(written.path)
+    assert lake.frame("landed/users", MONTH)["value"].tolist() == [1, 2, 3]
+    assert pd.read_parquet(written.path)["value"].tolist() == [1, 2, 3]  # readable by everything
+
+
+def test_the_same_rows_give_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
+    rows = list(range(20_000))
+    first = lake.write("a", MONTH, table(*rows))
+    again = Lake(tmp_path / "another").write("b", MONTH + 1, table(*reversed(rows)))
+    assert first.sha256 == again.sha256
+
+
+def test_names() -> None:
+    assert landed("users") == "landed/users"
+    assert quarantine("users") == "quarantine/users"
+
+
+def test_months_are_those_with_a_table(lake: Lake) -> None:
+    assert lake.months("a") == ()
+    for month in (MONTH + 11, MONTH, MONTH + 1):
+        lake.write("a", month, table(1))
+    lake.write_document("a", MONTH + 2, b"{}")
+    (lake.root / "a" / ".2024-09.parquet.x1y2").write_bytes(b"left by a crash")
+    assert lake.months("a") == (MONTH, MONTH + 1, MONTH + 11)
+    assert lake.has("a", MONTH)
+    assert not lake.has("a", MONTH + 2)
+
+
+def test_a_missing_table_says_what_to_close(lake: Lake) -> None:
+    for read in (lake.read, lake.frame, lake.rows):
+        with pytest.raises(MissingTable, match=r"features of 2024-01 is not there: close 2024-01 first"):
+            read("features", MONTH)
+
+
+def test_a_replaced_table_is_read_anew(lake: Lake) -> None:
+    for value in range(20):  # of the same size, within the same second
+        lake.write("a", MONTH, table(value))
+        assert lake.frame("a", MONTH)["value"].tolist() == [value]
+
+
+def test_a_table_can_be_written_from_itself(lake: Lake) -> None:
+    lake.write("a", MONTH, table(1))
+    lake.write("a", MONTH, lake.read("a", MONTH).union(table(2)).order_by("user_id"))
+    assert lake.frame("a", MONTH)["value"].tolist() == [1, 2]
+
+
+def test_a_failing_write_leaves_what_was_there(lake: Lake) -> None:
+    before = lake.write("a", MONTH, table(1)).sha256
+    failing = table(1).mutate(value=ibis.literal("x").cast("int64"))
+    with pytest.raises(Exception, match="Could not convert"):
+        lake.write("a", MONTH, failing)
+    assert sha256_of(lake.path("a", MONTH)) == before
+    assert [path.name for path in (lake.root / "a").iterdir() if path.name.startswith(".")] == []
+    assert lake.frame("a", MONTH)["value"].tolist() == [1]
+
+
+def test_a_table_is_stale_when_what_it_was_built_from_is_another(lake: Lake) -> None:
+    lake.write("a", MONTH, table(1))
+    lake.write("b", MONTH, table(1), built_from=[("a", MONTH), ("a", MONTH - 1)])
+    assert not lake.is_stale("b", MONTH)
+    lake.write("a", MONTH, table(1))  # again, the same
+    assert not lake.is_stale("b", MONTH)
+    lake.write("a", MONTH - 1, table(1))  # was not there
+    assert lake.is_stale("b", MONTH)
+    lake.write("b", MONTH, table(1), built_from=[("a", MONTH), ("a", MONTH - 1)])
+    assert not lake.is_stale("b", MONTH)
+    lake.write("a", MONTH, table(2))
+    assert lake.is_stale("b", MONTH)
+    assert lake.is_stale("b", MONTH + 1)  # not built at all
+
+
+def test_a_failing_block_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert list((tmp_path / "deep").iterdir()) == []
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent  # else the move would not be atomic
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_whoever_writes_at_once_leaves_a_whole_file(tmp_path: Path) -> None:
+    path, texts, faults = tmp_path / "file", [str(n) * 100_000 for n in range(4)], []
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def write(text: str) -> None:
+        for _ in range(20):
+            with replacing(path) as temporary:
+                temporary.write_text(text)
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                seen.add(path.read_text())
+            except OSError as error:
+                faults.append(error)
+
+    with replacing(path) as temporary:
+        temporary.write_text(texts[0])
+    reader, writers = threading.Thread(target=read), [threading.Thread(target=write, args=[text]) for text in texts]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert faults == []
+    assert seen <= set(texts)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_named_by_its_content_never_changes(lake: Lake) -> None:
+    first = lake.write_addressed("training_rows", table(1, 2))
+    assert first.path == lake.addressed("training_rows", first.sha256)
+    assert sha256_of(first.path) == first.sha256
+    assert lake.write_addressed("training_rows", table(2, 1)) == first
+    other = lake.write_addressed("training_rows", table(1))
+    assert {path.name for path in (lake.root / "training_rows").iterdir()} == {first.path.name, other.path.name}
+    assert lake.read_file(first.path).count().to_pyarrow().as_py() == 2
+
+
+def test_documents(lake: Lake) -> None:
+    assert lake.document("evaluation", MONTH) is None
+    path = lake.write_document("evaluation", MONTH, b'{"a": 1}')
+    assert path == lake.root / "evaluation" / "2024-01.json"
+    lake.write_document("evaluation", MONTH, b'{"a": 2}')
+    assert lake.document("evaluation", MONTH) == b'{"a": 2}'

@@ -1,0 +1,314 @@
+"""Landing: sound rows are kept however they are written, broken ones named, and the tolerance is what it says."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from churn_platform.contracts import BY_NAME, LABELS, STATE_TABLES
+from churn_platform.drops import DropError
+from churn_platform.lake import Lake
+from churn_platform.landing import Judged, Violation, judge_labels, judge_state
+from churn_platform_tests import homes
+
+FIRST = homes.MONTHS[0]
+ALL_OF_THEM = 1.0
+"""A tolerance that lets any number of broken rows go."""
+
+
+def judged(lake: Lake, drop: Path, tolerance: float = ALL_OF_THEM) -> dict[str, Judged]:
+    tables = {found.table.name: found for found in judge_state(lake.engine, drop, tolerance)}
+    labels = judge_labels(lake.engine, drop, LABELS, tolerance, tables["users"].kept)
+    return tables if labels is None else {**tables, "labels": labels}
+
+
+def landed_bytes(lake: Lake, drop: Path) -> dict[str, str]:
+    return {
+        name: lake.write(f"landed/{name}", FIRST, found.kept).sha256 for name, found in judged(lake, drop, 0).items()
+    }
+
+
+def keys(found: Judged) -> list[str]:
+    return list(found.kept.to_pandas()["user_id"])
+
+
+def rewrite(path: Path, way: str) -> None:
+    """Write a CSV in another way that says the same."""
+    header, *rows = homes.rows_of(path)
+    if way in ("quoted", "everything"):
+        buffer = io.StringIO()
+        csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(
+            [header[::-1], *(r[::-1] for r in rows)]
+        )
+        path.write_bytes(("\ufeff" + buffer.getvalue()).encode())
+    elif way == "rows":
+        homes.write_rows(path, [header, *rows[::-1]])
+    elif way == "parquet":
+        homes.to_parquet(path)
+    if way in ("gz", "everything"):
+        homes.compress(path)
+
+
+def test_a_sound_drop_is_kept_whole(lake: Lake, drop: Path) -> None:
+    found = judged(lake, drop, 0)
+    assert list(found) == [table.name for table in (*STATE_TABLES, LABELS)]
+    for name, table in found.items():
+        rows = homes.rows_of(drop / f"{name}.csv")[1:]
+        assert table.fault is None
+        assert (table.total, table.quarantined, table.violations) == (60, 0, ())
+        assert keys(table) == sorted(row[0] for row in rows)
+        assert list(table.kept.columns) == [column.name for column in BY_NAME[name].columns]
+        assert table.quarantine().count().to_pyarrow().as_py() == 0
+
+
+@pytest.mark.parametrize("way", ["rows", "quoted", "gz", "parquet", "everything"])
+def test_the_same_rows_land_as_the_same_bytes(way: str, lake: Lake, drop: Path, tmp_path: Path) -> None:
+    wanted = landed_bytes(lake, drop)
+    for path in list(drop.iterdir()):
+        rewrite(path, way)
+    assert landed_bytes(Lake(tmp_path / "another"), drop) == wanted
+
+
+@given(data=st.data())
+@hypothesis_settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_shuffled_columns_and_rows_land_as_the_same_bytes(
+    data: st.DataObject, lake: Lake, drop: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shuffled = tmp_path_factory.mktemp("shuffled")
+    for path in drop.iterdir():
+        header, *rows = homes.rows_of(path)
+        order = data.draw(st.permutations(range(len(header))))
+        homes.write_rows(
+            shuffled / path.name, [[row[c] for c in order] for row in (header, *data.draw(st.permutations(rows)))]
+        )
+    assert landed_bytes(lake, shuffled) == landed_bytes(lake, drop)
+
+
+# Broken rows
+
+
+BROKEN = {
+    "users": [
+        ("user_id", "7590VHVEG", "does not match [0-9]{4}-[A-Z]{5}"),
+        ("signup_date", "2024-02-30", "is not a date such as 2024-01-31"),
+        ("signup_date", "", "is blank"),
+        ("user_gender", "female", "is not one of Female, Male"),
+        ("has_family", "perhaps", "is not True or False"),
+        ("has_family", "", "is blank"),
+    ],
+    "subscriptions": [
+        ("months_active", "3.5", "is not a whole number"),
+        ("monthly_fee", "cheap", "is not a number"),
+        ("monthly_fee", "-0.01", "is outside 0 to 10000"),
+        ("contract_type", "Three year", "is not one of Month-to-month, One year, Two year"),
+        ("plan_stream_tv", "No internet", "is not True or False"),
+    ],
+    "usage_agg_30d": [
+        ("watch_hours_30d", "nan", "is not a number"),
+        ("watch_hours_30d", "721", "is outside 0 to 720"),
+        ("user_id", "0000-ZZZZZ", "is an unknown customer"),
+    ],
+    "payments_agg_90d": [("failed_payments_90d", "1001", "is outside 0 to 1000")],
+    "support_agg_90d": [("support_tickets_90d", "", "is blank")],
+    "labels": [
+        ("churn_label", "2", "is not True or False"),
+        ("churn_label", "", "is blank"),
+        ("user_id", "0000-ZZZZZ", "is an unknown customer"),
+    ],
+}
+"""For each table what may stand in a column, and the rule that it breaks."""
+
+
+@pytest.mark.parametrize("table", BROKEN)
+def test_broken_values_are_named_and_their_rows_taken_out(table: str, lake: Lake, drop: Path) -> None:
+    path, broken = drop / f"{table}.csv", BROKEN[table]
+    places = [17 + 3 * number for number in range(len(broken))]
+    rows = homes.rows_of(path)
+    for line, (column, value, _) in zip(places, broken, strict=True):
+        homes.put(path, line, column, value)
+    found = judged(lake, drop)[table]
+    assert found.violations == tuple(
+        Violation(line, column, value or None, rule) for line, (column, value, rule) in zip(places, broken, strict=True)
+    )
+    assert (found.total, found.quarantined, found.fault) == (60, len(broken), None)
+    assert keys(found) == sorted(row[0] for line, row in enumerate(rows, start=1) if line > 1 and line not in places)
+    assert lake.write("quarantine/x", FIRST, found.quarantine()).rows == len(broken)
+    frame = lake.frame("quarantine/x", FIRST).astype(object)
+    assert frame.where(frame.notna(), None).to_dict("records") == [
+        {"file": path.name, "line": v.line, "column": v.column, "value": v.value, "rule": v.rule}
+        for v in found.violations
+    ]
+
+
+def test_a_ragged_line_is_named_with_its_text(lake: Lake, drop: Path) -> None:
+    path = drop / "payments_agg_90d.csv"
+    homes.edit(path, lambda rows: rows.insert(5, ["0000-AAAAA"]))
+    homes.edit(path, lambda rows: rows.insert(9, ["0000-AAAAA", "1", "2"]))
+    found = judged(lake, drop)["payments_agg_90d"]
+    assert [(v.line, v.column, v.value) for v in found.violations] == [
+        (6, "", "0000-AAAAA"),
+        (10, "", "0000-AAAAA,1,2"),
+    ]
+    assert all(v.rule.startswith("ragged line: Expected Number of Columns: 2 Found: ") for v in found.violations)
+    assert (found.total, found.quarantined, len(keys(found))) == (62, 2, 60)
+
+
+def test_a_line_is_right_whatever_stands_before_it(lake: Lake, drop: Path) -> None:
+    path = drop / "payments_agg_90d.csv"
+    header, *rows = path.read_text().splitlines()
+    rows[20] = rows[20].split(",")[0] + ",many"
+    text = [header, "", *rows[:5], "", rows[5].split(",")[0], '"00\n01-AAAAA",1', *rows[6:], ""]
+    path.write_text("\n".join(text))
+    found = judged(lake, drop)["payments_agg_90d"]
+    place = {v.value: v.line for v in found.violations}
+    physical = path.read_text().split("\n")
+    assert place["many"] == physical.index(rows[20]) + 1
+    assert place["00\n01-AAAAA"] == physical.index('"00') + 1
+    assert place[rows[5].split(",")[0]] == physical.index(rows[5].split(",")[0]) + 1
+    assert found.quarantined == 3
+
+
+def test_several_rules_of_one_row_count_as_one_row(lake: Lake, drop: Path) -> None:
+    for column, value in [("user_gender", "x"), ("has_family", "x"), ("signup_date", "x")]:
+        homes.put(drop / "users.csv", 9, column, value)
+    found = judged(lake, drop)["users"]
+    assert [(v.line, v.column) for v in found.violations] == [(9, "has_family"), (9, "signup_date"), (9, "user_gender")]
+    assert found.quarantined == 1
+    assert found.quarantine().count().to_pyarrow().as_py() == 3
+
+
+def test_of_rows_that_say_the_same_twice_one_is_kept(lake: Lake, drop: Path) -> None:
+    wanted = keys(judged(lake, drop)["users"])
+    homes.edit(drop / "users.csv", lambda rows: [*rows, rows[3], rows[3]])
+    found = judged(lake, drop)["users"]
+    assert [(v.line, v.column, v.rule) for v in found.violations] == [
+        (62, "user_id", "duplicate key"),
+        (63, "user_id", "duplicate key"),
+    ]
+    assert keys(found) == wanted
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["as delivered", "in reverse"])
+def test_of_rows_that_contradict_each_other_none_is_kept(turned: bool, lake: Lake, drop: Path) -> None:
+    path = drop / "users.csv"
+    key = homes.rows_of(path)[3][0]
+    homes.edit(path, lambda rows: [*rows, rows[3], rows[3]])
+    homes.put(path, 63, "signup_date", "2020-02-02")
+    if turned:
+        homes.edit(path, lambda rows: [rows[0], *reversed(rows[1:])])
+    found = judged(lake, drop)["users"]
+    assert [(v.value, v.rule) for v in found.violations] == [(key, "duplicate key")] * 3
+    assert len(keys(found)) == 59
+    assert key not in keys(found)
+
+
+def test_a_twin_that_is_broken_otherwise_does_not_outlive_its_sound_one(lake: Lake, drop: Path) -> None:
+    path = drop / "users.csv"
+    homes.edit(path, lambda rows: [*rows, rows[3]])
+    homes.put(path, 4, "has_family", "perhaps")  # the first of the two
+    found = judged(lake, drop)["users"]
+    kept = keys(found)
+    assert len(kept) == len(set(kept)) == 59  # they contradict each other: nobody knows which is true
+
+
+def test_who_is_not_among_the_users_is_unknown_in_every_other_table(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "users.csv", 2, "user_gender", "x")
+    key = homes.rows_of(drop / "users.csv")[1][0]
+    found = judged(lake, drop)
+    for name in ("subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels"):
+        assert [(v.column, v.value, v.rule) for v in found[name].violations] == [
+            ("user_id", key, "is an unknown customer")
+        ]
+
+
+def test_broken_parquet_rows_are_named_by_their_number(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "payments_agg_90d.csv", 11, "failed_payments_90d", "-3")
+    rewrite(drop / "payments_agg_90d.csv", "parquet")
+    found = judged(lake, drop)["payments_agg_90d"]
+    assert found.path.name == "payments_agg_90d.parquet"
+    assert found.violations == (Violation(10, "failed_payments_90d", "-3", "is outside 0 to 1000"),)
+
+
+# The tolerance
+
+
+@pytest.mark.parametrize(("broken", "stops"), [(2, False), (3, False), (4, True)], ids=["below", "exactly at", "above"])
+@pytest.mark.parametrize("how", ["wrong value", "ragged line"])
+def test_the_tolerance(how: str, broken: int, stops: bool, lake: Lake, drop: Path) -> None:
+    path = drop / "support_agg_90d.csv"
+    rows = homes.rows_of(path)
+    for row in rows[1 : 1 + broken]:
+        row[1:] = ["-1", "0"] if how == "wrong value" else ["1"]
+    homes.write_rows(path, rows)
+    found = judged(lake, drop, 0.05)["support_agg_90d"]  # 3 of 60
+    assert (found.total, found.quarantined) == (60, broken)
+    assert (found.fault is not None) is stops
+    assert found.judgement.result.success is (how == "ragged line" or not stops)  # it does not see unreadable lines
+    if found.fault:
+        assert found.fault.startswith(
+            "support_agg_90d.csv: 4 of 60 rows of support_agg_90d break its contract "
+            "(6.7%, CHURN_QUARANTINE_TOLERANCE allows 5.0%): line 2"
+        )
+        assert "\n" not in found.fault
+
+
+def test_no_tolerance_lets_no_row_go(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "users.csv", 2, "has_family", "")
+    assert judged(lake, drop, 0)["users"].fault is not None
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [("labels", "unknown customers"), ("usage_agg_30d", "unknown customers"), ("users", "all ragged")],
+)
+def test_a_whole_table_of_broken_rows_stops(table: str, change: str, lake: Lake, drop: Path) -> None:
+    path = drop / f"{table}.csv"
+    header, *rows = homes.rows_of(path)
+    broken = [[f"{n:04d}-ZZZZZ", *row[1:]] for n, row in enumerate(rows)] if change != "all ragged" else [["x"]] * 60
+    homes.write_rows(path, [header, *broken])
+    found = judged(lake, drop, 0.5)[table]
+    assert found.fault is not None
+    assert "60 of 60" in found.fault
+    assert keys(found) == []
+
+
+# Structural faults
+
+
+def test_a_missing_file_stops(lake: Lake, drop: Path) -> None:
+    (drop / "usage_agg_30d.csv").unlink()
+    with pytest.raises(DropError, match=r"usage_agg_30d: no file in .*month_000"):
+        judge_state(lake.engine, drop, ALL_OF_THEM)
+
+
+def test_labels_may_come_later(lake: Lake, drop: Path) -> None:
+    (drop / "labels.csv").unlink()
+    assert "labels" not in judged(lake, drop)
+
+
+@pytest.mark.parametrize("content", [b"", b"user_id\n0001-AAAAA\n", "user_id,failed_payments_90d\n".encode("utf-16")])
+def test_a_structural_fault_stops_whatever_the_tolerance(content: bytes, lake: Lake, drop: Path) -> None:
+    (drop / "payments_agg_90d.csv").write_bytes(content)
+    with pytest.raises(DropError, match=r"^payments_agg_90d\.csv: .*payments_agg_90d"):
+        judge_state(lake.engine, drop, ALL_OF_THEM)
+
+
+def test_judging_writes_nothing(lake: Lake, drop: Path) -> None:
+    before = homes.contents(drop, "*")
+    judged(lake, drop)
+    assert not lake.root.exists()
+    assert homes.contents(drop, "*") == before
+
+
+def test_a_compressed_file_is_named_as_it_is(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "users.csv", 3, "has_family", "perhaps")
+    homes.compress(drop / "users.csv")
+    found = judged(lake, drop)["users"]
+    assert str(found.violations[0]) == "line 3, column has_family: 'perhaps' is not True or False"
+    assert found.quarantine().to_pandas()["file"].tolist() == ["users.csv.gz"]

@@ -1,0 +1,85 @@
+"""The registry: what MLflow does not have or cannot say is told in a sentence, and can be asked again."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from churn_platform.home import Home
+from churn_platform.registry import Registry, RegistryError
+from churn_platform_tests import homes
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """An embedded store, made at its first use, without a version."""
+    return Home(homes.settings_of(tmp_path_factory.mktemp("registry"))).registry
+
+
+def test_before_the_first_version(registry: Registry) -> None:
+    assert registry.champion() is None
+    with pytest.raises(RegistryError, match=r"^streamflow_churn has no version 3; there is none yet$"):
+        registry.version(3)
+
+
+def test_opening_costs_nothing(tmp_path: Path) -> None:
+    home = Home(homes.settings_of(tmp_path))
+    assert home.registry.name == f"sqlite:///{tmp_path}/home/mlflow/mlflow.db"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_locked_store_is_told_and_can_be_asked_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registry.champion() is None
+
+    class Impatient:
+        """MLflow waits 20 s for a lock, and nothing sets it otherwise."""
+
+        @staticmethod
+        def text(statement: str) -> sqlalchemy.TextClause:
+            return sqlalchemy.text(statement.replace("busy_timeout = 20000", "busy_timeout = 50"))
+
+    monkeypatch.setattr("mlflow.store.db.utils.sql", Impatient)
+    path, again = registry.uri.removeprefix("sqlite:///"), Registry(registry.uri, registry.artifacts)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(
+            RegistryError, match=r"the MLflow store sqlite:///.*mlflow\.db.* does not answer: .*locked.*run"
+        ):
+            again.champion()
+        other.execute("COMMIT")
+    other.close()
+    assert again.champion() is None
+
+
+def test_an_unreachable_store_is_told(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
+        registry = Registry(f"http://127.0.0.1:{closed.getsockname()[1]}", tmp_path)
+        with pytest.raises(RegistryError, match=r"the MLflow store http://127\.0\.0\.1:\d+ does not answer: "):
+            registry.champion()
+
+
+def test_a_store_that_is_no_store_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 1000)
+    registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    with pytest.raises(RegistryError, match="not a database"):
+        registry.champion()
+
+
+def test_messages_hold_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # ten take 100 s
+    registry = Registry("postgresql://churn:hidden@127.0.0.1:1/mlflow", tmp_path)
+    assert registry.name == "postgresql://127.0.0.1:1/mlflow"
+    with pytest.raises(RegistryError) as raised:
+        registry.champion()
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_fault_without_words_is_told_all_the_same(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="does not answer"), registry.reachable():
+        raise OSError

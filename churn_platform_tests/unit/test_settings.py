@@ -1,0 +1,85 @@
+"""Settings: read from CHURN_* once, checked loudly, kept secret where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+
+
+def test_everything_can_be_left_alone() -> None:
+    settings = Settings()
+    assert settings.home == Path(".churn").resolve()
+    assert settings.drops == Path("data/seeds").resolve()
+    assert settings.first == Month(2024, 1)
+    assert settings.quarantine_tolerance == settings.delta == 0.01
+    assert settings.estimator == "hist_gradient_boosting"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_in_a_line(name: str) -> None:
+    described = Settings.model_fields[name].description
+    assert described is not None
+    assert described.endswith(".")
+    assert "\n" not in described
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHURN_HOME", str(tmp_path / "a" / ".." / "b"))
+    monkeypatch.setenv("CHURN_FIRST_MONTH", "2023-11")
+    monkeypatch.setenv("CHURN_QUARANTINE_TOLERANCE", "0.05")
+    settings = Settings()
+    assert settings.home == (tmp_path / "b").resolve()
+    assert settings.first == Month(2023, 11)
+    assert settings.quarantine_tolerance == 0.05
+    assert Settings(first_month="2024-02").first == Month(2024, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("first_month", "January"),
+        ("first_month", "2024-13"),
+        ("quarantine_tolerance", "1.5"),
+        ("quarantine_tolerance", "-0.1"),
+        ("quarantine_tolerance", "nan"),
+        ("estimator", "neural_network"),
+        ("min_training_customers", "1"),
+        ("delta", "-1"),
+        ("serving_port", "70000"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CHURN_{name.upper()}", value)
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_everything_lives_under_one_home(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    places = (settings.lake, settings.data_docs, settings.dagster_home, settings.mlflow_home, settings.serving_home)
+    assert all(tmp_path in place.parents for place in places)
+    assert len(set(places)) == len(places)
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert settings.online_store == f"sqlite:///{tmp_path}/online_store.db"
+
+
+def test_stores_elsewhere(tmp_path: Path) -> None:
+    url = "postgresql://churn:hidden@db/online"
+    settings = Settings(home=tmp_path, mlflow_tracking_uri="http://mlflow:5000", online_store_url=url)
+    assert settings.mlflow_uri == "http://mlflow:5000"
+    assert settings.online_store == url
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    settings = Settings(online_store_url="postgresql://churn:hidden@db/online", api_token="hidden too")
+    assert "hidden" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().delta = 0.5  # type: ignore[misc]

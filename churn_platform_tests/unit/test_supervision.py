@@ -1,0 +1,211 @@
+"""Supervision: programs are kept running, and all that they started ends with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from churn_platform import guard, supervision
+from churn_platform.supervision import Program, State, Supervisor
+
+# Starts a child, says both numbers, and waits. A deaf child does not end by SIGTERM.
+PARENT = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else signal.SIG_DFL)  # which a child inherits
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()} {child.pid}\\n")
+time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "PAUSES", (0.05, 0.1))
+
+
+def _until(condition: Callable[[], object], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+async def _eventually(condition: Callable[[], object]) -> None:
+    await asyncio.to_thread(_until, condition)
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _generations(file: Path) -> list[tuple[int, ...]]:
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [tuple(map(int, line.split())) for line in lines]
+
+
+def _has(file: Path, generations: int) -> bool:
+    return len(_generations(file)) == generations
+
+
+def _are_gone(processes: tuple[int, ...]) -> bool:
+    return not any(map(_lives, processes))
+
+
+def _supervise(programs: list[Program], folder: Path, script: Callable[[Supervisor], object]) -> list[str]:
+    """Run programs until the script, a coroutine function, has ended; gives what was told."""
+    told: list[str] = []
+
+    async def run() -> None:
+        supervisor = Supervisor(programs, folder / "logs", {"GREETING": "hello"}, told.append)
+        stop = asyncio.Event()
+        running = asyncio.create_task(supervisor.run(stop))
+        try:
+            await script(supervisor)  # type: ignore[misc]
+        finally:
+            stop.set()
+            await running
+        assert {one.state for one in supervisor.running.values()} == {State.STOPPED}
+
+    asyncio.run(run())
+    return told
+
+
+def _parent(folder: Path, *arguments: str) -> Program:
+    return Program("parent", (sys.executable, "-c", PARENT, str(folder / "parent"), *arguments))
+
+
+def test_a_stop_leaves_nothing_not_even_the_deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "PATIENCE", 0.3)
+
+    async def script(_: Supervisor) -> None:
+        await _eventually(lambda: _generations(tmp_path / "parent"))
+        assert all(map(_lives, _generations(tmp_path / "parent")[0]))
+
+    _supervise([_parent(tmp_path, "deaf")], tmp_path, script)
+    _until(lambda: not any(map(_lives, _generations(tmp_path / "parent")[0])))
+
+
+def test_what_dies_is_reported_and_starts_again_without_its_leftovers(tmp_path: Path) -> None:
+    file = tmp_path / "parent"
+
+    async def script(_: Supervisor) -> None:
+        for generation in (1, 2, 3):
+            await _eventually(partial(_has, file, generation))
+            os.kill(_generations(file)[-1][0], signal.SIGKILL)
+        await _eventually(partial(_has, file, 4))
+        for before in _generations(file)[:-1]:
+            await _eventually(partial(_are_gone, before))
+
+    told = _supervise([_parent(tmp_path)], tmp_path, script)
+    assert sum("parent died (SIGKILL)" in text for text in told) == 3
+
+
+def test_last_words_are_told(tmp_path: Path) -> None:
+    failing = Program("failing", (sys.executable, "-c", "print('a bad setting'); raise SystemExit(3)"))
+
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: supervisor.running["failing"].deaths >= 2)
+
+    told = _supervise([failing], tmp_path, script)
+    assert told[1] == "failing died (exit code 3); it starts again in 0 s\n    a bad setting"
+
+
+def test_programs_wait_for_what_they_need(tmp_path: Path) -> None:
+    ready = asyncio.Event()
+
+    async def is_ready() -> bool:
+        return ready.is_set()
+
+    first = Program("first", (sys.executable, "-c", "import time; time.sleep(600)"), is_ready)
+    once = Program(
+        "once", (sys.executable, "-c", "import os; print(os.environ['GREETING'])"), after=["first"], once=True
+    )
+    last = Program("last", (sys.executable, "-c", "import time; time.sleep(600)"), after=["once"])
+
+    async def script(supervisor: Supervisor) -> None:
+        running = supervisor.running
+        await _eventually(lambda: running["first"].state is State.STARTING)
+        await asyncio.sleep(0.3)
+        assert {running["once"].state, running["last"].state} == {State.WAITING}
+        ready.set()
+        await _eventually(lambda: running["last"].state is State.UP)
+        assert running["once"].state is State.DONE
+        ready.clear()
+        await _eventually(lambda: running["first"].state is State.SILENT)
+
+    assert _supervise([first, once, last], tmp_path, script) == ["first is up", "hello", "last is up"]
+
+
+def test_what_falls_silent_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "SILENCE", 0.2)
+    answers = iter([True, *[False] * 4])
+
+    async def is_ready() -> bool:
+        return next(answers, True)
+
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: supervisor.running["hung"].deaths == 1)
+        await _eventually(lambda: supervisor.running["hung"].state is State.UP)
+
+    told = _supervise(
+        [Program("hung", (sys.executable, "-c", "import time; time.sleep(600)"), is_ready)], tmp_path, script
+    )
+    assert "hung has not answered for 0 s and is killed" in told
+
+
+def test_logs_are_kept_for_some_starts(tmp_path: Path) -> None:
+    for start in range(5):
+
+        async def script(supervisor: Supervisor, start: int = start) -> None:
+            await _eventually(lambda: f"start {start}" in (tmp_path / "logs" / "talker.log").read_text())
+
+        code = f"import time; print('start {start}', flush=True); time.sleep(600)"
+        _supervise([Program("talker", (sys.executable, "-c", code))], tmp_path, script)
+    texts = {log.name: log.read_text().strip() for log in (tmp_path / "logs").iterdir()}
+    assert texts == {
+        "talker.log": "start 4",
+        "talker.log.1": "start 3",
+        "talker.log.2": "start 2",
+        "talker.log.3": "start 1",
+    }
+
+
+def test_the_guard_ends_what_a_killed_supervisor_leaves(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from churn_platform.supervision import Program, Supervisor
+programs = [Program("parent", (sys.executable, "-c", {PARENT!r}, {str(tmp_path / "parent")!r}))]
+asyncio.run(Supervisor(programs, Path({str(tmp_path)!r}) / "logs", {{}}, print).run(asyncio.Event()))
+"""
+    supervisor = subprocess.Popen([sys.executable, "-c", code])
+    _until(lambda: _generations(tmp_path / "parent"))
+    left = _generations(tmp_path / "parent")[0]
+    supervisor.kill()
+    supervisor.wait()
+    _until(lambda: not any(map(_lives, left)))
+
+
+def test_a_guard_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: _generations(tmp_path / "parent"))
+        before = supervisor._guard
+        assert before is not None
+        before.kill()
+        await _eventually(lambda: supervisor._guard is not before and supervisor._guard is not None)
+
+    _supervise([_parent(tmp_path)], tmp_path, script)

@@ -1,0 +1,382 @@
+"""Triggers: months close in order and once, retrainings have one cause each, and nobody needs a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churn_platform.months import Month
+from churn_platform.triggers import (
+    ATTEMPTS,
+    CLOSE,
+    MATURE,
+    RETRAIN,
+    Champion,
+    Decision,
+    DriftFacts,
+    Launch,
+    Limits,
+    ModelFacts,
+    MonthFacts,
+    Realised,
+    Run,
+    State,
+    Wait,
+    cause,
+    next_closing,
+    next_refresh,
+    next_retraining,
+)
+
+JAN = Month(2024, 1)
+FEB, MAR, APR = JAN + 1, JAN + 2, JAN + 3
+TODAY = Month(2024, 12)
+
+
+def delivered(month: Month, **changes: object) -> MonthFacts:
+    """A month that was delivered with labels and is not closed."""
+    facts = MonthFacts(month, None, f"state {month}", f"labels {month}", None, None, False, False, f"basis {month}")
+    return replace(facts, **changes)  # type: ignore[arg-type]
+
+
+def closed(month: Month, **changes: object) -> MonthFacts:
+    """The same after it was closed."""
+    facts = delivered(month)
+    facts = replace(facts, landed=facts.state, landed_labels=facts.labels, closed=True)
+    return replace(facts, **changes)  # type: ignore[arg-type]
+
+
+def none(_: Month) -> Sequence[Run]:
+    return ()
+
+
+def only(*runs: Run) -> Callable[[Month], Sequence[Run]]:
+    return lambda _: runs
+
+
+def ask(*months: MonthFacts, history: Callable[[Month], Sequence[Run]] = none) -> Decision:
+    return next_closing(months, JAN, TODAY, history)
+
+
+def launched(decision: Decision) -> Launch:
+    assert isinstance(decision, Launch), decision
+    return decision
+
+
+def waits(decision: Decision) -> str:
+    assert isinstance(decision, Wait), decision
+    return decision.why
+
+
+# Closing
+
+
+def test_the_oldest_month_comes_first_whatever_the_order() -> None:
+    launch = launched(ask(delivered(FEB), delivered(JAN)))
+    assert (launch.job, launch.month, launch.attempt, launch.why) == (CLOSE, JAN, 1, "2024-01 was delivered")
+    assert launched(ask(closed(JAN), delivered(FEB))).month == FEB
+    assert waits(ask(closed(JAN), closed(FEB))) == "every delivered month is closed"
+
+
+def test_the_same_facts_give_the_same_key_and_other_content_another() -> None:
+    key = launched(ask(delivered(JAN))).run_key
+    assert launched(ask(delivered(JAN))).run_key == key
+    for change in ({"state": "other"}, {"labels": "other"}, {"labels": None}, {"basis": "other"}):
+        assert launched(ask(delivered(JAN, **change))).run_key != key
+
+
+def test_a_month_waits_for_its_files_and_holds_the_next_ones_up() -> None:
+    decision = ask(delivered(JAN, unready="2024-01 waits: month_000 has no file yet for users"), delivered(FEB))
+    assert waits(decision) == (
+        "2024-01 waits: month_000 has no file yet for users; 2024-02 waits for 2024-01 to be closed"
+    )
+
+
+def test_a_month_that_was_never_delivered_is_waited_for() -> None:
+    assert waits(ask(closed(JAN), delivered(MAR))) == "2024-03 waits for 2024-02 to be closed"
+
+
+def test_a_month_that_is_not_over_waits() -> None:
+    assert waits(next_closing([delivered(JAN)], JAN, JAN, none)) == (
+        "2024-01 ends on 2024-01-31: it can be closed after that day"
+    )
+
+
+def test_a_corrected_month_is_closed_again_and_then_what_is_built_on_it() -> None:
+    corrected = closed(JAN, landed="older")
+    assert launched(ask(corrected, closed(FEB))).why == "the drop of 2024-01 was corrected"
+    launch = launched(ask(closed(JAN), closed(FEB, stale=True), closed(MAR, stale=True)))
+    assert (launch.job, launch.month, launch.why) == (CLOSE, FEB, "2024-02 is stale")
+
+
+def test_a_closed_month_that_is_being_written_again_holds_nobody_up() -> None:
+    rewritten = closed(JAN, unready="2024-01 waits: month_000 is still being written", state="", labels=None)
+    assert launched(ask(rewritten, delivered(FEB))).month == FEB
+    assert waits(ask(rewritten, closed(FEB))) == "2024-01 waits: month_000 is still being written"
+
+
+def test_late_and_corrected_labels_only_mature_their_month() -> None:
+    for before, why in ((None, "labels of 2024-01 have arrived"), ("older", "labels of 2024-01 were corrected")):
+        launch = launched(ask(closed(JAN, landed_labels=before), closed(FEB)))
+        assert (launch.job, launch.month, launch.why) == (MATURE, JAN, why)
+    assert isinstance(ask(closed(JAN, labels=None)), Wait)
+
+
+def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
+    failed = Run("a", launched(ask(delivered(JAN))).event, State.FAILED, "users: no rows")
+    decision = ask(delivered(JAN), delivered(FEB), history=only(failed))
+    assert waits(decision) == (
+        "2024-01 stopped, month_close failed: users: no rows; 2024-02 waits for 2024-01 to be closed"
+    )
+    again = launched(ask(delivered(JAN, state="corrected"), delivered(FEB), history=only(failed)))
+    assert (again.month, again.attempt) == (JAN, 1)
+
+
+def test_a_correction_that_stops_leaves_the_sound_state_to_go_on_from() -> None:
+    broken = closed(JAN, landed="older")
+    failed = Run("a", launched(ask(broken)).event, State.FAILED, "broken")
+    history = {JAN: [failed]}
+    assert launched(ask(broken, delivered(FEB), history=lambda m: history.get(m, []))).month == FEB
+    stale = replace(broken, stale=True)
+    assert "2024-02 waits" in waits(ask(stale, delivered(FEB), history=lambda m: history.get(m, [])))
+
+
+def test_broken_labels_that_came_with_the_drop_are_not_tried_again_alone() -> None:
+    failed = Run("a", launched(ask(delivered(JAN))).event, State.FAILED, "labels.csv: broken")
+    assert waits(ask(closed(JAN, landed_labels=None), history=only(failed))).endswith("labels.csv: broken")
+
+
+def test_a_drop_that_was_put_back_is_closed_again_with_another_key() -> None:
+    back = closed(JAN, landed="the correction")
+    event = launched(ask(back)).event
+    runs = only(Run("b", "2024-01 correction", State.SUCCEEDED), Run("a", event, State.SUCCEEDED))
+    launch = launched(ask(back, history=runs))
+    assert (launch.event, launch.attempt) == (event, 2)
+
+
+def test_a_run_under_way_is_waited_for() -> None:
+    for event in ("", launched(ask(delivered(JAN))).event):
+        assert "under way" in waits(ask(delivered(JAN), history=only(Run("a", event, State.UNDER_WAY))))
+
+
+def test_a_closing_by_hand_that_failed_does_not_count() -> None:
+    assert launched(ask(delivered(JAN), history=only(Run("a", "", State.FAILED)))).attempt == 1
+
+
+def test_a_run_that_settled_nothing_is_not_repeated_for_ever() -> None:
+    done = Run("a", launched(ask(delivered(JAN))).event, State.SUCCEEDED)
+    assert "run it by hand" in waits(ask(delivered(JAN), history=only(done)))
+
+
+@dataclass
+class World:
+    """A platform in memory: drops come and change, closings end well or badly, and only facts remain."""
+
+    months: dict[Month, MonthFacts] = field(default_factory=dict)
+    good: dict[str, bool] = field(default_factory=dict)
+    runs: dict[Month, list[Run]] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+
+    def deliver(self, month: Month, content: int, good: bool) -> None:
+        state = f"{month} {content}"
+        self.good[state] = good
+        self.months[month] = replace(self.months.get(month, delivered(month)), state=state)
+
+    def live(self) -> None:
+        """Launch until there is nothing to launch."""
+        for _ in range(40):
+            decision = next_closing(
+                list(self.months.values()), JAN, TODAY, lambda month: list(reversed(self.runs.get(month, [])))
+            )
+            if isinstance(decision, Wait):
+                return
+            assert decision == next_closing(
+                list(self.months.values()), JAN, TODAY, lambda month: list(reversed(self.runs.get(month, [])))
+            )
+            self.run(decision)
+        raise AssertionError("it launches for ever")
+
+    def run(self, launch: Launch) -> None:
+        assert launch.run_key not in self.keys
+        self.keys.append(launch.run_key)
+        facts = self.months[launch.month]
+        before = self.months.get(launch.month - 1)
+        assert launch.month == JAN or (before is not None and before.closed and not before.stale)
+        good = launch.job == MATURE or self.good[facts.state]
+        ended = State.SUCCEEDED if good else State.FAILED
+        self.runs.setdefault(launch.month, []).append(Run("r", launch.event, ended))
+        if not good:
+            return
+        changed = facts.landed != facts.state
+        self.months[launch.month] = replace(
+            facts, landed=facts.state, landed_labels=facts.labels, closed=True, stale=False
+        )
+        later = self.months.get(launch.month + 1)
+        if later and (changed or facts.stale):
+            basis = f"{facts.state} {facts.basis}"
+            self.months[later.month] = replace(later, stale=later.closed, basis=basis)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), max_size=12))
+def test_whatever_is_delivered_all_sound_months_end_up_closed(deliveries: list[tuple[int, int, bool]]) -> None:
+    world = World()
+    for ago, content, good in deliveries:
+        world.deliver(JAN + ago, content, good)
+        world.live()
+    for ago in range(4):
+        world.deliver(JAN + ago, 3 + ago, good=True)
+        world.live()
+    assert all(f.closed and not f.stale and f.landed == f.state for f in world.months.values())
+
+
+# Retraining
+
+LIMITS = Limits(drift_share=0.02, realised_margin=0.03, cooldown=1)
+CHAMPION = Champion(1, JAN, 0.83)
+QUIET = DriftFacts(FEB, frozenset(), 40, None)
+
+
+def model(**changes: object) -> ModelFacts:
+    """A champion for January, February matured, nothing drifted."""
+    facts = ModelFacts(CHAMPION, FEB, "content", (QUIET,), Realised(FEB, 1, 0.83), frozenset({JAN}))
+    return replace(facts, **changes)  # type: ignore[arg-type]
+
+
+def drift(month: Month, *columns: str, target: str | None = None) -> DriftFacts:
+    return DriftFacts(month, frozenset(columns), 40, target)
+
+
+def next_of(facts: ModelFacts, history: Callable[[Month], Sequence[Run]] = none, limits: Limits = LIMITS) -> Decision:
+    return next_retraining(facts, limits, history)
+
+
+def test_quiet_months_train_nothing() -> None:
+    assert waits(next_of(model())) == "nothing calls for a retraining"
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        (model(champion=None, drifts=()), "RETRAINING_TRIGGERED no champion yet"),
+        (
+            model(drifts=(drift(FEB, "monthly_fee", "fee_to_past_fee"),)),
+            "RETRAINING_TRIGGERED drift_share=0.05 >= 0.02 month=2024-02",
+        ),
+        (
+            model(drifts=(drift(FEB, target="0.210 -> 0.262"),)),
+            "RETRAINING_TRIGGERED target_drift 0.210 -> 0.262 month=2024-02",
+        ),
+        (
+            model(realised=Realised(FEB, 1, 0.7)),
+            "RETRAINING_TRIGGERED realised_auc=0.7000 < 0.8300 - 0.03 month=2024-02",
+        ),
+    ],
+)
+def test_each_cause_is_told_in_one_line(facts: ModelFacts, line: str) -> None:
+    launch = launched(next_of(facts))
+    assert (launch.job, launch.month, launch.why) == (RETRAIN, FEB, line)
+    assert launch.tags["churn/cause"] == line
+
+
+@pytest.mark.parametrize("columns", [(), ("one",)])
+def test_drift_counts_from_its_threshold_on(columns: tuple[str, ...]) -> None:
+    facts = model(drifts=(drift(FEB, *columns),))
+    share = len(columns) / 40
+    assert (cause(facts, replace(LIMITS, drift_share=0.025)) is not None) == (share >= 0.025)
+    assert cause(facts, replace(LIMITS, drift_share=0.026)) is None
+
+
+def test_the_scores_of_another_version_accuse_nobody() -> None:
+    assert cause(model(realised=Realised(FEB, 2, 0.5)), LIMITS) is None
+    assert cause(model(realised=Realised(FEB, 1, 0.801)), LIMITS) is None
+
+
+def test_a_month_is_trained_for_once() -> None:
+    facts = model(drifts=(drift(FEB, "monthly_fee"),), realised=Realised(FEB, 1, 0.5))
+    trained = replace(facts, trained=frozenset({JAN, FEB}))
+    assert waits(next_of(trained)) == (
+        "realised_auc=0.5000 < 0.8300 - 0.03 month=2024-02, but 2024-02 was trained for: the next can be 2024-03"
+    )
+
+
+def test_what_the_champion_was_trained_on_is_no_drift() -> None:
+    promoted = model(champion=Champion(2, FEB, 0.8), drifts=(drift(FEB, "monthly_fee"),), trained=frozenset({JAN, FEB}))
+    assert waits(next_of(promoted)) == "nothing calls for a retraining"
+
+
+def test_lasting_drift_that_no_training_can_use_is_trained_on_once() -> None:
+    lost = model(matured=MAR, drifts=(drift(FEB, "watch", "skips"), drift(MAR, "watch")), trained=frozenset({JAN, FEB}))
+    assert isinstance(next_of(lost), Wait)
+    more = replace(lost, drifts=(lost.drifts[0], drift(MAR, "watch", "monthly_fee")))
+    assert launched(next_of(more)).why == (
+        "RETRAINING_TRIGGERED drift_share=0.03 >= 0.02 month=2024-03 beyond the 1 columns seen before"
+    )
+    assert isinstance(next_of(replace(lost, drifts=(drift(FEB, target="x"), drift(MAR, target="x")))), Wait)
+
+
+def test_drift_whose_labels_are_late_is_trained_for_again_when_they_come() -> None:
+    early = model(drifts=(QUIET, drift(MAR, "monthly_fee")))
+    assert launched(next_of(early)).month == FEB
+    trained = replace(early, trained=frozenset({JAN, FEB}))
+    assert isinstance(next_of(trained), Wait)
+    assert launched(next_of(replace(trained, matured=MAR))).month == MAR
+
+
+def test_nothing_is_trained_without_a_newer_matured_month() -> None:
+    assert "no month has labels yet" in waits(next_of(model(champion=None, matured=None)))
+    facts = model(matured=JAN, drifts=(drift(FEB, "monthly_fee"),))
+    assert "no month after 2024-01" in waits(next_of(facts))
+
+
+def test_the_cooldown_counts_months() -> None:
+    facts = model(matured=MAR, drifts=(drift(MAR, "monthly_fee"),), trained=frozenset({JAN, FEB}))
+    assert launched(next_of(facts)).month == MAR
+    assert "the next can be 2024-04" in waits(next_of(facts, limits=replace(LIMITS, cooldown=2)))
+    assert launched(next_of(replace(facts, champion=None), limits=replace(LIMITS, cooldown=2))).month == MAR
+
+
+def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
+    facts = model(drifts=(drift(FEB, "monthly_fee"),))
+    event = launched(next_of(facts)).event
+    runs: list[Run] = []
+    keys: list[str] = []
+    for attempt in range(1, ATTEMPTS + 1):
+        launch = launched(next_of(facts, only(*runs)))
+        assert launch.attempt == attempt
+        keys.append(launch.run_key)
+        assert launched(next_of(facts, only(*runs))).run_key == launch.run_key
+        runs.insert(0, Run(str(attempt), event, State.FAILED, "MLflow does not answer"))
+        # The comparison may have been written before the run failed; the promotion has not seen it then.
+        facts = replace(facts, trained=frozenset({JAN, FEB}))
+    assert len(set(keys)) == ATTEMPTS
+    assert waits(next_of(facts, only(*runs))) == (
+        f"2024-02 stopped, retrain failed {ATTEMPTS} times: MLflow does not answer"
+    )
+
+
+def test_a_candidate_that_lost_without_a_champion_is_not_trained_again() -> None:
+    facts = model(champion=None)
+    done = Run("a", launched(next_of(facts)).event, State.SUCCEEDED)
+    assert isinstance(next_of(facts, only(done)), Wait)
+    assert launched(next_of(replace(facts, content="corrected labels"), only(done))).attempt == 1
+
+
+# Refreshing
+
+
+def test_scores_of_another_version_are_made_again_once() -> None:
+    launch = launched(next_refresh(FEB, 2, True, none))
+    assert (launch.month, launch.why) == (FEB, "scores of 2024-02 are not version 2's")
+    assert launched(next_refresh(FEB, 3, True, none)).run_key != launch.run_key
+    assert isinstance(next_refresh(FEB, 2, True, only(Run("a", launch.event, State.UNDER_WAY))), Wait)
+    assert launched(next_refresh(FEB, 2, True, only(Run("a", launch.event, State.FAILED)))).attempt == 2
+    for quiet in (
+        next_refresh(FEB, 2, False, none),
+        next_refresh(None, 2, True, none),
+        next_refresh(FEB, None, True, none),
+    ):
+        assert isinstance(quiet, Wait)

@@ -1,0 +1,125 @@
+"""`churn up` before anything starts: ports, and one platform a home."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from churn_platform import first_start
+from churn_platform.cli import main
+from churn_platform.settings import Settings
+from churn_platform.up import CannotStart, links, only_one, programs, refuse_taken_ports
+
+PORTS = ("dagster_port", "code_server_port", "serving_port", "mlflow_port")
+
+
+@contextmanager
+def _listening() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def _free(count: int) -> list[int]:
+    with ExitStack() as stack:
+        return [stack.enter_context(_listening()) for _ in range(count)]
+
+
+def test_free_ports_are_accepted(tmp_path: Path) -> None:
+    refuse_taken_ports(Settings(home=tmp_path, **dict(zip(PORTS, _free(4), strict=True))))  # type: ignore[arg-type]
+
+
+def test_every_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
+    free, same = _free(2)
+    with _listening() as taken:
+        settings = Settings(
+            home=tmp_path, dagster_port=taken, code_server_port=same, serving_port=same, mlflow_port=free
+        )
+        with pytest.raises(CannotStart) as refused:
+            refuse_taken_ports(settings)
+    said = str(refused.value)
+    assert f"port {taken} is taken by another program: end that, or set CHURN_DAGSTER_PORT" in said
+    assert f"CHURN_CODE_SERVER_PORT is {same}" in said
+    assert f"CHURN_SERVING_PORT is {same}" in said
+    assert "CHURN_MLFLOW_PORT" not in said
+
+
+def test_a_port_that_nobody_could_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="CHURN_SERVING_PORT is 0"):
+        refuse_taken_ports(Settings(home=tmp_path, serving_port=0))
+
+
+def test_nothing_starts_where_a_port_is_taken(tmp_path: Path) -> None:
+    with _listening() as taken:
+        environment = {"CHURN_HOME": str(tmp_path / "home"), "CHURN_DAGSTER_PORT": str(taken)}
+        result = CliRunner().invoke(main, ["up"], env=environment)
+    assert result.exit_code == 1
+    assert "CHURN_DAGSTER_PORT" in result.output
+    assert {path.name for path in (tmp_path / "home").iterdir()} == {"up.lock"}
+
+
+def test_one_platform_a_home(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+from churn_platform.up import only_one
+with only_one(Path({str(tmp_path)!r})):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is up already, process {holder.pid}")
+    with pytest.raises(CannotStart, match=expected), only_one(tmp_path):
+        raise AssertionError("two at once")
+    with only_one(tmp_path / "another"):
+        pass
+    holder.kill()
+    holder.wait()
+    for _ in range(2):
+        with only_one(tmp_path):
+            pass
+
+
+def test_passwords_are_neither_arguments_nor_shown(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        mlflow_tracking_uri="postgresql://churn:hidden@db/mlflow",
+        postgres_url="postgresql://churn:hidden@db/dagster",
+        online_store_url="postgresql://churn:hidden@db/online",
+        api_token="hidden",
+    )
+    commands = [program.command for program in programs(settings, httpx.AsyncClient())]
+    assert "hidden" not in f"{commands} {links(settings)}"
+    assert "CHURN_API_TOKEN" in [link.place for link in links(settings)]
+
+
+def test_an_mlflow_elsewhere_has_its_own_ui(tmp_path: Path) -> None:
+    elsewhere = Settings(home=tmp_path, mlflow_tracking_uri="http://mlflow:5000")
+    names = [program.name for program in programs(elsewhere, httpx.AsyncClient())]
+    assert "mlflow" not in names
+    assert any(link.place.startswith("http://mlflow:5000/") for link in links(elsewhere))
+    assert "mlflow" in [program.name for program in programs(Settings(home=tmp_path), httpx.AsyncClient())]
+
+
+def test_the_first_start_is_due_until_a_version_was_compared(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    before = {program.name: program for program in programs(settings, httpx.AsyncClient())}
+    assert first_start.is_due(settings)
+    assert "first-start" in before["dagster-daemon"].after
+    (tmp_path / "lake" / "evaluation").mkdir(parents=True)
+    (tmp_path / "lake" / "evaluation" / "2024-01.json").touch()
+    after = {program.name: program for program in programs(settings, httpx.AsyncClient())}
+    assert "first-start" not in after
+    assert "first-start" not in after["dagster-daemon"].after
