@@ -33,6 +33,12 @@ def delivered(folder: Path, first: Month) -> dict[Month, Path]:
     return {month: found[month][0] for month in sorted(found)}
 
 
+def newest(folder: Path, first: Month) -> Month:
+    """The newest month that has a drop, and the first month where there is none."""
+    names = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
+    return max((month for name in names if (month := Month.of_folder(name, first)) is not None), default=first)
+
+
 def drop_of(folder: Path, first: Month, month: Month) -> Path:
     """The drop of one month. Raises DropError that says which month or folder is wanted."""
     if month < first:

@@ -25,9 +25,11 @@ def _month_key(key: str) -> str:
     return str(Month.parse(key))
 
 
-def _month_key_or_empty(key: str) -> str:
-    return key and _month_key(key)
+def _last_month(key: str) -> str:
+    return key if key in ("", DELIVERED) else _month_key(key)
 
+
+DELIVERED = "delivered"
 
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Estimator = Literal["hist_gradient_boosting", "random_forest", "logistic_regression"]
@@ -44,10 +46,10 @@ class Settings(BaseSettings):
     first_month: Annotated[str, AfterValidator(_month_key)] = Field(
         "2024-01", description="The month of the drop `month_000`, and the first partition."
     )
-    last_month: Annotated[str, AfterValidator(_month_key_or_empty)] = Field(
+    last_month: Annotated[str, AfterValidator(_last_month)] = Field(
         "",
-        description="The last partition that Dagster offers; empty for the last month that has ended."
-        " `churn up` sets it for its code server to the newest month that was delivered.",
+        description="The last month that Dagster offers: empty for the last one that has ended, `delivered` for the"
+        " newest one that has a drop, as `churn up` sets it.",
     )
     quarantine_tolerance: float = Field(
         0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."

@@ -25,10 +25,11 @@ import msgspec
 
 from churn_platform import first_start
 from churn_platform.automation import instance
+from churn_platform.drops import newest
 from churn_platform.faults import Fault
 from churn_platform.lake import replacing
 from churn_platform.registry import MODEL, quiet_mlflow
-from churn_platform.settings import Settings
+from churn_platform.settings import DELIVERED, Settings
 from churn_platform.supervision import Program, Supervisor
 
 if TYPE_CHECKING:
@@ -147,13 +148,27 @@ async def _run(settings: Settings, lock: int) -> None:
         supervisor = Supervisor(
             programs(settings, client), settings.logs, _environment(settings), screen.tell, held=[lock]
         )
+        following = asyncio.create_task(_follow_deliveries(settings, screen.tell))
         with screen.shown(supervisor.running):
             await supervisor.run(stop)
+        following.cancel()
     click.echo("stopped; `churn up` goes on from here")
+
+
+async def _follow_deliveries(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Have the definitions loaded again when a new month is delivered: they offer the months they knew when loaded."""
+    known = newest(settings.drops, settings.first)
+    while True:
+        await asyncio.sleep(2)
+        month = newest(settings.drops, settings.first)
+        if month != known and await _ask_grpc(settings.code_server_port, "ReloadCode", seconds=120):
+            known = month
+            tell(f"{month} is delivered: Dagster offers it now")
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     return {
+        "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),
         "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -268,13 +283,18 @@ def _serves_grpc(port: int) -> Callable[[], Awaitable[bool]]:
     """Dagster's ping: unlike gRPC's health protocol, it reaches the process that holds the definitions."""
 
     async def ready() -> bool:
-        import grpc  # type: ignore[import-untyped]
-
-        async with grpc.aio.insecure_channel(f"{HOST}:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
-            try:
-                await channel.unary_unary("/api.DagsterApi/Ping")(b"", timeout=2)  # an empty message is no bytes
-            except grpc.aio.AioRpcError:
-                return False
-        return True
+        return await _ask_grpc(port, "Ping")
 
     return ready
+
+
+async def _ask_grpc(port: int, method: str, seconds: float = 2.0) -> bool:
+    """Call a method of Dagster's code server that needs no arguments; whether it answered."""
+    import grpc  # type: ignore[import-untyped]
+
+    async with grpc.aio.insecure_channel(f"{HOST}:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            await channel.unary_unary(f"/api.DagsterApi/{method}")(b"", timeout=seconds)  # an empty message is no bytes
+        except grpc.aio.AioRpcError:
+            return False
+    return True

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dagster as dg
 
+from churn_platform.drops import newest
 from churn_platform.features import WINDOW
 from churn_platform.months import Month
-from churn_platform.settings import Settings
+from churn_platform.settings import DELIVERED, Settings
 
 
 def _months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
-    """The months that Dagster offers: those that have ended, or up to CHURN_LAST_MONTH where that is set."""
-    end = str(Month.parse(settings.last_month) + 1) if settings.last_month else None
-    # The dates have to be in fmt's own format, or Dagster fails to parse them.
-    return dg.MonthlyPartitionsDefinition(start_date=settings.first_month, end_date=end, fmt="%Y-%m")
+    """The months that Dagster offers: those that have ended, up to CHURN_LAST_MONTH where that is set.
+
+    A backfill of all of them succeeds only if each was delivered, and one of some reaches into the months after them,
+    since features look back: hence `delivered`. It is read when the definitions are loaded.
+    """
+    delivered = settings.last_month == DELIVERED
+    last = str(newest(settings.drops, settings.first)) if delivered else settings.last_month
+    return dg.MonthlyPartitionsDefinition(
+        start_date=settings.first_month,  # in fmt's own format, or Dagster fails to parse it
+        end_date=str(Month.parse(last) + 1) if last else None,
+        fmt="%Y-%m",
+    )
 
 
 MONTHS = _months(Settings())

@@ -80,5 +80,19 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-if __name__ == "__main__":  # makes the storage's tables: programs that race to do it break a fresh storage for good
-    open_instance(Settings())
+def make_storage(settings: Settings) -> None:
+    """Make the storage's tables and pools, before any other program of Dagster opens it.
+
+    Programs that race to make a fresh storage's tables break it for good, and the queue heeds the default limit of a
+    pool only from the second time that it meets the pool.
+    """
+    from churn_platform.assets.models import TRAINING
+
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        if TRAINING not in {pool.name for pool in storage.get_pool_limits()}:
+            storage.initialize_concurrency_limit_to_default(TRAINING)
+
+
+if __name__ == "__main__":
+    make_storage(Settings())

@@ -6,6 +6,7 @@ None of them keeps a cursor: all they know is in the lake and in the runs, so th
 
 import dagster as dg
 
+from churn_platform.assets.partitions import MONTHS
 from churn_platform.automation import jobs, news, watch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
@@ -17,6 +18,10 @@ SECONDS = 15
 def answer(decision: Decision) -> dg.RunRequest | dg.SkipReason:
     """A decision in Dagster's words."""
     if isinstance(decision, Launch):
+        if not MONTHS.has_partition_key(str(decision.month)):
+            return dg.SkipReason(
+                f"{decision.month} is new: {decision.why}, as soon as the definitions are loaded again"
+            )
         return dg.RunRequest(
             run_key=decision.run_key, job_name=decision.job, partition_key=str(decision.month), tags=decision.tags
         )
