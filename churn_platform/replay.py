@@ -59,7 +59,7 @@ def replay(
 ) -> Iterator[Lived]:
     """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.
 
-    Raises Refused where the last month is not over yet: it could not be closed.
+    Raises Refused where the last month is not over yet: it could not be closed. Raises RunFailed where a month stops.
     """
     last = settings.first + (months - 1)
     if last.as_of >= date.today():
@@ -90,6 +90,8 @@ class _Player:
         """Let the sensors' decisions run until there is nothing left to do, and measure who serves."""
         before = self._champion()
         causes, faults, evaluations = self._settle()
+        if not self._home.lake.has(FEATURES, month.month):
+            raise RunFailed(f"{month.month} was not closed: {'; '.join(faults)}")
         number = self._number()
         champion = before if number == before[0] else self._champion()
         if self._first is None:

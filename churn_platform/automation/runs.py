@@ -75,7 +75,7 @@ class Runs:
         config: dict[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a job to its end. Raises RunFailed."""
+        """Run a job to its end. Raises RunFailed, and KeyboardInterrupt where a signal ended it."""
         from dagster._core.storage.tags import MAX_RETRIES_TAG
 
         from churn_platform.automation.launcher import PROCESS_TAG, own_process
@@ -92,6 +92,8 @@ class Runs:
             tags={"churn/by": getpass.getuser(), PROCESS_TAG: own_process(), MAX_RETRIES_TAG: "0", **(tags or {})},
         )
         if not result.success:
+            if any("DagsterExecutionInterruptedError" in str(event.event_specific_data) for event in result.all_events):
+                raise KeyboardInterrupt  # Dagster makes a failure of Ctrl-C; whoever pressed it wants more than that
             raise RunFailed(fault_of(result.run_id, result.all_events))
 
     def close(self, month: Month) -> Iterator[Closed]:

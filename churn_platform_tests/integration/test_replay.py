@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dagster._core.errors import DagsterExecutionInterruptedError
 
-from churn_platform.automation.runs import Refused
+from churn_platform import landing
+from churn_platform.automation.runs import Refused, RunFailed
 from churn_platform.cli import main
+from churn_platform.drops import DropError
 from churn_platform.hazard import Shock, ShockKind
 from churn_platform.home import Home
 from churn_platform.months import Month
@@ -79,6 +83,24 @@ def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
     assert len(month.causes) == len(month.faults) == 3
     assert "CHURN_MIN_TRAINING_CUSTOMERS" in month.faults[0]
     assert summary([month]) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (DropError("users: no rows"), pytest.raises(RunFailed, match=r"2024-01 was not closed: .*: users: no rows")),
+        (DagsterExecutionInterruptedError(), pytest.raises(KeyboardInterrupt)),
+    ],
+)
+def test_a_month_that_stops_ends_the_replay(
+    fault: BaseException, told: AbstractContextManager[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(landing, "judge_state", judge)
+    with told:
+        next(replay(settings_in(tmp_path), 1, 60, 1))
 
 
 def test_months_that_are_not_over_are_refused(tmp_path: Path) -> None:

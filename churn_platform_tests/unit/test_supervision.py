@@ -172,7 +172,8 @@ def test_logs_are_kept_for_some_starts(tmp_path: Path) -> None:
 
         async def script(supervisor: Supervisor, start: int = start) -> None:
             log = tmp_path / "logs" / "talker.log"
-            await _eventually(lambda: log.exists() and f"start {start}" in log.read_text())
+            await _eventually(lambda: supervisor.running["talker"].process)  # the old log has been moved by then
+            await _eventually(lambda: f"start {start}" in log.read_text())
 
         code = f"import time; print('start {start}', flush=True); time.sleep(600)"
         _supervise([Program("talker", (sys.executable, "-c", code))], tmp_path, script)
