@@ -1,7 +1,8 @@
 """Receipts: the ledger of who made which version champion, when, and on what grounds.
 
 Here: writing, reading and proving receipts. Not here: deciding (`promotion`, `modelling.gate`).
-Each receipt carries the SHA-256 of the one before it, so none can be changed or taken out unseen.
+Each receipt carries the SHA-256 of the one before it, so that changing or taking out any but the newest shows; of the
+newest, only its evaluation is proved.
 """
 
 from __future__ import annotations
