@@ -101,19 +101,6 @@ def encode(schema: Sequence[Feature], features: Mapping[str, Value]) -> list[flo
     return Encoder(schema)(features)
 
 
-def decode(schema: Sequence[Feature], row: Sequence[float] | np.ndarray) -> dict[str, Value]:
-    """The features that `encode` turns into this row: unknown ones are None, booleans and categories as delivered."""
-    features: dict[str, Value] = {}
-    for feature, number in zip(schema, map(float, row), strict=True):
-        if feature.kind == "category":
-            features[feature.name] = feature.categories[int(number)] if number >= 0 else None
-        elif math.isnan(number):
-            features[feature.name] = None
-        else:
-            features[feature.name] = bool(number) if feature.kind == "boolean" else number
-    return features
-
-
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """An ONNX model, ready to run on one thread: one row gains nothing from more."""
     import onnxruntime
