@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -103,6 +104,7 @@ def encode(schema: Sequence[Feature], features: Mapping[str, Value]) -> list[flo
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """An ONNX model, ready to run on one thread: one row gains nothing from more."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported; it would call home
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

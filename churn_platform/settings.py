@@ -32,7 +32,7 @@ def _last_month(key: str) -> str:
 DELIVERED = "delivered"
 
 Folder = Annotated[Path, AfterValidator(_absolute)]
-Estimator = Literal["hist_gradient_boosting", "random_forest", "logistic_regression"]
+Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]
 DriftReference = Literal["champion", "previous"]
 
 
@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     )
 
     estimator: Estimator = Field(
-        "hist_gradient_boosting", description="The scikit-learn estimator that candidates are trained with."
+        "blend",
+        description="What candidates are trained with: `hist_gradient_boosting`, `random_forest`,"
+        " `logistic_regression`, or the `blend` of the first and the last.",
     )
     seed: int = Field(7, description="The seed of everything in training that is random.")
     min_training_customers: int = Field(
@@ -75,6 +77,9 @@ class Settings(BaseSettings):
         0.02, ge=0, le=1, description="The share of drifted feature columns from which a month counts as drifted."
     )
 
+    sensor_seconds: int = Field(
+        15, ge=1, description="How long Dagster's daemon waits before it asks a sensor again, in seconds."
+    )
     settle_seconds: float = Field(
         10.0, ge=0, description="How long a drop must not have changed before it is taken in, in seconds."
     )
@@ -93,11 +98,15 @@ class Settings(BaseSettings):
 
     mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
     online_store_url: SecretStr = Field(
-        SecretStr(""), description="A `postgresql://` URL of the online store; empty for SQLite under `CHURN_HOME`."
+        SecretStr(""),
+        description="A `postgresql://` URL of the online store; empty for `CHURN_POSTGRES_URL`, and without that for"
+        " SQLite under `CHURN_HOME`.",
     )
 
     postgres_url: SecretStr = Field(
-        SecretStr(""), description="A `postgresql://` URL for Dagster's storage; empty for SQLite under `CHURN_HOME`."
+        SecretStr(""),
+        description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the published tables"
+        " and the online store; empty for SQLite under `CHURN_HOME` and no published tables.",
     )
     max_concurrent_runs: int = Field(2, ge=1, description="How many Dagster runs may be under way at once.")
 
@@ -108,6 +117,12 @@ class Settings(BaseSettings):
     mlflow_port: int = Field(5000, ge=0, le=65535, description="The port of the MLflow UI.")
     dagster_url: str = Field(
         "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
+    )
+    public_dagster_url: str = Field(
+        "", description="Where people reach the Dagster UI, for links to runs; empty for where serving reaches it."
+    )
+    public_serving_url: str = Field(
+        "", description="Where people reach serving, for links to reports; empty for its address and port."
     )
 
     serving_host: str = Field("127.0.0.1", description="The address that serving listens on.")
@@ -155,7 +170,17 @@ class Settings(BaseSettings):
 
     def page_url(self, page: Path) -> str:
         """Where serving shows a page of `reports`; a browser opens no files from the Dagster UI."""
-        return f"http://{self.serving_host}:{self.serving_port}/reports/{page.relative_to(self.reports).as_posix()}"
+        serving = self.public_serving_url.rstrip("/") or f"http://{self.serving_host}:{self.serving_port}"
+        return f"{serving}/reports/{page.relative_to(self.reports).as_posix()}"
+
+    def run_url(self, run_id: str) -> str:
+        """Where the Dagster UI shows a run."""
+        return f"{self.public_dagster_url.rstrip('/') or self.dagster_api}/runs/{run_id}"
+
+    @property
+    def dagster_api(self) -> str:
+        """Where serving reaches Dagster, without a slash at its end."""
+        return self.dagster_url.rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
 
     @property
     def reports(self) -> Path:
@@ -194,8 +219,9 @@ class Settings(BaseSettings):
 
     @property
     def online_store(self) -> str:
-        """The online store's URL, embedded unless set."""
-        return self.online_store_url.get_secret_value() or f"sqlite:///{self.home / 'online_store.db'}"
+        """The online store's URL: its own, the platform's PostgreSQL, or embedded."""
+        own, platform = self.online_store_url.get_secret_value(), self.postgres_url.get_secret_value()
+        return own or platform or f"sqlite:///{self.home / 'online_store.db'}"
 
 
 def page() -> str:

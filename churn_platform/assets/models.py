@@ -143,7 +143,7 @@ def _log(
         mlflow.log_params(
             {
                 "estimator": training.estimator,
-                **{name: value for name, value in training.pipeline[-1].get_params().items() if value is not None},
+                **{k: v for k, v in training.pipeline[-1].get_params().items() if isinstance(v, str | int | float)},
                 "month": source.month,
                 "window_months": training.window,
                 "months": ",".join(training.months),

@@ -6,7 +6,7 @@ Here: each estimator's steps and its tuned defaults, fitting and predicting. Not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ TRUSTED_TYPES = (
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 )
 """What a saved pipeline of `build` holds beyond what skops trusts by itself; skops loads nothing else."""
 
@@ -33,19 +34,29 @@ TRUSTED_TYPES = (
 def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
     """An unfitted pipeline on the matrix of `encode_frame`, float32 [n, len(schema)].
 
+    `blend` is the mean of gradient boosting's probabilities and logistic regression's: trees find what does not add up,
+    a line needs fewer customers for what does. On the months of simulated companies the mean lost half as much AUC to
+    the true hazard as either alone, and on the two months of a real company it was the best of the three.
+
     Categories are one-hot encoded with a column for unknown ones: gradient boosting's own treatment of categories
     did not survive conversion to ONNX. Numbers without one known value are left out when the pipeline is fitted:
     gradient boosting fails on them, and no imputation could know better. It is deterministic for a seed.
     """
     from sklearn.compose import ColumnTransformer
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline, make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
     numbers: Any
     model: Any
+    if name == "blend":
+        members: tuple[Estimator, ...] = ("hist_gradient_boosting", "logistic_regression")
+        blend = VotingClassifier(
+            [(member, build(member, schema, seed)) for member in members], voting="soft", flatten_transform=False
+        )
+        return Pipeline([("model", blend)])
     if name == "hist_gradient_boosting":
         # Shallow trees with strong regularisation: churn data has weak, mostly additive signals. Depth 2 to 4,
         # 60 to 200 rounds and 32 to 255 bins stayed within 0.005 of these values' AUC.
@@ -65,8 +76,10 @@ def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
             n_estimators=200, min_samples_leaf=20, max_features=0.3, n_jobs=1, random_state=seed
         )
     else:
-        numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-        model = LogisticRegression(max_iter=1000, random_state=seed)
+        # A line goes on for ever, so a value beyond those that were seen counts as the outermost of them. In the month
+        # of a price rise all fees grew by a sixth: their ratios hardly differed, and the next month's were far outside.
+        numbers = make_pipeline(SimpleImputer(strategy="median"), MinMaxScaler(clip=True), StandardScaler())
+        model = LogisticRegression(solver="newton-cholesky", random_state=seed)
 
     one_hot = OneHotEncoder(
         categories=[
@@ -91,15 +104,23 @@ def _with_known_value(positions: list[int], encoded: np.ndarray) -> list[int]:
 
 def fit(pipeline: Pipeline, encoded: np.ndarray, labels: np.ndarray) -> Pipeline:
     """Fit a pipeline of `build` in place, and return it."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     with _one_thread():
         pipeline.fit(encoded, labels)
+    for tree in _trees(pipeline):
+        tree.nodes["num_threshold"] = _down_to_float32(tree.nodes["num_threshold"])
+    return pipeline
+
+
+def _trees(pipeline: Pipeline) -> Iterator[Any]:
+    """The trees of gradient boosting in a fitted pipeline."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+
     model = pipeline.named_steps["model"]
     if isinstance(model, HistGradientBoostingClassifier):
-        for (tree,) in model._predictors:
-            tree.nodes["num_threshold"] = _down_to_float32(tree.nodes["num_threshold"])
-    return pipeline
+        yield from (tree for (tree,) in model._predictors)
+    elif isinstance(model, VotingClassifier):
+        for member in model.estimators_:
+            yield from _trees(member)
 
 
 def predict(pipeline: Pipeline, encoded: np.ndarray) -> np.ndarray:
@@ -119,11 +140,12 @@ def _down_to_float32(thresholds: np.ndarray) -> np.ndarray:
 
 
 def _one_thread() -> threadpool_limits:
-    """Keeps OpenMP to one thread: where cores are shared, its threads wait for each other in busy loops.
+    """Keeps OpenMP and BLAS to one thread: where cores are shared, their threads wait for each other in busy loops.
 
-    Gradient boosting on 56,000 rows took 1 s with one thread, and 10 s with two on two busy cores.
+    With two threads on two busy cores, gradient boosting on 56,000 rows took 10 s instead of 1 s, and logistic
+    regression on 32,000 rows seven times the CPU. It makes sums the same on machines with more cores, too.
     """
     import sklearn.ensemble  # noqa: F401  # the limit holds for libraries that are loaded already
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1, "openmp")
+    return threadpool_limits(1)

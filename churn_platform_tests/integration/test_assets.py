@@ -230,7 +230,7 @@ def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
     } <= set(run.data.metrics)  # fmt: skip
     assert run.data.tags["dagster_run_id"] == result.run_id
     assert run.data.tags["git_commit"]
-    assert run.data.params["estimator"] == "hist_gradient_boosting"
+    assert run.data.params["estimator"] == "blend"
     assert {"feature_schema.json", "training_set.json"} <= {file.path for file in client.list_artifacts(version.run_id)}
     source = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/training_set.json")
     assert source["months"]["2024-01"]["features_sha256"] == sha256_of(home.lake.path(FEATURES, FIRST))

@@ -22,7 +22,7 @@ from churn_platform.modelling.reasons import contributions, golden_background, r
 from churn_platform.modelling.training import Training, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
-ESTIMATORS = ("hist_gradient_boosting", "random_forest", "logistic_regression")
+ESTIMATORS = ("blend", "hist_gradient_boosting", "random_forest", "logistic_regression")
 
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
@@ -204,3 +204,14 @@ def test_plots_are_small_pictures_and_the_same_each_time(curves):
     assert curves(labels[order], {name: scores[order] for name, scores in models.items()}) == png
     assert "matplotlib.pyplot" not in sys.modules
     assert curves(labels, {"version 2": models["version 2"]}) != png
+
+
+@pytest.mark.parametrize("training", ["logistic_regression"], indirect=True)
+def test_scoring_calls_nobody(bundle, tmp_path):
+    """onnxruntime would keep a database of what it has to tell its makers in the home folder."""
+    load = f"Bundle.load(Path({str(tmp_path / 'bundle')!r}))"
+    program = f"from pathlib import Path; from churn_platform.bundle import Bundle; {load}"
+    home = tmp_path / "person"
+    home.mkdir()
+    subprocess.run([sys.executable, "-c", program], env={"HOME": str(home)}, check=True)
+    assert list(home.iterdir()) == []

@@ -16,7 +16,7 @@ from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.training import FOLDS, best_threshold, folds, reachable, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
-ESTIMATORS = ("hist_gradient_boosting", "random_forest", "logistic_regression")
+ESTIMATORS = ("blend", "hist_gradient_boosting", "random_forest", "logistic_regression")
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -17,7 +17,7 @@ def test_everything_can_be_left_alone() -> None:
     assert settings.drops == Path("data/seeds").resolve()
     assert settings.first == Month(2024, 1)
     assert settings.quarantine_tolerance == settings.delta == 0.01
-    assert settings.estimator == "hist_gradient_boosting"
+    assert settings.estimator == "blend"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
