@@ -19,8 +19,9 @@ class Lived(msgspec.Struct, frozen=True):
 
     `causes` are those of the retrainings that were started, and `faults` of the runs that failed. `champion_auc` is the
     champion's of before, `candidate_auc` the last candidate's on the month that it was trained for, `auc` that of
-    `version`, which serves in the end. `first_auc` is what the first champion would give, `fresh_auc` a model that is
-    trained and put in service every month without any gate; `best_auc` is the true hazard's.
+    `version`, which serves in the end. `first_auc` is what the first champion would give; `gated_auc` and `fresh_auc`
+    are those of models that are trained each month as the platform trains, and serve if the delta rule lets them, or
+    always. `best_auc` is the true hazard's.
     """
 
     month: str
@@ -33,12 +34,16 @@ class Lived(msgspec.Struct, frozen=True):
     version: int | None
     auc: float | None
     first_auc: float | None
+    gated_auc: float | None
     fresh_auc: float | None
     best_auc: float | None
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Mean regrets in AUC over the months that had a champion: the platform's, and the two plain alternatives'."""
+    """Mean regrets in AUC over the months that had a champion: the platform's, and the plain alternatives'.
+
+    Those are the first champion for ever, a retraining each month through the delta rule, and one without it.
+    """
 
     months: int
     retrainings: int
@@ -46,11 +51,12 @@ class Summary(msgspec.Struct, frozen=True):
     regret: float
     regret_never_retraining: float
     regret_retraining_each_month: float
+    regret_without_gate: float
 
 
 def summary(months: Sequence[Lived]) -> Summary | None:
     """What the months come to; None where no month had a champion."""
-    served = [m for m in months if None not in (m.auc, m.first_auc, m.fresh_auc, m.best_auc)]
+    served = [m for m in months if None not in (m.auc, m.first_auc, m.gated_auc, m.fresh_auc, m.best_auc)]
     if not served:
         return None
     return Summary(
@@ -59,5 +65,6 @@ def summary(months: Sequence[Lived]) -> Summary | None:
         promotions=sum(m.promoted for m in months),
         regret=fmean((m.best_auc or 0) - (m.auc or 0) for m in served),
         regret_never_retraining=fmean((m.best_auc or 0) - (m.first_auc or 0) for m in served),
-        regret_retraining_each_month=fmean((m.best_auc or 0) - (m.fresh_auc or 0) for m in served),
+        regret_retraining_each_month=fmean((m.best_auc or 0) - (m.gated_auc or 0) for m in served),
+        regret_without_gate=fmean((m.best_auc or 0) - (m.fresh_auc or 0) for m in served),
     )

@@ -24,6 +24,7 @@ from churn_platform.lake import FEATURES
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.gate import should_promote
 from churn_platform.modelling.training import train
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
@@ -77,12 +78,13 @@ def replay(
 
 
 class _Player:
-    """One platform, and beside it the models of the two alternatives."""
+    """One platform, and beside it the models of the alternatives."""
 
     def __init__(self, settings: Settings) -> None:
         self._runs = Runs(settings)
         self._home = self._runs.home
         self._first: Model | None = None
+        self._gated: Model | None = None
         self._fresh: Model | None = None
         self._fresh_for: Month | None = None
 
@@ -115,6 +117,7 @@ class _Player:
             version=champion[0],
             auc=measured(champion[1]),
             first_auc=measured(self._first),
+            gated_auc=measured(self._gated),
             fresh_auc=measured(self._fresh),
             best_auc=auc(probability, labels),
         )
@@ -150,14 +153,14 @@ class _Player:
         return lambda customers: bundle.score(encode_frame(bundle.schema, customers))
 
     def _retrain_fresh(self, evaluations: Sequence[Evaluation]) -> None:
-        """Have the model that is trained every month; where the platform trained for the same month, it is the same."""
+        """Train for the newest matured month; where the platform has done so, its candidate is the model."""
         lake, settings = self._home.lake, self._home.settings
         month = max(training_set.matured(lake), default=None)
         if month is None or month == self._fresh_for:
             return
         self._fresh_for = month
         if same := [e for e in evaluations if e.month == str(month)]:
-            self._fresh = self._model_of(same[-1].candidate.version)
+            self._take(self._model_of(same[-1].candidate.version), month)
             return
         rows = training_set.training_rows(lake, training_set.months_to_learn_from(lake, month)).to_pandas()
         try:
@@ -165,7 +168,18 @@ class _Player:
             pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
         except (NotTrainable, ValueError):
             return  # this month it would not have been retrained either
-        self._fresh = lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers))
+        self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
+
+    def _take(self, model: Model, month: Month) -> None:
+        """Have the model serve in the alternatives that retrain each month, in one of them if it wins the month."""
+        self._fresh = model
+        if self._gated is not None:
+            customers = training_set.holdout(self._home.lake, month)
+            labels = customers[LABEL].to_numpy(dtype=bool)
+            new, old = auc(model(customers), labels), auc(self._gated(customers), labels)
+            if new is None or not should_promote(new, old, self._home.settings.delta):
+                return
+        self._gated = model
 
     def _holdout(self, month: SimulatedMonth) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         """The month's holdout customers: features, true churn probabilities, labels, in the same order."""

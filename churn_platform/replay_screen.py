@@ -42,7 +42,8 @@ def conclude(summary: Summary | None) -> str:
     return (
         f"{summary.months} months, {summary.retrainings} retrainings, {summary.promotions} promotions\n"
         f"mean regret in AUC: {summary.regret:.4f}; never retraining {summary.regret_never_retraining:.4f}, "
-        f"retraining each month {summary.regret_retraining_each_month:.4f}"
+        f"retraining each month {summary.regret_retraining_each_month:.4f}, "
+        f"and without the gate {summary.regret_without_gate:.4f}"
     )
 
 

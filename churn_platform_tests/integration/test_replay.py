@@ -120,25 +120,28 @@ def test_nothing_of_the_persons_own_platform_is_touched(tmp_path: Path, monkeypa
     assert settings.delta == 0.02  # what decides is the person's
 
 
-def lived(auc: float | None, first: float | None, fresh: float | None) -> Lived:
+def lived(auc: float | None, first: float | None, gated: float | None, fresh: float | None) -> Lived:
     """A month with two retrainings that left one champion, and the second of which failed."""
-    causes = ("RETRAINING_TRIGGERED no champion yet", "again")
-    return Lived("2024-01", 0.1, causes, ("retrain failed",), None, 0.8, auc is not None, 1, auc, first, fresh, 0.9)
+    causes, faults = ("RETRAINING_TRIGGERED no champion yet", "again"), ("retrain failed",)
+    return Lived("2024-01", 0.1, causes, faults, None, 0.8, auc is not None, 1, auc, first, gated, fresh, 0.9)
 
 
 def test_the_mean_regrets_are_of_the_months_with_a_champion() -> None:
-    found = summary([lived(None, None, None), lived(0.8, 0.7, 0.85), lived(0.9, 0.7, 0.85)])
+    found = summary([lived(None, None, None, None), lived(0.8, 0.7, 0.8, 0.85), lived(0.9, 0.7, 0.84, 0.85)])
     assert found is not None
     assert (found.months, found.retrainings, found.promotions) == (2, 6, 2)
     assert found.regret == pytest.approx(0.05)
     assert found.regret_never_retraining == pytest.approx(0.2)
-    assert found.regret_retraining_each_month == pytest.approx(0.05)
-    assert conclude(found).endswith("mean regret in AUC: 0.0500; never retraining 0.2000, retraining each month 0.0500")
+    assert found.regret_retraining_each_month == pytest.approx(0.08)
+    assert found.regret_without_gate == pytest.approx(0.05)
+    assert conclude(found).splitlines()[1] == (
+        "mean regret in AUC: 0.0500; never retraining 0.2000, retraining each month 0.0800, and without the gate 0.0500"
+    )
     assert conclude(None) == "no month had a champion"
 
 
 def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    months = [lived(0.85, 0.7, 0.8), lived(None, None, None)]
+    months = [lived(0.85, 0.7, 0.8, 0.8), lived(None, None, None, None)]
     assert follow(months, 2, quiet=False) == tuple(months)
     head, promoted, without = capsys.readouterr().out.splitlines()
     assert head.split() == ["month", "drift", "champion", "candidate", "serves", "best", "cause"]
