@@ -4,17 +4,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint format types docs bench bench-serving lock clean
+.PHONY: run test test-unit test-integration test-browser lint format types docs bench bench-serving lock clean
 
 run: $(INSTALLED)
 	$(BIN)/churn up
 
+PYTEST = $(BIN)/pytest -n 2 --dist loadgroup
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(PYTEST)
+
+test-unit: $(INSTALLED)
+	$(PYTEST) churn_platform_tests/unit
+
+test-integration: $(INSTALLED)
+	$(PYTEST) --ignore churn_platform_tests/unit
+
+# Needs Chromium, which is no Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
+test-browser: $(INSTALLED)
+	$(BIN)/pytest churn_platform_tests/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint deploy/Dockerfile
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -25,6 +37,7 @@ types: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
+	$(BIN)/python -m churn_platform.catalog > docs/tables.md
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.closing
@@ -46,6 +59,7 @@ lock: $(INSTALLED)
 	$(UV_LOCK) --extra platform --extra dev pyproject.toml --output-file requirements-dev.lock
 	$(UV_LOCK) --extra platform pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	$(UV_LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements-serving.lock
+	$(UV_LOCK) --group image --constraint requirements-dev.lock --output-file deploy/requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .churn .mypy_cache .ruff_cache .hypothesis dist

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dagster as dg
 
-from churn_platform.assets import decisions, delivery, landing, models, monitoring, snapshots, tracking
+from churn_platform.assets import decisions, delivery, landing, models, monitoring, published, snapshots, tracking
 from churn_platform.automation import jobs
 from churn_platform.automation.schedules import SCHEDULES
-from churn_platform.automation.sensors import SENSORS
+from churn_platform.automation.sensors import SECONDS, SENSORS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's definitions for these settings; for those of the environment by default."""
+    settings = settings or Settings()
     return dg.Definitions(
         assets=[
             landing.landed_tables,
@@ -26,6 +27,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             decisions.promotion,
             *monitoring.ASSETS,
             *delivery.ASSETS,
+            *(published.ASSETS if settings.postgres_url.get_secret_value() else []),
         ],
         jobs=[
             jobs.month_close,
@@ -43,10 +45,10 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
                 "promotions",
                 target=dg.AssetSelection.assets(decisions.PROMOTION),
                 default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
-                minimum_interval_seconds=15,
+                minimum_interval_seconds=SECONDS,
             ),
         ],
-        resources={"home": Home(settings or Settings()), "mlflow": tracking.mlflow},
+        resources={"home": Home(settings), "mlflow": tracking.mlflow},
         executor=dg.in_process_executor,  # one process a run: starting one a step costs more than the step
     )
 

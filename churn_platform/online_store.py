@@ -106,7 +106,9 @@ def _is_postgres(url: str) -> bool:
 
 def _path(url: str) -> Path:
     if not url.startswith("sqlite:///"):
-        raise OnlineStoreError("CHURN_ONLINE_STORE_URL must start with sqlite:/// or postgresql://")
+        raise OnlineStoreError(
+            "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:/// or postgresql://"
+        )
     return Path(url.removeprefix("sqlite:///"))
 
 

@@ -17,6 +17,7 @@ from churn_platform.lake import Lake
 from churn_platform.registry import quiet_mlflow
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
+from churn_platform_tests import postgres as postgres_server
 
 # Examples follow from the test alone, so that what passes once passes again.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -50,6 +51,13 @@ def lake(tmp_path: Path) -> Lake:
 def drop(tmp_path: Path) -> Path:
     """The first month of a company of 60 customers, free to be changed."""
     return homes.deliver(tmp_path / "drops")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL, as its superuser. Its database is serving's and Dagster's tests'."""
+    with postgres_server.running() as url:
+        yield url
 
 
 @dataclass(frozen=True)

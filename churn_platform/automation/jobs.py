@@ -8,6 +8,7 @@ from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.partitions import MONTHS
+from churn_platform.assets.published import GROUP as PUBLISHED
 from churn_platform.contracts import LABELS
 from churn_platform.delivery import CHURN_SCORES
 from churn_platform.home import Home
@@ -16,16 +17,22 @@ from churn_platform.monitoring.performance import REALISED
 from churn_platform.monitoring.target import TARGET_DRIFT
 from churn_platform.triggers import CLOSE, MATURE, REFRESH, RETRAIN
 
+
+def _published(*tables: dg.AssetKey | str) -> dg.AssetSelection:
+    """What publishes these tables of the lake: nothing where there is no PostgreSQL."""
+    return dg.AssetSelection.groups(PUBLISHED) & dg.AssetSelection.assets(*tables).downstream(depth=1)
+
+
 month_close = dg.define_asset_job(
     CLOSE,
-    selection=dg.AssetSelection.groups("landing", "snapshots", "features", "monitoring", "delivery"),
+    selection=dg.AssetSelection.groups("landing", "snapshots", "features", "monitoring", "delivery", PUBLISHED),
     partitions_def=MONTHS,
     description="Close a month: land its drop, build its snapshots and features, watch for drift, deliver.",
 )
 
 month_mature = dg.define_asset_job(
     MATURE,
-    selection=dg.AssetSelection.assets(asset_key(LABELS), TARGET_DRIFT, REALISED),
+    selection=dg.AssetSelection.assets(asset_key(LABELS), TARGET_DRIFT, REALISED) | _published(asset_key(LABELS)),
     partitions_def=MONTHS,
     description="Mature a closed month: land its labels, and compare the scores that were served with them.",
 )
@@ -46,7 +53,7 @@ promote = dg.define_asset_job(
 
 refresh = dg.define_asset_job(
     REFRESH,
-    selection=dg.AssetSelection.assets(ONLINE_FEATURES, CHURN_SCORES),
+    selection=dg.AssetSelection.assets(ONLINE_FEATURES, CHURN_SCORES) | _published(CHURN_SCORES),
     partitions_def=MONTHS,
     description="Deliver a month again: what serving looks up, and the champion's scores.",
 )

