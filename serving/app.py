@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> Edge:
     features = OnlineFeatures(reader, metrics)
     prediction_log = PredictionLog(settings.lake / "prediction_log", settings.prediction_log_rows, metrics)
     predictor = Predictor(champions, features, prediction_log, metrics)
-    dagster = DagsterClient((settings.dagster_url or f"http://127.0.0.1:{settings.dagster_port}").rstrip("/"))
+    dagster = DagsterClient(settings.dagster_api, settings.run_url)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.bundle import Bundle, BundleError, Manifest, sha256
-from serving.metrics import Metrics
+from serving.metrics import Metrics, age
 from serving.registry import Registered, Registry, RegistryUnavailable
 from serving.scoring import Scored, score
 
@@ -65,6 +65,7 @@ class Champions:
         self._remembered = remembered
         self._metrics = metrics
         self._refused: Registered | None = None
+        metrics.champion_age.set_function(lambda: age(self.current.registered.month if self.current else None))
 
     async def refresh(self) -> None:
         """Ask the registry and swap if it names another version. Never raises for what the registry holds or does."""

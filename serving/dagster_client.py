@@ -6,6 +6,7 @@ platform's job `retrain`), nor HTTP routes. Dagster itself is not imported; test
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -98,10 +99,11 @@ class Evaluated(msgspec.Struct, frozen=True):
 
 
 class DagsterClient:
-    """One Dagster webserver, `url` without a slash at its end."""
+    """One Dagster webserver, `url` without a slash at its end. `run_url` gives the page that people see of a run."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, run_url: Callable[[str], str]) -> None:
         self._url = url
+        self._run_url = run_url
         self._client: httpx.AsyncClient | None = None
 
     async def retrain(self, month: str | None) -> RetrainStarted:
@@ -159,9 +161,6 @@ class DagsterClient:
         """Give the connections back."""
         if self._client is not None:
             await self._client.aclose()
-
-    def _run_url(self, run_id: str) -> str:
-        return f"{self._url}/runs/{run_id}"
 
     async def _find_job(self) -> tuple[str, str]:
         """The repository that has the job, and its code location."""

@@ -6,11 +6,8 @@ Here: watching the online store, and saying why it has nothing. Not here: readin
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from churn_platform.months import Month
 from churn_platform.online_store import Publication, Reader, StoreUnavailable
-from serving.metrics import Metrics
+from serving.metrics import Metrics, age
 
 
 class OnlineFeatures:
@@ -21,7 +18,7 @@ class OnlineFeatures:
         self.problem: str | None = "features: not looked for yet"
         self.reader = reader
         self._metrics = metrics
-        metrics.features_age.set_function(self._age)
+        metrics.features_age.set_function(lambda: age(self.publication.month if self.publication else None))
 
     async def refresh(self) -> None:
         """Ask the store what it holds. Never raises for what the store holds or does."""
@@ -33,10 +30,3 @@ class OnlineFeatures:
         self.publication = publication
         self.problem = None if publication else "features: none were published (materialize online_features)"
         self._metrics.customers.set(publication.customers if publication else 0)
-
-    def _age(self) -> float:
-        if self.publication is None:
-            return float("nan")
-        last_day = Month.parse(self.publication.month).as_of
-        end = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
-        return (datetime.now(UTC) - end).total_seconds()

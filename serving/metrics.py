@@ -5,7 +5,11 @@ Here: the metrics' names and meanings. Not here: the moments at which they chang
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from churn_platform.months import Month
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 
@@ -28,6 +32,11 @@ class Metrics:
         )
         self.champion_version = Gauge(
             "churn_champion_version", "The version that serves; 0 for none.", registry=registry
+        )
+        self.champion_age = Gauge(
+            "churn_champion_age_seconds",
+            "Since the end of the newest month that the version that serves was trained on.",
+            registry=registry,
         )
         self.refused_reloads = Counter(
             "churn_refused_reloads", "Versions that failed their checks and do not serve.", registry=registry
@@ -52,3 +61,12 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def age(month: str | None) -> float:
+    """The seconds since a month's end, UTC; NaN for no month."""
+    if month is None:
+        return float("nan")
+    last_day = Month.parse(month).as_of
+    end = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) + timedelta(days=1)
+    return (datetime.now(UTC) - end).total_seconds()

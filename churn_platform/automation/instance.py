@@ -16,6 +16,8 @@ from churn_platform.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+LOCATION = "churn_platform"
+"""The name of the code location."""
 POSTGRES_VARIABLE = "CHURN_POSTGRES_URL"
 
 
@@ -37,11 +39,15 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "pools": {"granularity": "run", "default_limit": 1},
         },
         # A code server that is being restarted costs a queued run some seconds, not its life.
-        "run_queue": {"max_user_code_failure_retries": 10, "user_code_failure_retry_delay": 5},
+        "run_queue": {
+            "dequeue_interval_seconds": 1,
+            "max_user_code_failure_retries": 10,
+            "user_code_failure_retry_delay": 5,
+        },
         "run_monitoring": {
             "enabled": True,
-            "poll_interval_seconds": 15,
-            "start_timeout_seconds": 180,
+            "poll_interval_seconds": 5,
+            "start_timeout_seconds": 60,  # a run that is given up here does nothing should it start after all
             "free_slots_after_run_end_seconds": 30,
         },
         # A crash is tried again; a drop that breaks its contract stays broken however often it is read.
@@ -54,7 +60,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
 def _storage(settings: Settings) -> dict[str, Any]:
     if not settings.postgres_url.get_secret_value():
         return {}  # SQLite under Dagster's home
-    return {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_VARIABLE}}}}  # its password stays out of the file
+    url = {"postgres_url": {"env": POSTGRES_VARIABLE}}  # its password stays out of the file
+    module = "churn_platform.automation.storage"
+    return {"storage": {"custom": {"module": module, "class": "Psycopg2Storage", "config": url}}}
 
 
 def prepare(settings: Settings) -> Path:

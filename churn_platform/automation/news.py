@@ -48,10 +48,9 @@ def _of_runs(home: Home, instance: dg.DagsterInstance) -> Iterator[Alert]:
     import dagster as dg
 
     settings = home.settings
-    ui = settings.dagster_url.rstrip("/") or f"http://127.0.0.1:{settings.dagster_port}"
     since = datetime.now(UTC) - timedelta(days=DAYS)
     for run in reversed(instance.get_runs(dg.RunsFilter(updated_after=since))):
-        month, link = run.tags.get(PARTITION_TAG, ""), f"{ui}/runs/{run.run_id}"
+        month, link = run.tags.get(PARTITION_TAG, ""), settings.run_url(run.run_id)
         cause = run.tags.get(CAUSE_TAG, "by hand")
         if run.job_name == RETRAIN:
             yield Alert(f"retraining {run.run_id}", f"Retraining for {month} started", f"{cause}\n{link}")

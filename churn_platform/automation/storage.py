@@ -1,0 +1,28 @@
+"""The storage: Dagster's own on PostgreSQL, with the driver that it is written for.
+
+Here: only that. Not here: when PostgreSQL is used, and the rest of `dagster.yaml` (`instance`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dagster_postgres import DagsterPostgresStorage
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+
+
+class Psycopg2Storage(DagsterPostgresStorage):
+    """dagster-postgres tells of each event by `NOTIFY` with parameters, which psycopg2 puts into the statement.
+
+    SQLAlchemy from 2.1 on takes psycopg where a URL names no driver; that leaves them to PostgreSQL, which refuses.
+    """
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Psycopg2Storage:
+        """The storage at `postgres_url`, whatever driver that names."""
+        from sqlalchemy import make_url
+
+        url = make_url(config_value["postgres_url"]).set(drivername="postgresql+psycopg2")
+        return cls(url.render_as_string(hide_password=False), inst_data=inst_data)
