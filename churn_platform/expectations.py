@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 DUPLICATE = "duplicate key"
 
 _OUTSIDE = re.compile(
-    r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|<nav class=\"d-flex.*?</nav>|url\([\"']?https?:[^)]*\)",
+    r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|\sonclick=\"[^\"]*\"|url\([\"']?https?:[^)]*\)"
+    r"|<nav class=\"d-flex.*?</nav>|\shref=\"\.\./[^\"]*\"",
     re.DOTALL,
 )
-"""What the page would fetch or run, and its navigation to pages that are not there."""
+"""What the page would fetch or run, and its links to pages that are not there."""
 
 # Great Expectations does not escape what it shows, and a drop may hold anything: the page runs and fetches nothing.
 _POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
@@ -66,6 +67,7 @@ class Judgement:
         from great_expectations.render.renderer import ValidationResultsPageRenderer
         from great_expectations.render.view import DefaultJinjaPageView
 
+        self.result.meta["batch_spec"] = {"data_asset_name": title}  # without a name it says None
         page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(self.result))
         style = files("churn_platform").joinpath("data_docs.css").read_text()
         page = _OUTSIDE.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)

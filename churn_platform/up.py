@@ -248,7 +248,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
 
 def _workspace(settings: Settings) -> Path:
     """Write the file that tells the UI and the daemon to share one code server, so that a reload reaches both."""
-    server = {"host": HOST, "port": settings.code_server_port, "location_name": "churn_platform"}
+    server = {"host": HOST, "port": settings.code_server_port, "location_name": instance.LOCATION}
     file = settings.dagster_home / "workspace.yaml"
     with replacing(file) as temporary:
         temporary.write_bytes(msgspec.yaml.encode({"load_from": [{"grpc_server": server}]}))

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from churn_platform.automation.runs import Runs
+from churn_platform.delivery import scores_are_stale
+from churn_platform.first_start import first_start
 from churn_platform.months import Month
 from churn_platform.settings import Settings
+from churn_platform.triggers import REFRESH
 
 KILLED = -signal.SIGKILL
 
@@ -87,3 +90,20 @@ def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -
     holder = getattr(import_module(module), owner)
     setattr(holder, name, dying_at(getattr(holder, name), 1, after=after))
     retrain(settings, month)
+
+
+def live(settings: Settings, first_start_months: int) -> None:
+    """Live through a first start with some of the delivered months, then close the others."""
+    drops = sorted(settings.drops.iterdir())
+    later = settings.drops.with_name("later")
+    later.mkdir()
+    for drop in drops[first_start_months:]:
+        drop.rename(later / drop.name)
+    list(first_start(settings))
+    runs = Runs(settings)
+    newest = max(runs.delivered())
+    if scores_are_stale(runs.home, newest):
+        runs.run(REFRESH, newest)
+    for number, drop in enumerate(drops[first_start_months:], 1):
+        (later / drop.name).rename(drop)
+        list(runs.close(newest + number))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PROCESS_TAG = "churn/process"
 """Names the process of a run that no code server started."""
+
+_HERE = ("127.0.0.1", "localhost")
+_CLOCK = 5.0  # seconds that the clock may have been set forward since a run began
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -37,14 +41,32 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Ask the code server that started the run, or look for the process that runs it. In doubt it lives."""
+        """Look for the process that runs it, and ask the code server that started it. In doubt it lives.
+
+        The server alone does not do: one that has loaded the definitions again since, as it does for every new month,
+        denies the runs that it began before. Nor does the process: a run that is found dead is run again at once,
+        which fails for good while there is no server.
+        """
         if GRPC_INFO_TAG in run.tags:
-            lives = self._known_to_its_server(run.run_id)
+            lives = self._runs_here(run) or self._known_to_its_server(run.run_id)
         else:
             lives = PROCESS_TAG not in run.tags or _lives(run.tags[PROCESS_TAG])
         if lives:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of this run has died")
+
+    def _runs_here(self, run: dg.DagsterRun) -> bool:
+        """Whether a code server on this machine started the run, and the process that its log names exists."""
+        from dagster import DagsterEventType
+
+        if json.loads(run.tags[GRPC_INFO_TAG])["host"] not in _HERE:
+            return False
+        for entry in self._instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
+            number = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+            if number is not None:
+                began = _began(int(str(number.value)))
+                return began is not None and began < entry.timestamp + _CLOCK  # later, and the number is in use again
+        return False
 
     def _known_to_its_server(self, run_id: str) -> bool:
         """Whether the code server has the run. True while it does not answer: once it is back, it will."""
@@ -79,3 +101,11 @@ def _started(number: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def _began(number: int) -> float | None:
+    """When a process was started, in seconds since the epoch; None where there is no such process."""
+    if (ticks := _started(number)) is None:
+        return None
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK")

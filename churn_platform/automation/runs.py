@@ -17,7 +17,7 @@ import msgspec
 
 from churn_platform import status
 from churn_platform.automation.history import fault_of
-from churn_platform.automation.instance import open_instance
+from churn_platform.automation.instance import LOCATION, open_instance
 from churn_platform.drops import delivered, drop_of
 from churn_platform.faults import Fault
 from churn_platform.features import SNAPSHOTS
@@ -30,6 +30,7 @@ from churn_platform.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.remote_origin import RemoteJobOrigin
 
 
 class RunFailed(Fault):
@@ -59,8 +60,19 @@ class Runs:
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """The instance that these runs are on."""
-        return open_instance(self.home.settings)
+        """The instance that these runs are on.
+
+        Running in process leaves out where a job comes from, and the UI leaves such runs out of its timeline and of
+        their job's page.
+        """
+        instance = open_instance(self.home.settings)
+        create = instance.create_run_for_job
+
+        def create_with_origin(job_def: dg.JobDefinition, **named: Any) -> dg.DagsterRun:
+            return create(job_def, remote_job_origin=_origin(job_def.name), **named)
+
+        instance.create_run_for_job = create_with_origin  # type: ignore[assignment,method-assign]
+        return instance
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
@@ -172,3 +184,12 @@ class Runs:
         """The content of the month's snapshots; empty where it is not closed."""
         lake = self.home.lake
         return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
+
+
+def _origin(job: str) -> RemoteJobOrigin:
+    """Where the UI finds the job: in the code location that `churn up` serves."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+    location = RegisteredCodeLocationOrigin(LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)

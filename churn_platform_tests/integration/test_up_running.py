@@ -1,203 +1,190 @@
-"""`churn up` as a newcomer has it: a new home, real programs, predictions; then deaths, and an end without remains."""
+"""`churn up` as a newcomer has it, then deaths of each of its processes while months are closed, then its end.
+
+The tests of this file share one platform and run in their order.
+"""
 
 from __future__ import annotations
 
-import os
-import re
+import multiprocessing
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from churn_platform_tests import homes
+from churn_platform import delivery
+from churn_platform.home import Home
+from churn_platform.months import Month
+from churn_platform_tests import homes, processes
+from churn_platform_tests.running import PATIENCE, Up, kill
 
-PATIENCE = 240.0
-MONTHLY = "**/20??-??.parquet"
-LAUNCH = """
-mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { id } } } }"""
-RUNS = "{ runsOrError(limit: 20) { ... on Runs { results { id status parentRunId } } } }"
-EVENTS = """
-query($run: ID!) { logsForRun(runId: $run) {
-  ... on EventConnection { events { ... on MessageEvent { message } } } } }"""
-LOCATIONS = """
-{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"""
-PORTS = ("CHURN_DAGSTER_PORT", "CHURN_SERVING_PORT", "CHURN_MLFLOW_PORT", "CHURN_CODE_SERVER_PORT")
+pytestmark = pytest.mark.xdist_group("up")
+
+FIRST_START = 2
+"""How many months are there from the start."""
+MONTHS = 9
+SETTINGS = {
+    "CHURN_SETTLE_SECONDS": "0",
+    "CHURN_SENSOR_SECONDS": "1",
+    "CHURN_RETRAIN_COOLDOWN_MONTHS": "99",  # which champion scores a month must not depend on who was killed when
+}
 
 
-class Up:
-    """A `churn up` and what can be seen of it from outside."""
+class Company:
+    """A platform that is up, and its company, which delivers one month after the other."""
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
-        self.home = folder / "home"
-        self.drops = folder / "drops"
-        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
-        self._output = folder / "output"
-        self._environment = {
-            **os.environ,
-            "CHURN_HOME": str(self.home),
-            "CHURN_DROPS": str(self.drops),
-            **{name: str(port) for name, port in zip(PORTS, ports, strict=True)},
-        }
+    def __init__(self, up: Up, drops: Path) -> None:
+        self.up = up
+        self.month = Month(2023, 12)
+        self._drops = drops
+        for _ in range(FIRST_START):
+            self.deliver()
 
-    def start(self) -> None:
-        with self._output.open("a") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", "from churn_platform.cli import main; main(['up'])"],
-                env=self._environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+    def deliver(self) -> None:
+        """Deliver the next month, all its files at once."""
+        self.month += 1
+        name = f"month_{self.month.since(homes.MONTHS[0]):03d}"
+        (self._drops / name).rename(self.up.drops / name)
 
-    @property
-    def said(self) -> str:
-        return self._output.read_text()
+    def runs(self, month: Month) -> list[dict[str, Any]]:
+        """The runs that have closed a month or tried to, newest first."""
+        return [run for run in self.up.runs(str(month)) if run["jobName"] == "month_close"]
 
-    def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait for a condition, which may fail to connect until it holds."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            assert self.process.poll() is None, self.said
-            try:
-                if found := condition():
-                    return found
-            except (httpx.HTTPError, KeyError, TypeError, ValueError):
-                pass
-            assert time.monotonic() < until, self.said
-            time.sleep(0.2)
+    def under_way(self) -> tuple[Month, int]:
+        """The month that was delivered last, once it is being closed, and the process that does."""
+        started = self.up.until(lambda: [run["id"] for run in self.runs(self.month) if run["status"] == "STARTED"])
+        return self.month, self.up.until(lambda: self.up.process_of(started[0]))
 
-    def left(self) -> dict[int, str]:
-        """The commands of every process that was started for this home."""
-        mark = f"CHURN_HOME={self.home}".encode()
-        found = {}
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (process / "environ").read_bytes().split(b"\0"):
-                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue  # gone, or another user's
-        return found
+    def closes(self, month: Month) -> list[str]:
+        """How the runs of a month ended, newest first, once it is closed."""
+        self.up.until(lambda: [run for run in self.runs(month) if run["status"] == "SUCCESS"])
+        return [run["status"] for run in self.runs(month)]
 
-    def has_recovered(self, deaths: int) -> bool:
-        """Whether one more death than these was reported, and every program answers."""
-        return self.said.count("died (SIGKILL)") > deaths and self.is_whole()
 
-    def kill(self, words: str) -> int:
-        """SIGKILL the program with these words in its command."""
-        number = next(number for number, command in self.left().items() if words in command)
-        os.kill(number, signal.SIGKILL)
-        return number
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    folder = tmp_path_factory.mktemp("up")
+    homes.deliver(folder / "later", months=MONTHS, customers=homes.CUSTOMERS)
+    (folder / "drops").mkdir()
+    up = Up(folder, **SETTINGS)
+    company = Company(up, folder / "later")
+    with up.started():
+        yield company
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """A GraphQL query's data."""
-        body = {"query": query, "variables": variables}
-        return httpx.post(f"{self.urls[0]}/graphql", json=body, timeout=30, trust_env=False).json()["data"]
 
-    def close(self, month: str) -> str:
-        """Launch the close of a month, and give the run's id."""
-        selector = {"jobName": "month_close", "repositoryName": "__repository__"}
-        launched = self.ask(
-            LAUNCH,
-            p={
-                "selector": {**selector, "repositoryLocationName": "churn_platform"},
-                "runConfigData": {},
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": month}]},
-            },
+class Undisturbed:
+    """The same company's platform, whose processes nobody kills; it closes its months while others do."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = homes.settings_of(folder)
+        homes.deliver(settings.drops, months=MONTHS, customers=homes.CUSTOMERS)
+        self._lake = settings.lake
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=processes.live, args=(settings, FIRST_START)
         )
-        return str(launched["launchRun"]["run"]["id"])
+        self._process.start()
 
-    def runs(self) -> list[dict[str, Any]]:
-        """The newest runs, newest first."""
-        found: list[dict[str, Any]] = self.ask(RUNS)["runsOrError"]["results"]
-        return found
-
-    def status(self, run: str) -> str:
-        return next(str(found["status"]) for found in self.runs() if found["id"] == run)
-
-    def process_of(self, run: str) -> int:
-        """The process that a run's steps are executed in, as its log names it; 0 before that."""
-        found = re.search(r"Executing steps in process \(pid: (\d+)\)", str(self.ask(EVENTS, run=run)))
-        return int(found[1]) if found else 0
-
-    def was_retried(self, run: str) -> bool:
-        """Whether a run that failed was run again, and well."""
-        return any(found["parentRunId"] == run and found["status"] == "SUCCESS" for found in self.runs())
-
-    def is_whole(self) -> bool:
-        """Whether every program answers."""
-        places = ("/server_info", "/ready", "/health")
-        answers = [httpx.get(url + place, trust_env=False) for url, place in zip(self.urls, places, strict=False)]
-        location = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"][0]["locationOrLoadError"]
-        daemon = any("dagster._daemon" in command for command in self.left().values())
-        return daemon and all(a.status_code == 200 for a in answers) and location["__typename"] == "RepositoryLocation"
+    def tables(self, last: Month) -> dict[str, str]:
+        """The content of its tables up to a month."""
+        self._process.join(PATIENCE)
+        assert self._process.exitcode == 0
+        return tables(self._lake, last)
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in PORTS]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        ports = [listener.getsockname()[1] for listener in listeners]
-    platform = Up(tmp_path, ports)
-    homes.deliver(platform.drops, months=2, customers=homes.CUSTOMERS)
-    platform.start()
-    try:
-        yield platform
-    finally:
-        platform.process.kill()  # its guard ends the rest
-        platform.process.wait()
+def tables(lake: Path, last: Month) -> dict[str, str]:
+    """The content of a lake's tables up to a month."""
+    found = homes.contents(lake, "**/20??-??.parquet")
+    return {name: digest for name, digest in found.items() if Path(name).stem <= str(last)}
 
 
-def test_a_newcomers_day(up: Up) -> None:
-    up.until(lambda: "dagster-daemon is up" in up.said and up.is_whole())
-    for said in ("2024-01 closed", "2024-02 closed", "version 1 is promoted", "version 2 is", f"API: {up.urls[1]}"):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_a_newcomers_day(company: Company) -> None:
+    up = company.up
+    up.until(lambda: "dagster-daemon is up" in up.said)
+    assert "stopped: " not in up.said, up.said
+    up.until(up.is_whole)
+    for said in ("2024-01 closed", "2024-02 closed", "version 1 is promoted", "version 2 is", f"API: {up.serving}"):
         assert said in up.said
     customer = homes.rows_of(up.drops / "month_001" / "users.csv")[1][0]
-    answer = httpx.post(f"{up.urls[1]}/predict", json={"user_id": customer}, trust_env=False).json()
+    answer = httpx.post(f"{up.serving}/predict", json={"user_id": customer}, trust_env=False).json()
     assert 0 <= answer["probability"] <= 1
     assert answer["as_of"] == "2024-02-29"
+    home = Home(homes.settings_of(up.home.parent))
+    up.until(lambda: not delivery.scores_are_stale(home, company.month))
+    company.deliver()
 
-    for words in ("dagster code-server", "dagster_webserver", "dagster._daemon", "mlflow server", "-m serving"):
-        deaths = up.said.count("died (SIGKILL)")
-        up.kill(words)
-        up.until(partial(up.has_recovered, deaths))
-    assert up.said.count("died (SIGKILL)") == 5
 
-    run = up.close("2024-02")  # with the champion that serves by now
-    up.until(lambda: up.status(run) == "SUCCESS")
-    undisturbed = homes.contents(up.home / "lake", MONTHLY)
+@pytest.mark.usefixtures("undisturbed")  # it begins now
+def test_a_month_closes_while_others_die(company: Company) -> None:
+    up = company.up
+    month, _ = company.under_way()
+    company.deliver()  # the definitions are loaded again, which must not disturb the run either
+    for words in ("-m serving", "mlflow server", "dagster_webserver", "dagster._daemon"):
+        killed = up.process_with(words)
+        kill(killed)
+        up.until(lambda words=words, killed=killed: up.process_with(words) != killed and up.is_whole())  # type: ignore[misc]
+    assert company.closes(month) == ["SUCCESS"]
 
-    run = up.close("2024-02")
-    os.kill(up.until(lambda: up.process_of(run)), signal.SIGKILL)
-    up.until(lambda: up.status(run) == "FAILURE")
-    up.until(lambda: up.was_retried(run))
-    assert homes.contents(up.home / "lake", MONTHLY) == undisturbed
 
-    run = up.close("2024-02")
-    up.until(lambda: up.status(run) == "STARTED")
-    up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(30) == 0
-    assert up.left() == {}
-
-    up.start()
-    up.until(lambda: up.was_retried(run))
+@pytest.mark.parametrize("words", ["the run", "dagster code-server", "dagster api grpc"])
+def test_a_month_closes_though_its_process_dies(words: str, company: Company) -> None:
+    up = company.up
+    month, run = company.under_way()
+    kill(run if words == "the run" else up.process_with(words))
+    company.deliver()
+    endings = company.closes(month)
+    assert endings == (["SUCCESS"] if words == "dagster api grpc" else ["SUCCESS", "FAILURE"])
     up.until(up.is_whole)
-    assert homes.contents(up.home / "lake", MONTHLY) == undisturbed
-    assert up.said.count("2024-01 closed") == 1
 
+
+def test_a_month_closes_though_everything_dies(company: Company) -> None:
+    up = company.up
+    month, _ = company.under_way()
     up.process.kill()
     up.process.wait()
     until = time.monotonic() + 30
-    while left := up.left():
+    while left := up.commands():
         assert time.monotonic() < until, left
         time.sleep(0.1)
+    company.deliver()
+    up.start()
+    up.until(up.is_whole)
+    assert company.closes(month) == ["SUCCESS", "FAILURE"]
+    assert up.said.count("2024-01 closed") == 1
+
+
+@pytest.mark.parametrize("job", ["retrain", "promote"])
+def test_a_decision_is_made_though_its_process_dies(job: str, company: Company) -> None:
+    up = company.up
+    home = Home(homes.settings_of(up.home.parent))
+    champion = home.registry.champion()
+    run = up.launch(job, "2024-02")
+    kill(up.until(lambda: up.process_of(run)))
+    up.until(lambda: up.was_retried(run))
+    assert home.ledger.faults() == []
+    assert home.registry.champion() == champion  # a twin of version 2 has come no further than that
+    if job == "retrain":
+        up.until(lambda: home.registry.version(3))
+    else:
+        assert [receipt.verdict for receipt in home.ledger.all() if receipt.version == 3] == ["kept"]
+
+
+def test_the_tables_are_those_of_an_undisturbed_platform(company: Company, undisturbed: Undisturbed) -> None:
+    company.closes(company.month)
+    assert tables(company.up.home / "lake", company.month) == undisturbed.tables(company.month)
+
+
+def test_a_stop_leaves_nothing(company: Company) -> None:
+    up = company.up
+    company.deliver()
+    company.under_way()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(30) == 0
+    assert up.commands() == {}

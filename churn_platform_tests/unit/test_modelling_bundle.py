@@ -208,7 +208,7 @@ def test_plots_are_small_pictures_and_the_same_each_time(curves):
 
 @pytest.mark.parametrize("training", ["logistic_regression"], indirect=True)
 def test_scoring_calls_nobody(bundle, tmp_path):
-    """onnxruntime would keep a database of what it has to tell its makers in the home folder."""
+    """Its runtime would keep a database of what it has to tell its makers in the home folder."""
     load = f"Bundle.load(Path({str(tmp_path / 'bundle')!r}))"
     program = f"from pathlib import Path; from churn_platform.bundle import Bundle; {load}"
     home = tmp_path / "person"
