@@ -24,7 +24,6 @@ from churn_platform.settings import Settings
 if TYPE_CHECKING:
     from churn_platform.automation.runs import Closed, Runs
     from churn_platform.receipts import Receipt
-    from churn_platform.status import Status
 
 
 class Commands(click.Group):
@@ -207,41 +206,13 @@ def status(as_json: bool) -> None:
     """Show every month, its candidate, and the champion."""
     from churn_platform.home import Home
     from churn_platform.status import read
+    from churn_platform.status_screen import show
 
     found = read(Home(Settings()))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        _show_status(found)
-
-
-def _show_status(found: Status) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("month", "customers", "known", "quarantined", "matured", "candidate", box=None, pad_edge=False)
-    for month in found.months:
-        candidate = ""
-        if month.candidate:
-            against = f" against {month.candidate.champion_auc:.4f}" if month.candidate.champion_auc is not None else ""
-            verdict = ", promoted" if month.candidate.promoted else ", not promoted"
-            candidate = f"version {month.candidate.version}: AUC {month.candidate.auc:.4f}{against}{verdict}"
-        table.add_row(
-            month.month,
-            f"{month.active_customers:,}",
-            f"{max(month.snapshots.values(), default=0):,}",
-            f"{sum(month.quarantined.values()):,}",
-            "yes" if month.matured else "no",
-            candidate,
-        )
-    console = Console()
-    console.print(table)
-    champion = found.champion
-    console.print(
-        f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
-        if champion
-        else "champion: none yet"
-    )
+        show(found)
 
 
 @main.command()

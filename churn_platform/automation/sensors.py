@@ -4,6 +4,8 @@ Here: decisions turned into run requests, and alerts sent. Not here: the decisio
 None of them keeps a cursor: all they know is in the lake and in the runs, so that a daemon may die at any time.
 """
 
+from collections.abc import Callable
+
 import dagster as dg
 
 from churn_platform.assets.partitions import MONTHS
@@ -29,7 +31,14 @@ def answer(decision: Decision) -> dg.RunRequest | dg.SkipReason:
     return dg.SkipReason(decision.why)
 
 
-def _told(context: dg.SensorEvaluationContext, decision: Decision) -> dg.RunRequest | dg.SkipReason:
+def _ask(
+    context: dg.SensorEvaluationContext, home: Home, question: Callable[[Home, dg.DagsterInstance], Decision]
+) -> dg.RunRequest | dg.SkipReason:
+    """The answer to a question now; a store or folder that cannot be read is a reason to wait."""
+    try:
+        decision = question(home, context.instance)
+    except Fault as fault:
+        return dg.SkipReason(str(fault))
     if isinstance(decision, Launch):
         context.log.info(f"{decision.why} (attempt {decision.attempt})" if decision.attempt > 1 else decision.why)
     return answer(decision)
@@ -43,10 +52,7 @@ def _told(context: dg.SensorEvaluationContext, decision: Decision) -> dg.RunRequ
 )
 def drops(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
     """Watch the folder of drops."""
-    try:
-        return _told(context, watch.closing(home, context.instance))
-    except Fault as fault:
-        return dg.SkipReason(str(fault))
+    return _ask(context, home, watch.closing)
 
 
 @dg.sensor(
@@ -57,10 +63,7 @@ def drops(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> 
 )
 def retraining(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
     """Watch for a cause to retrain."""
-    try:
-        return _told(context, watch.retraining(home, context.instance))
-    except Fault as fault:
-        return dg.SkipReason(str(fault))
+    return _ask(context, home, watch.retraining)
 
 
 @dg.sensor(
@@ -71,10 +74,7 @@ def retraining(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
 )
 def refreshing(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
     """Watch for a promotion that the newest month's scores do not know of."""
-    try:
-        return _told(context, watch.refreshing(home, context.instance))
-    except Fault as fault:
-        return dg.SkipReason(str(fault))
+    return _ask(context, home, watch.refreshing)
 
 
 @dg.sensor(

@@ -138,7 +138,7 @@ def _delta_rule(facts: Facts) -> Gate:
     if math.isnan(new):
         explanation = f"the AUC of {candidate} is unknown, so it cannot win"
     elif champion is None or prod is None or math.isnan(prod):
-        explanation = f"{new:.4f}: {candidate} has no champion to beat"
+        explanation = f"its AUC is {new:.4f}, and there is no champion to beat"
     else:
         # Four digits may not show which side of the bar a close AUC is on.
         digits = 4 if abs(new - prod - facts.delta) > 1e-4 else 8

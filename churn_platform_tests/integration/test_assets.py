@@ -240,7 +240,7 @@ def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
     assert compared["version"] == 1
     assert compared["auc"] == shown["auc"]
     assert "champion_auc" not in compared
-    assert "has no champion to beat" in compared["decision"]
+    assert "there is no champion to beat" in compared["decision"]
     assert "| auc |" in compared["metrics"]
     assert "user_gender Female" in compared["segments"]
     for picture in ("roc", "lift"):

@@ -49,7 +49,7 @@ def test_close_all(closed: Platform) -> None:
 
 def test_retrain(trained: Platform) -> None:
     first, second, third = (answer.stdout.strip() for answer in trained.answers[:3])
-    assert re.fullmatch(r"version 1 is promoted: 0\.\d{4}: version 1 has no champion to beat", first)
+    assert re.fullmatch(r"version 1 is promoted: its AUC is 0\.\d{4}, and there is no champion to beat", first)
     assert re.match(
         r"version 2 is (not )?promoted: 0\.\d{4,8} (>|<=) 0\.\d{4,8} \+ 0\.01: version [12] (wins|stays)", second
     )

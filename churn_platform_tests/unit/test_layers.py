@@ -19,7 +19,7 @@ ROOT = PLATFORM.parent
 GROUND = ("contracts", "months", "settings", "faults", "bundle")
 STORES = ("lake", "registry", "online_store", "online_postgres")
 DAGSTER = ("assets", "automation")
-ENTRIES = ("cli", "up", "first_start", "replay", "replay_screen")
+ENTRIES = ("cli", "up", "first_start", "replay", "replay_screen", "status_screen")
 """What people start; nothing imports them but each other."""
 
 
