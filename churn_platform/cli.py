@@ -160,14 +160,17 @@ def rollback(reason: str) -> None:
 @main.command()
 def receipts() -> None:
     """Show every decision on the champion, and prove that none was changed since."""
+    from churn_platform import promotion
     from churn_platform.home import Home
 
-    ledger = Home(Settings()).ledger
-    if faults := ledger.faults():
+    home = Home(Settings())
+    with _working("asking the registry for the newest receipt"):
+        faults = promotion.faults(home.registry, home.ledger)
+    if faults:
         raise click.ClickException("; ".join(faults))
-    for receipt in ledger.all():
+    for receipt in home.ledger.all():
         _show_receipt(receipt)
-    click.echo(f"{len(ledger.all())} receipts, each as it was written")
+    click.echo(f"{len(home.ledger.all())} receipts, each as it was written")
 
 
 def _show_receipt(receipt: Receipt) -> None:

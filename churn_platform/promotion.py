@@ -6,10 +6,12 @@ Here: making a version champion because the gate says so, or because a person do
 
 from __future__ import annotations
 
+import msgspec
+
 from churn_platform.faults import Fault
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import decide
-from churn_platform.receipts import Ledger, Receipt, Verdict
+from churn_platform.receipts import Anchor, Ledger, Receipt, Verdict
 from churn_platform.registry import Registry, Version
 
 
@@ -25,6 +27,7 @@ def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: st
     """
     with ledger.locked():
         if (settled := ledger.of_evaluation(evaluation)) is not None:
+            _anchor(registry, ledger)  # after a crash before that
             return settled
         candidate = registry.version(evaluation.candidate.version)
         serving = _number(registry.champion())
@@ -33,7 +36,7 @@ def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: st
         decision = decide(evaluation, serving)
         if decision.promote:
             registry.appoint(candidate)
-        return ledger.add(
+        receipt = ledger.add(
             verdict="promoted" if decision.promote else "kept",
             by=by,
             reason=decision.decision,
@@ -43,6 +46,8 @@ def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: st
             run_id=run_id,
             evaluation=evaluation,
         )
+        _anchor(registry, ledger)
+        return receipt
 
 
 def appoint(registry: Registry, ledger: Ledger, number: int, *, reason: str, by: str, run_id: str) -> Receipt:
@@ -52,13 +57,33 @@ def appoint(registry: Registry, ledger: Ledger, number: int, *, reason: str, by:
 
 
 def roll_back(registry: Registry, ledger: Ledger, *, reason: str, by: str, run_id: str) -> Receipt:
-    """Make the version champion that served before the present one. Raises PromotionError where there was none."""
+    """Make the version champion that served before the present one; asked twice, the one before that.
+
+    Raises PromotionError where there was none.
+    """
     with ledger.locked():
         serving = _number(registry.champion())
-        before = ledger.predecessor(serving) if serving is not None else None
-        if before is None:
+        before = [version for version in ledger.champions() if version != serving]
+        if not before:
             raise PromotionError(f"nothing to roll back to: no version served before {_named(serving)}")
-        return _appoint(registry, ledger, registry.version(before), "rolled back", reason, by, run_id)
+        return _appoint(registry, ledger, registry.version(before[-1]), "rolled back", reason, by, run_id)
+
+
+def faults(registry: Registry, ledger: Ledger) -> list[str]:
+    """What is wrong with the receipts, a sentence each. Raises RegistryError."""
+    return ledger.faults(_anchored(registry))
+
+
+def _anchor(registry: Registry, ledger: Ledger) -> None:
+    """Have the registry keep which receipt is the newest: no other receipt proves that one."""
+    newest, kept = ledger.newest(), _anchored(registry)
+    if newest is not None and (kept is None or kept.number < newest.number):
+        registry.keep_anchor(msgspec.json.encode(newest).decode())
+
+
+def _anchored(registry: Registry) -> Anchor | None:
+    text = registry.anchor()
+    return msgspec.json.decode(text, type=Anchor) if text else None
 
 
 def _appoint(
@@ -66,9 +91,11 @@ def _appoint(
 ) -> Receipt:
     serving = _number(registry.champion())
     registry.appoint(version)
-    return ledger.add(
+    receipt = ledger.add(
         verdict=verdict, by=by, reason=reason, version=version, before=serving, after=version.number, run_id=run_id
     )
+    _anchor(registry, ledger)
+    return receipt
 
 
 def _number(version: Version | None) -> int | None:

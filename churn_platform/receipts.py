@@ -1,8 +1,8 @@
 """Receipts: the ledger of who made which version champion, when, and on what grounds.
 
 Here: writing, reading and proving receipts. Not here: deciding (`promotion`, `modelling.gate`).
-Each receipt carries the SHA-256 of the one before it, so that changing or taking out any but the newest shows; of the
-newest, only its evaluation is proved.
+Each receipt carries the SHA-256 of the one before it, and the registry keeps that of the newest, its anchor: changing
+one or taking one out shows, unless somebody rewrites both places.
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ class Receipt(msgspec.Struct, frozen=True):
     previous_sha256: str | None
 
 
+class Anchor(msgspec.Struct, frozen=True):
+    """Which receipt is the newest: its number, and the SHA-256 of its file."""
+
+    number: int
+    sha256: str
+
+
 def digest_of(evaluation: Evaluation) -> str:
     """The SHA-256 that names an evaluation."""
     return sha256(msgspec.json.encode(evaluation))
@@ -80,12 +87,22 @@ class Ledger:
         """Whether any receipt made this version champion."""
         return any(receipt.champion == version != receipt.champion_before for receipt in self.all())
 
-    def predecessor(self, version: int) -> int | None:
-        """The version that served before this one was last made champion, or None where there was none."""
-        changes = (
-            receipt for receipt in reversed(self.all()) if receipt.champion == version != receipt.champion_before
-        )
-        return next((receipt.champion_before for receipt in changes), None)
+    def champions(self) -> list[int]:
+        """The versions that were made champion and not taken back by a rollback, in order."""
+        champions: list[int] = []
+        for receipt in self.all():
+            if receipt.champion is None or receipt.champion == receipt.champion_before:
+                continue
+            if receipt.verdict == "rolled back":
+                champions = champions[:-1]
+            if champions[-1:] != [receipt.champion]:
+                champions.append(receipt.champion)
+        return champions
+
+    def newest(self) -> Anchor | None:
+        """What the registry has to keep, None before the first receipt."""
+        paths = self._paths()
+        return Anchor(len(paths), sha256(paths[-1].read_bytes())) if paths else None
 
     def add(
         self,
@@ -121,9 +138,14 @@ class Ledger:
             temporary.write_bytes(msgspec.json.format(msgspec.json.encode(receipt)))
         return receipt
 
-    def faults(self) -> list[str]:
-        """What is wrong with the ledger, a sentence each; empty where every receipt is as it was written."""
+    def faults(self, anchor: Anchor | None = None) -> list[str]:
+        """What is wrong with the ledger, a sentence each; empty where every receipt is as it was written.
+
+        `anchor` is what the registry keeps. A crash may have left it behind: then the receipts after it count as the
+        newest, which nothing proves.
+        """
         found: list[str] = []
+        digests: list[str] = []
         previous: str | None = None
         for position, path in enumerate(self._paths(), start=1):
             data = path.read_bytes()
@@ -139,6 +161,9 @@ class Ledger:
                 if receipt.evaluation is not None and digest_of(receipt.evaluation) != receipt.evaluation_sha256:
                     found.append(f"{path.name}: its evaluation is not the one that was decided on")
             previous = sha256(data)
+            digests.append(previous)
+        if anchor is not None and digests[anchor.number - 1 : anchor.number] != [anchor.sha256]:
+            found.append(f"{self.path(anchor.number).name}: is not the one that the registry knows")
         return found
 
     def path(self, number: int) -> Path:

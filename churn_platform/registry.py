@@ -29,6 +29,7 @@ EXPERIMENT = "streamflow_churn"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+_ANCHOR = "newest_receipt"
 
 # MLflow's own retries take minutes, and its telemetry stalls on a closed network; both are read at import.
 _QUIET = {
@@ -176,6 +177,25 @@ class Registry:
         self.bundle(version)
         with self.reachable():
             self.client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
+
+    def anchor(self) -> str | None:
+        """What `keep_anchor` kept last, None before that."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client
+        with self.reachable():
+            try:
+                kept: str | None = client.get_registered_model(MODEL).tags.get(_ANCHOR)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+        return kept
+
+    def keep_anchor(self, text: str) -> None:
+        """Keep a line about the receipts with the model, apart from the receipts themselves."""
+        with self.reachable():
+            self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
 
     def bundle(self, version: Version) -> Bundle:
         """A version's bundle, fetched and verified. Raises RegistryError, or BundleError if it must not serve."""

@@ -38,10 +38,19 @@ class Shelf(Registry):
         super().__init__("shelf://", folder)
         self.broken = broken
         self._file = folder / "champion"
+        self._anchor = folder / "anchor"
 
     def champion(self) -> Version | None:
         """The version that was appointed last."""
         return self.version(int(self.moves()[-1])) if self.moves() else None
+
+    def anchor(self) -> str | None:
+        """What was kept last."""
+        return self._anchor.read_text() if self._anchor.exists() else None
+
+    def keep_anchor(self, text: str) -> None:
+        """Keep it in a file."""
+        self._anchor.write_text(text)
 
     def moves(self) -> list[str]:
         """Every version that was appointed, in order."""

@@ -201,6 +201,13 @@ def test_changed_receipts_are_told(trained: Platform, tmp_path: Path) -> None:
     assert "000002.json: does not follow from the receipt before it" in refused(platform.churn("receipts"))
 
 
+def test_a_changed_newest_receipt_is_told(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    path = platform.home.ledger.path(len(platform.home.ledger.all()))
+    path.write_text(path.read_text().replace('"decided_by": "', '"decided_by": "not ', 1))
+    assert f"{path.name}: is not the one that the registry knows" in refused(platform.churn("receipts"))
+
+
 def test_a_store_that_does_not_answer_stops_and_can_be_asked_again(closed: Platform, tmp_path: Path) -> None:
     platform = closed.copy(tmp_path)
     with socket.socket() as nobody:

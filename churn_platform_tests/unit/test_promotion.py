@@ -10,7 +10,7 @@ import pytest
 
 from churn_platform.bundle import BundleError
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.promotion import PromotionError, appoint, roll_back, settle
+from churn_platform.promotion import PromotionError, appoint, faults, roll_back, settle
 from churn_platform.receipts import Ledger, Receipt
 from churn_platform.registry import RegistryError
 from churn_platform_tests.decision_cases import Shelf, evaluation
@@ -164,10 +164,50 @@ def test_rolling_back_twice(desk: Desk) -> None:
         desk.appoint(number)
     desk.roll_back()
     desk.roll_back()
+    with pytest.raises(PromotionError, match="nothing to roll back to"):
+        desk.roll_back()
     served = [receipt.champion for receipt in desk.ledger.all()]
     assert [receipt.champion_before for receipt in desk.ledger.all()] == [None, *served[:-1]]  # an unbroken story
     assert desk.ledger.faults() == []
-    assert served[3] == 2
+    assert served == [1, 2, 3, 2, 1]
+
+
+def test_a_champion_that_no_receipt_knows_is_rolled_back_to_the_last_that_one_does(desk: Desk) -> None:
+    desk.appoint(1)
+    desk.registry.appoint(desk.registry.version(9))
+    assert desk.roll_back().champion == 1
+
+
+@pytest.mark.parametrize("decide", ["settle", "appoint", "roll_back"])
+def test_the_newest_receipt_is_anchored(decide: str, desk: Desk) -> None:
+    desk.appoint(1)
+    desk.appoint(2)
+    newest = {
+        "settle": lambda: desk.settle(evaluation(3, 2)),
+        "appoint": lambda: desk.appoint(3),
+        "roll_back": desk.roll_back,
+    }[decide]()
+    assert faults(desk.registry, desk.ledger) == []
+    path = desk.ledger.path(newest.number)
+    path.write_text(path.read_text().replace(newest.decided_by, "somebody else"))
+    assert faults(desk.registry, desk.ledger) == [f"{path.name}: is not the one that the registry knows"]
+
+
+def test_a_crash_before_the_anchor_is_mended(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.settle(evaluation(1))
+
+    def crash(self: Shelf, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Shelf, "keep_anchor", crash)
+        with pytest.raises(KeyboardInterrupt):
+            desk.settle(evaluation(2, 1))
+    assert faults(desk.registry, desk.ledger) == []
+    desk.settle(evaluation(2, 1))
+    assert len(desk.ledger.all()) == 2
+    desk.ledger.path(2).write_text(desk.ledger.path(2).read_text().replace("the gate", "nobody"))
+    assert faults(desk.registry, desk.ledger) != []
 
 
 @pytest.mark.parametrize("champions", [[], [1]], ids=["no champion", "the first champion"])

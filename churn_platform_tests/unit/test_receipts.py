@@ -39,7 +39,8 @@ def test_an_empty_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "nowhere")
     assert ledger.all() == ()
     assert ledger.faults() == []
-    assert ledger.predecessor(1) is None
+    assert ledger.champions() == []
+    assert ledger.newest() is None
     assert not ledger.appointed(1)
 
 
@@ -117,15 +118,42 @@ def test_what_is_no_receipt_is_found(ledger: Ledger) -> None:
     assert any(fault.startswith("000002.json: is not a receipt") for fault in ledger.faults())
 
 
-def test_the_predecessor_is_who_served_before_the_last_appointment(tmp_path: Path) -> None:
+def test_champions_are_those_that_no_rollback_took_back(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     add(ledger, 1)
     add(ledger, 2, 1)
     add(ledger, 3, 2)
-    assert [ledger.predecessor(number) for number in (1, 2, 3)] == [None, 1, 2]
     add(ledger, 4, 3, after=3, verdict="kept")
-    assert ledger.predecessor(4) is None
-    assert ledger.predecessor(3) == 2
+    assert ledger.champions() == [1, 2, 3]
+    add(ledger, 2, 3, verdict="rolled back")
+    assert ledger.champions() == [1, 2]
+    add(ledger, 1, 2, verdict="rolled back")
+    add(ledger, 5, 1)
+    assert ledger.champions() == [1, 5]
+
+
+@pytest.mark.parametrize(("before", "after"), [("ann", "bob"), ('"digest 1"', '"digest 2"')])
+def test_a_change_of_the_newest_is_found_by_its_anchor(before: str, after: str, ledger: Ledger) -> None:
+    anchor = ledger.newest()
+    assert ledger.faults(anchor) == []
+    change(ledger, 4, before, after)
+    assert ledger.faults() == []
+    assert ledger.faults(anchor) == ["000004.json: is not the one that the registry knows"]
+
+
+def test_taking_out_the_newest_is_found_by_its_anchor(ledger: Ledger) -> None:
+    anchor = ledger.newest()
+    ledger.path(4).unlink()
+    assert ledger.faults(anchor) == ["000004.json: is not the one that the registry knows"]
+    for number in (1, 2, 3):
+        ledger.path(number).unlink()
+    assert ledger.faults(anchor) == ["000004.json: is not the one that the registry knows"]
+
+
+def test_an_anchor_that_a_crash_left_behind_accuses_nobody(ledger: Ledger) -> None:
+    anchor = ledger.newest()
+    add(ledger, 5, 1)
+    assert ledger.faults(anchor) == []
 
 
 def write_many(folder: Path, count: int) -> None:
