@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-unit test-integration test-browser lint format types docs bench bench-serving lock clean
+.PHONY: run test test-unit test-integration test-system test-browser lint format types docs bench bench-serving lock clean
 
 run: $(INSTALLED)
 	$(BIN)/churn up
@@ -18,6 +18,10 @@ test-unit: $(INSTALLED)
 
 test-integration: $(INSTALLED)
 	$(PYTEST) --ignore churn_platform_tests/unit
+
+# Whole platforms as processes: killed, in production's shape, and as the documentation uses them.
+test-system: $(INSTALLED)
+	$(PYTEST) churn_platform_tests/system
 
 # Needs Chromium, which is no Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
 test-browser: $(INSTALLED)

@@ -1,7 +1,7 @@
 """The compose file, as tests read it: its services, with their variables resolved as compose does.
 
 Here: parsing and resolving. Not here: what the file should say (`unit/test_compose`), or starting what it says
-(`integration/test_production`).
+(`system/test_production`).
 """
 
 from __future__ import annotations

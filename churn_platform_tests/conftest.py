@@ -31,11 +31,6 @@ def pytest_configure() -> None:
     quiet_mlflow()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What keeps one worker busy for minutes begins first, so that the others are not done long before it."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 @pytest.fixture(autouse=True)
 def _dagster_home() -> Iterator[None]:
     """Put DAGSTER_HOME back: opening an instance sets it."""

@@ -55,7 +55,7 @@ def test_actions_are_pinned_and_keep_no_credentials() -> None:
 
 
 def test_checks_are_what_make_knows() -> None:
-    assert TARGETS == ["lint", "types", "test-unit", "test-integration", "test-browser"]
+    assert TARGETS == ["lint", "types", "test-unit", "test-integration", "test-system", "test-browser"]
     assert set(TARGETS) <= makefile().keys()
     assert "make ${{ matrix.what }}" in commands("check")
     assert "hadolint deploy/Dockerfile" in makefile()["lint"]
