@@ -9,7 +9,8 @@ INSTALLED := $(VENV)/.installed
 run: $(INSTALLED)
 	$(BIN)/churn up
 
-PYTEST = $(BIN)/pytest -n 2 --dist loadgroup
+# A file's tests stay together, since they share what is dear to make.
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED)
 	$(PYTEST)
 

@@ -29,8 +29,6 @@ COMMANDS = {
 }
 FOLLOWED = ("README.md", "docs/operators.md", "docs/developers.md")
 
-pytestmark = pytest.mark.xdist_group("docs")
-
 
 def runnable(page: Path) -> list[str]:
     """The page's blocks as shell commands, in their order."""

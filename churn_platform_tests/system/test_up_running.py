@@ -21,8 +21,6 @@ from churn_platform.months import Month
 from churn_platform_tests import homes, processes
 from churn_platform_tests.running import PATIENCE, Up, kill
 
-pytestmark = pytest.mark.xdist_group("up")
-
 FIRST_START = 2
 """How many months are there from the start."""
 MONTHS = 9
