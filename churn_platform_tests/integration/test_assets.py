@@ -279,3 +279,15 @@ def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
     assert shown["version"] == 1
     assert Path(shown["receipt"]) == trained.home.ledger.path(1)
     assert trained.home.ledger.all() == receipts
+
+
+@pytest.mark.parametrize(
+    ("job", "tags", "told"),
+    [
+        ("promote", {}, "in job promote"),
+        ("__ASSET_JOB", {"dagster/sensor_name": "promotions"}, "asked by the sensor promotions"),
+        ("__ASSET_JOB", {}, "asked in the Dagster UI"),
+    ],
+)
+def test_a_receipt_says_how_the_gate_was_asked(job: str, tags: dict[str, str], told: str) -> None:
+    assert decisions.asked(dg.DagsterRun(job_name=job, tags=tags)) == told
