@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +19,7 @@ import psycopg
 import pytest
 
 from churn_platform_tests import compose, homes
+from churn_platform_tests.running import free_ports
 
 PATIENCE = 120.0
 PASSWORD = "a9f3secret"
@@ -48,11 +48,7 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._names = everything
         self._socket = parse_qs(urlsplit(database).query)["host"][0]
-        with ExitStack() as stack:
-            listeners = [stack.enter_context(socket.socket()) for _ in INTERNAL]
-            for listener in listeners:
-                listener.bind(("127.0.0.1", 0))
-            self.ports = {port: str(s.getsockname()[1]) for port, s in zip(INTERNAL, listeners, strict=True)}
+        self.ports = dict(zip(INTERNAL, map(str, free_ports(len(INTERNAL))), strict=True))
 
     def volume(self, name: str) -> Path:
         """Where a volume or a mounted file of the repository lies; the drops are the test's own."""
