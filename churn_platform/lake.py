@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,14 @@ FEATURES = "features"
 TRAINING_SET = "training_set"
 CANDIDATE = "candidate"
 EVALUATION = "evaluation"
+
+
+_WRITER = re.compile(r"DuckDB version v([0-9.]+)")
+
+
+def engine() -> str:
+    """The engine that writes here now, as `Lake.written_by` names it."""
+    return f"DuckDB {version('duckdb')}"
 
 
 def landed(table: str) -> str:
@@ -136,6 +146,14 @@ class Lake:
         """The month's row count. Raises MissingTable."""
         self.require(name, month)
         return row_count(self.path(name, month))
+
+    def written_by(self, name: str, month: Month) -> str:
+        """The engine that wrote the month's table, such as `DuckDB 1.5.6`; empty where that is unknown."""
+        import pyarrow.parquet as pq
+
+        self.require(name, month)
+        found = _WRITER.match(pq.read_metadata(self.path(name, month)).created_by or "")
+        return f"DuckDB {found[1]}" if found else ""
 
     def write(
         self, name: str, month: Month, table: ibis.Table, built_from: Iterable[tuple[str, Month]] = ()

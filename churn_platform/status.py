@@ -10,7 +10,7 @@ import msgspec
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.features import SNAPSHOTS
 from churn_platform.home import Home
-from churn_platform.lake import EVALUATION, FEATURES, Lake, landed, quarantine
+from churn_platform.lake import EVALUATION, FEATURES, Lake, engine, landed, quarantine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
@@ -27,7 +27,10 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class MonthStatus(msgspec.Struct, frozen=True):
-    """What the platform has of one month; row counts by table or snapshot."""
+    """What the platform has of one month; row counts by table or snapshot.
+
+    `other_engine` names the engine that closed it where another one writes now: other bytes of the same rows.
+    """
 
     month: str
     as_of: str
@@ -38,6 +41,7 @@ class MonthStatus(msgspec.Struct, frozen=True):
     matured: bool
     candidate: Candidate | None
     drift_share: float | None
+    other_engine: str | None
 
 
 class Champion(msgspec.Struct, frozen=True):
@@ -75,7 +79,15 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         matured=month in matured(lake),
         candidate=_candidate(home, month),
         drift_share=found.drift_share if (found := drift.read(lake, month)) else None,
+        other_engine=_other_engine(lake, month),
     )
+
+
+def _other_engine(lake: Lake, month: Month) -> str | None:
+    if not lake.has(FEATURES, month):
+        return None
+    writer = lake.written_by(FEATURES, month)
+    return writer if writer != engine() else None
 
 
 def _quarantined(lake: Lake, table: str, month: Month) -> int:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from churn_platform.lake import engine
+
 if TYPE_CHECKING:
     from churn_platform.status import Status
 
@@ -33,9 +35,24 @@ def show(found: Status) -> None:
         )
     console = Console()
     console.print(table)
+    for note in _notes(found):
+        console.print(note)
     champion = found.champion
     console.print(
         f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
         if champion
         else "champion: none yet"
     )
+
+
+def _notes(found: Status) -> list[str]:
+    """What a person should do, a sentence each."""
+    by_engine: dict[str, list[str]] = {}
+    for month in found.months:
+        if month.other_engine is not None:
+            by_engine.setdefault(month.other_engine or "an unknown engine", []).append(month.month)
+    return [
+        f"{', '.join(months)} {'was' if len(months) == 1 else 'were'} closed with {other}, whose files differ byte for "
+        f"byte from those of {engine()}. To renew them: churn close --all"
+        for other, months in by_engine.items()
+    ]

@@ -17,14 +17,13 @@ Serve = Callable[..., Service]
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
-    """The log as DuckDB reads it."""
+    """The log as DuckDB reads it: times are UTC, without saying so."""
     import duckdb
 
     query = f"SELECT * FROM read_json('{folder}/*.jsonl', format = 'newline_delimited') ORDER BY time"
     found = duckdb.sql(query)
     assert found is not None
-    rows: list[dict[str, Any]] = found.df().to_dict("records")
-    return rows
+    return [{str(name): value for name, value in row.items()} for row in found.df().to_dict("records")]
 
 
 def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
@@ -42,7 +41,7 @@ def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
         (None, 1, "/predict/features"),
     ]
     assert [row["probability"] for row in rows] == [body["probability"] for body in (first, batch[0], whatif)]
-    assert rows[0]["time"].astimezone(UTC) == datetime.fromisoformat(first["timestamp"])
+    assert rows[0]["time"].replace(tzinfo=UTC) == datetime.fromisoformat(first["timestamp"])
     assert [str(row["as_of"])[:10] for row in rows] == ["2024-02-29", "2024-02-29", "NaT"]
 
 
