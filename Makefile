@@ -42,7 +42,7 @@ types: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
-	$(BIN)/python -m churn_platform.catalog > docs/tables.md
+	$(BIN)/python -m churn_platform.tables.catalog > docs/tables.md
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.closing

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from churn_platform import expectations
-from churn_platform.automation.runs import Runs
+from churn_platform.intake import expectations
+from churn_platform.local.runs import Runs
 from churn_platform.settings import Settings
 
 ROUNDS = 5

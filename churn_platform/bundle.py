@@ -1,7 +1,7 @@
 """The bundle: a champion as serving needs it, a folder that explains and proves itself.
 
 Here: the bundle's format, reading and verifying one, encoding features and scoring with it. Not here:
-making one from a scikit-learn model (`modelling.export`), nor finding the champion's (`registry`, `serving`).
+making one from a scikit-learn model (`modelling.export`), nor finding the champion's (`champion.registry`, `serving`).
 Only msgspec, numpy and onnxruntime are needed, so that serving stays small.
 
     manifest.json         month, months trained on, estimator, threshold, metrics, the files' SHA-256
@@ -12,7 +12,6 @@ Only msgspec, numpy and onnxruntime are needed, so that serving stays small.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ import msgspec
 import numpy as np
 
 from churn_platform.faults import Fault
+from churn_platform.files import sha256
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -67,11 +67,6 @@ class Manifest(msgspec.Struct, frozen=True):
     threshold: float
     metrics: dict[str, float]
     files: dict[str, str]
-
-
-def sha256(data: bytes) -> str:
-    """The SHA-256 of these bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 class Encoder:

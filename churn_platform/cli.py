@@ -1,6 +1,6 @@
 """The command line: `churn`, for people and scripts.
 
-Here: commands, what they print and how they end. Not here: what they do (`automation.runs`, `status`, `simulation`).
+Here: commands, what they print and how they end. Not here: what they do (the rooms beside it).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from churn_platform.months import Month
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:
-    from churn_platform.automation.runs import Closed, Runs
-    from churn_platform.receipts import Receipt
+    from churn_platform.champion.receipts import Receipt
+    from churn_platform.local.runs import Closed, Runs
 
 
 class Commands(click.Group):
@@ -68,13 +68,13 @@ def start() -> None:
 
     On a new home it closes the delivered months and trains the first champion. Everything is kept in CHURN_HOME.
     """
-    from churn_platform.up import up
+    from churn_platform.local.up import up
 
     up(Settings())
 
 
 def _runs() -> Runs:
-    from churn_platform.automation.runs import Runs
+    from churn_platform.local.runs import Runs
 
     return Runs(Settings())
 
@@ -160,7 +160,7 @@ def rollback(reason: str) -> None:
 @main.command()
 def receipts() -> None:
     """Show every decision on the champion, and prove that none was changed since."""
-    from churn_platform import promotion
+    from churn_platform.champion import promotion
     from churn_platform.home import Home
 
     home = Home(Settings())
@@ -208,8 +208,8 @@ def predict(user_id: str) -> None:
 def status(as_json: bool) -> None:
     """Show every month, its candidate, and the champion."""
     from churn_platform.home import Home
-    from churn_platform.status import read
-    from churn_platform.status_screen import show
+    from churn_platform.monitoring.screen import show
+    from churn_platform.monitoring.status import read
 
     found = read(Home(Settings()))
     if as_json:
@@ -230,8 +230,8 @@ def status(as_json: bool) -> None:
 )
 def simulate(months: int, customers: int, seed: int, shocks: tuple[str, ...], out: Path) -> None:
     """Write the monthly drops of a synthetic company; one JSON line a month says what was written."""
-    from churn_platform import simulation
-    from churn_platform.hazard import Shock
+    from churn_platform.simulation import drops as simulation
+    from churn_platform.simulation.hazard import Shock
 
     try:
         known = [Shock.parse(shock) for shock in shocks]
@@ -265,9 +265,10 @@ def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], labe
     """
     import tempfile
 
-    from churn_platform import regret, replay_screen
-    from churn_platform import replay as replays
-    from churn_platform.hazard import Shock
+    from churn_platform.replay import lived as replays
+    from churn_platform.replay import regret
+    from churn_platform.replay import screen as replay_screen
+    from churn_platform.simulation.hazard import Shock
 
     try:
         known = [Shock.parse(shock) for shock in shocks]

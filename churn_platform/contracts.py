@@ -1,7 +1,7 @@
 """The contract: what a drop's tables hold. Declared once; everything that knows a column reads it here.
 
-Here: tables, columns, types, allowed values, roles. Not here: reading or judging files (`landing`,
-`expectations`), nor the features derived from these columns (`features`).
+Here: tables, columns, types, allowed values, roles. Not here: reading or judging files (`intake`), nor the features
+that are derived from these columns (`tables.features`).
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from churn_platform.champion.receipts import Ledger
+from churn_platform.champion.registry import Registry
 from churn_platform.lake import Lake
-from churn_platform.receipts import Ledger
-from churn_platform.registry import Registry
 from churn_platform.settings import Settings
 
 

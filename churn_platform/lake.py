@@ -1,17 +1,15 @@
 """The lake: one Parquet file per table and month, replaced atomically, readable by everything.
 
-Here: paths, the engine (DuckDB through Ibis), atomic writes and content hashes. Not here: what a table means.
+Here: paths, the engine (DuckDB through Ibis), atomic writes and content hashes. Not here: which tables there are
+(`tables.names`) and what they mean.
 All that knows the engine stands in this file, so another Ibis engine can take its place.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from churn_platform.faults import Fault
+from churn_platform.files import replacing, sha256_of
 from churn_platform.months import Month
 
 if TYPE_CHECKING:
@@ -28,28 +27,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from ibis.backends.duckdb import Backend
 
-FEATURES = "features"
-TRAINING_SET = "training_set"
-CANDIDATE = "candidate"
-EVALUATION = "evaluation"
-
-
 _WRITER = re.compile(r"DuckDB version v([0-9.]+)")
 
 
 def engine() -> str:
     """The engine that writes here now, as `Lake.written_by` names it."""
     return f"DuckDB {version('duckdb')}"
-
-
-def landed(table: str) -> str:
-    """The lake's name of a landed table."""
-    return f"landed/{table}"
-
-
-def quarantine(table: str) -> str:
-    """The lake's name of a table's quarantine."""
-    return f"quarantine/{table}"
 
 
 class MissingTable(Fault):
@@ -63,32 +46,6 @@ class Written:
     path: Path
     rows: int
     sha256: str
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and else is removed.
-
-    A reader sees the old file or the new one, never half of one; so does a restart after a crash.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)  # mkstemp's 600 would hide the table from the analysts who share the lake
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def row_count(path: Path) -> int:

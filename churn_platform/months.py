@@ -1,6 +1,6 @@
 """Months: the platform's partition key and its calendar.
 
-Here: parsing, arithmetic and naming of months. Not here: which months have a drop (`landing`),
+Here: parsing, arithmetic and naming of months. Not here: which months have a drop (`intake.drops`),
 which are closed (`lake`), or Dagster's partitions (`assets.partitions`).
 """
 

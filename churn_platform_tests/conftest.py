@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings as hypothesis_settings
 
+from churn_platform.champion.registry import quiet_mlflow
 from churn_platform.home import Home
 from churn_platform.lake import Lake
-from churn_platform.registry import quiet_mlflow
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server

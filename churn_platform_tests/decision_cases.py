@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.bundle import BundleError
+from churn_platform.champion.registry import Registry, RegistryError, Version
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import Contender, Facts, decide
 from churn_platform.months import Month
-from churn_platform.registry import Registry, RegistryError, Version
 
 
 def evaluation(

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from churn_platform.contracts import STATE_TABLES, TABLES
-from churn_platform.features import SNAPSHOTS, WINDOW, feature_table, snapshot
-from churn_platform.lake import FEATURES, Lake, landed
+from churn_platform.home import Home
+from churn_platform.intake.parsing import ROW, parse
+from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.parsing import ROW, parse
 from churn_platform.settings import Settings
-from churn_platform.simulation import simulate, write_drop
+from churn_platform.simulation.drops import simulate, write_drop
+from churn_platform.tables import delivery
+from churn_platform.tables.features import WINDOW, feature_table, snapshot
+from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
 
 CUSTOMERS = 500
 MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
@@ -110,3 +113,9 @@ def close(lake: Lake, month: Month) -> None:
         lake.write(name, month, snapshot(table, month, lake.read(landed(table.name), month), previous))
     window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
     lake.write(FEATURES, month, feature_table(month, {n: [lake.read(n, m) for m in window] for n in SNAPSHOTS}))
+
+
+def scores_are_stale(home: Home, month: Month) -> bool:
+    """Whether the month's scores are not what the present champion would give it."""
+    champion = home.registry.champion()
+    return delivery.scores_are_stale(home.lake, month, champion.number if champion else None)

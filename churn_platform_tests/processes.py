@@ -13,12 +13,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from churn_platform.automation.runs import Runs
-from churn_platform.delivery import scores_are_stale
-from churn_platform.first_start import first_start
+from churn_platform.automation.triggers import REFRESH
+from churn_platform.local.first_start import first_start
+from churn_platform.local.runs import Runs
 from churn_platform.months import Month
 from churn_platform.settings import Settings
-from churn_platform.triggers import REFRESH
+from churn_platform_tests.homes import scores_are_stale
 
 KILLED = -signal.SIGKILL
 

@@ -16,7 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
-from churn_platform.online_store import open_reader
+from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
 from serving.champion import Champions
 from serving.dagster_client import DagsterClient

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from churn_platform.bundle import Bundle, BundleError, Manifest, sha256
+from churn_platform.bundle import Bundle, BundleError, Manifest
+from churn_platform.files import sha256
 from serving.metrics import Metrics, age
 from serving.registry import Registered, Registry, RegistryUnavailable
 from serving.scoring import Scored, score

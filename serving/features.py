@@ -1,12 +1,12 @@
 """The online features that are served: which publication, and a customer's row.
 
 Here: watching the online store, and saying why it has nothing. Not here: reading SQLite or PostgreSQL
-(`churn_platform.online_store`).
+(`churn_platform.online`).
 """
 
 from __future__ import annotations
 
-from churn_platform.online_store import Publication, Reader, StoreUnavailable
+from churn_platform.online.types import Publication, Reader, StoreUnavailable
 from serving.metrics import Metrics, age
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from churn_platform.bundle import Value
-from churn_platform.online_store import Row, StoreUnavailable
+from churn_platform.online.types import Row, StoreUnavailable
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
 from serving.messages import BatchAnswer, CustomerFeatures, NoPrediction, Predicted, Prediction, WhatIf

@@ -1,7 +1,7 @@
 """The registry as serving sees it: which version is champion, and the bytes of its bundle. MLflow is not imported.
 
 Here: MLflow's tables, read-only, for the embedded SQLite store; MLflow's REST API for a tracking server. Not here:
-verifying, keeping and loading what was fetched (`champion`), nor writing to the registry (`churn_platform.registry`).
+verifying, keeping and loading what was fetched (`champion`), nor writing to the registry (the platform's business).
 """
 
 from __future__ import annotations

@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import msgspec
 
-from churn_platform import promotion as promotions
-from churn_platform import training_set as training_sets
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import MONTHS, month_of
 from churn_platform.bundle import Bundle
+from churn_platform.champion import promotion as promotions
+from churn_platform.champion.receipts import digest_of
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
-from churn_platform.features import SCHEMA
 from churn_platform.home import Home
-from churn_platform.lake import CANDIDATE, EVALUATION, FEATURES
 from churn_platform.modelling.evaluation import Evaluation, Scored, evaluate
 from churn_platform.modelling.gate import GATES
-from churn_platform.receipts import digest_of
-from churn_platform.registry import Version
+from churn_platform.tables import training_set as training_sets
+from churn_platform.tables.features import SCHEMA
+from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd

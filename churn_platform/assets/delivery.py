@@ -6,14 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from churn_platform import delivery, online_store
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import MONTHS, month_of
-from churn_platform.delivery import CHURN_SCORES
 from churn_platform.home import Home
-from churn_platform.lake import FEATURES, Written
+from churn_platform.lake import Written
 from churn_platform.months import Month
+from churn_platform.online import store
+from churn_platform.online.types import OlderMonth
+from churn_platform.tables import delivery
+from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 GROUP = "delivery"
 ONLINE_FEATURES = "online_features"
@@ -31,11 +33,11 @@ KEPT = "a later month is closed, and what was served is not rewritten"
 )
 def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Publish the month, unless the store holds a newer one: a backfill of an old month leaves that as it is."""
-    month, store = month_of(context), home.settings.online_store
-    with told_plainly(online_store.OnlineStoreError):
+    month = month_of(context)
+    with told_plainly():
         try:
-            publication = online_store.publish(store, month, delivery.online_rows(home.lake, month))
-        except online_store.OlderMonth as refusal:
+            publication = store.publish(home.settings.online_store, month, delivery.online_rows(home.lake, month))
+        except OlderMonth as refusal:
             context.log.info(str(refusal))
             return dg.MaterializeResult(metadata={"published": False, "reason": str(refusal)})
     return dg.MaterializeResult(

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import dagster as dg
 
-from churn_platform import intake, landing
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import MONTHS, month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
-from churn_platform.drops import content_hash, delivered, drop_of
 from churn_platform.home import Home
-from churn_platform.lake import landed, quarantine
+from churn_platform.intake import deliveries as intake
+from churn_platform.intake import landing
+from churn_platform.intake.drops import content_hash, delivered, drop_of
 from churn_platform.months import Month
+from churn_platform.tables.names import landed, quarantine
 
 GROUP = "landing"
 CONTRACT = "keeps_the_contract"

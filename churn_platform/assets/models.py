@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import msgspec
 
-from churn_platform import training_set as training_sets
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import MONTHS, TRAINING_WINDOW, month_of
+from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
-from churn_platform.features import SCHEMA
 from churn_platform.home import Home
-from churn_platform.lake import CANDIDATE, FEATURES, TRAINING_SET
-from churn_platform.registry import MODEL, Version
-from churn_platform.training_set import TrainingSet
+from churn_platform.tables import training_set as training_sets
+from churn_platform.tables.features import SCHEMA
+from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAINING_SET
+from churn_platform.tables.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from churn_platform.modelling.training import Training
@@ -47,7 +47,7 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     month, lake = month_of(context), home.lake
     with told_plainly():
         months = training_sets.months_to_learn_from(lake, month)
-        written = lake.write_addressed(training_sets.ROWS, training_sets.training_rows(lake, months))
+        written = lake.write_addressed(TRAINING_ROWS, training_sets.training_rows(lake, months))
         rows = lake.read_file(written.path)
         keys = rows.select(KEY, "month", LABEL).to_pandas()
         training_sets.refuse_too_few(month, keys, home.settings.min_training_customers)
@@ -95,7 +95,7 @@ def candidate(
 
     month, lake, settings = month_of(context), home.lake, home.settings
     source = msgspec.json.decode(lake.document(TRAINING_SET, month) or b"", type=TrainingSet)
-    rows = lake.read_file(lake.addressed(training_sets.ROWS, source.sha256)).to_pandas()
+    rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
     holdout = training_sets.holdout(lake, month)
     with told_plainly(ValueError):
         training = train(rows, SCHEMA, settings.estimator, settings.seed)

@@ -10,25 +10,24 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from churn_platform import delivery
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import LABELS
-from churn_platform.delivery import CHURN_SCORES
 from churn_platform.home import Home
-from churn_platform.lake import FEATURES
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
-from churn_platform.registry import Version
-from churn_platform.training_set import matured
+from churn_platform.tables import delivery
+from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, EXPECTED, FEATURES, REALISED, TARGET_DRIFT
+from churn_platform.tables.training_set import matured
 
 GROUP = "monitoring"
 
 
 @dg.asset(
-    name=drift.DRIFT_REPORT,
+    name=DRIFT_REPORT,
     deps=[FEATURES],
     partitions_def=MONTHS,
     group_name=GROUP,
@@ -48,7 +47,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
             return _without_reference(context, f"{month} has no reference: no earlier month is closed")
         pages = settings.reports / "drift"
         found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
-    lake.write_document(drift.DRIFT_REPORT, month, msgspec.json.encode(found))
+    lake.write_document(DRIFT_REPORT, month, msgspec.json.encode(found))
     if found.sampled:
         context.log.info(f"{month}: compared {found.rows:,} customers, a sample by the hash of their id")
     return dg.MaterializeResult(
@@ -74,7 +73,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 
 
 @dg.asset(
-    name=target.TARGET_DRIFT,
+    name=TARGET_DRIFT,
     deps=[asset_key(LABELS)],
     partitions_def=MONTHS,
     group_name=GROUP,
@@ -90,7 +89,7 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         if not reference:
             return _without_reference(context, f"{month} has no reference: no earlier month has matured")
         found = target.compare(lake, month, reference)
-    lake.write_document(target.TARGET_DRIFT, month, msgspec.json.encode(found))
+    lake.write_document(TARGET_DRIFT, month, msgspec.json.encode(found))
     return dg.MaterializeResult(
         metadata={
             "churn_share": found.churn_share,
@@ -105,7 +104,7 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 
 
 @dg.asset(
-    name=performance.EXPECTED,
+    name=EXPECTED,
     deps=[CHURN_SCORES],
     partitions_def=MONTHS,
     group_name=GROUP,
@@ -123,12 +122,12 @@ def expected_performance(
         if (version := _served_by(context, home, month)) is None:
             return
         found = performance.expect(lake, month, version)
-    lake.write_document(performance.EXPECTED, month, msgspec.json.encode(found))
+    lake.write_document(EXPECTED, month, msgspec.json.encode(found))
     yield dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
 
 
 @dg.asset(
-    name=performance.REALISED,
+    name=REALISED,
     deps=[CHURN_SCORES, asset_key(LABELS)],
     partitions_def=MONTHS,
     group_name=GROUP,
@@ -150,7 +149,7 @@ def realised_performance(
             return
         threshold = home.registry.bundle(version).manifest.threshold
         found = performance.realise(lake, month, version, threshold)
-    lake.write_document(performance.REALISED, month, msgspec.json.encode(found))
+    lake.write_document(REALISED, month, msgspec.json.encode(found))
     if not found.metrics:
         context.log.warning(f"{month}: everyone or nobody churned, so that there is no AUC")
     yield dg.MaterializeResult(metadata=_realised(found))

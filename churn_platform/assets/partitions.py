@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dagster as dg
 
-from churn_platform.drops import newest
-from churn_platform.features import WINDOW
+from churn_platform.intake.drops import newest
 from churn_platform.months import Month
 from churn_platform.settings import DELIVERED, Settings
+from churn_platform.tables.features import WINDOW
 
 
 def _months(settings: Settings) -> dg.MonthlyPartitionsDefinition:

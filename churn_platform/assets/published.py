@@ -8,8 +8,8 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS
 from churn_platform.assets.partitions import MONTHS, month_of
-from churn_platform.catalog import CATALOG, CatalogTable
 from churn_platform.home import Home
+from churn_platform.tables.catalog import CATALOG, CatalogTable
 
 GROUP = "published"
 
@@ -26,7 +26,7 @@ def _publication(table: CatalogTable) -> dg.AssetsDefinition:
         description=f"`{table.name}` in PostgreSQL, partitioned by as_of, for analysts. {table.meaning}",
     )
     def publication(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
-        from churn_platform import published
+        from churn_platform.tables import published
 
         month = month_of(context)
         if not home.lake.has(table.source, month):

@@ -7,9 +7,9 @@ from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import FEATURE_WINDOW, MONTHS, PREVIOUS, month_of
 from churn_platform.contracts import Table
-from churn_platform.features import SCHEMA, SNAPSHOTS, WINDOW, feature_table, snapshot
 from churn_platform.home import Home
-from churn_platform.lake import FEATURES, landed
+from churn_platform.tables.features import SCHEMA, WINDOW, feature_table, snapshot
+from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
 
 
 def _snapshot_asset(name: str, table: Table) -> dg.AssetsDefinition:

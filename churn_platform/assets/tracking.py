@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
+from churn_platform.champion.registry import EXPERIMENT
 from churn_platform.home import Home
-from churn_platform.registry import EXPERIMENT
 
 
 @dg.resource(

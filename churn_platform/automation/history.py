@@ -1,6 +1,6 @@
 """History: the runs so far, as plain facts.
 
-Here: asking Dagster's instance about runs. Not here: deciding by them (`triggers`), or starting any (`runs`).
+Here: asking Dagster's instance about runs. Not here: deciding by them (`triggers`), or starting any (`local.runs`).
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from churn_platform.automation.triggers import EVENT_TAG, Run, State
 from churn_platform.months import Month
-from churn_platform.triggers import EVENT_TAG, Run, State
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.lake import replacing
+from churn_platform.files import replacing
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:

@@ -2,20 +2,17 @@
 
 import dagster as dg
 
-from churn_platform import promotion as promotions
 from churn_platform.assets.decisions import PROMOTION
 from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.partitions import MONTHS
 from churn_platform.assets.published import GROUP as PUBLISHED
+from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN
+from churn_platform.champion import promotion as promotions
 from churn_platform.contracts import LABELS
-from churn_platform.delivery import CHURN_SCORES
 from churn_platform.home import Home
-from churn_platform.lake import CANDIDATE, EVALUATION, TRAINING_SET
-from churn_platform.monitoring.performance import REALISED
-from churn_platform.monitoring.target import TARGET_DRIFT
-from churn_platform.triggers import CLOSE, MATURE, REFRESH, RETRAIN
+from churn_platform.tables.names import CANDIDATE, CHURN_SCORES, EVALUATION, REALISED, TARGET_DRIFT, TRAINING_SET
 
 
 def _published(*tables: dg.AssetKey | str) -> dg.AssetSelection:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from churn_platform.alerts import Alert, Outbox
+from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import PARTITION_TAG, fault_of_run, will_retry
+from churn_platform.automation.triggers import ATTEMPT_TAG, ATTEMPTS, CAUSE_TAG, CLOSE, MATURE, RETRAIN
+from churn_platform.champion.receipts import digest_of
 from churn_platform.home import Home
-from churn_platform.lake import EVALUATION, FEATURES
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.months import Month
-from churn_platform.receipts import digest_of
-from churn_platform.triggers import ATTEMPT_TAG, ATTEMPTS, CAUSE_TAG, CLOSE, MATURE, RETRAIN
+from churn_platform.tables.names import EVALUATION, FEATURES
 
 if TYPE_CHECKING:
     import dagster as dg

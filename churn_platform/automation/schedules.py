@@ -4,9 +4,9 @@ import dagster as dg
 
 from churn_platform.automation import jobs, watch
 from churn_platform.automation.sensors import answer
+from churn_platform.automation.triggers import CLOSE, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
-from churn_platform.triggers import CLOSE, Launch
 
 
 @dg.schedule(

@@ -10,10 +10,10 @@ import dagster as dg
 
 from churn_platform.assets.partitions import MONTHS
 from churn_platform.automation import jobs, news, watch
+from churn_platform.automation.triggers import Decision, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
-from churn_platform.triggers import Decision, Launch
 
 SECONDS = Settings().sensor_seconds
 

@@ -13,31 +13,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn_platform import delivery, intake, training_set
+from churn_platform.automation.closing import MonthFacts, next_closing
 from churn_platform.automation.history import runs_of, under_way
+from churn_platform.automation.refreshing import next_refresh
+from churn_platform.automation.retraining import Champion, DriftFacts, Limits, ModelFacts, Realised, next_retraining
+from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Decision, Wait
 from churn_platform.contracts import LABELS
-from churn_platform.features import SNAPSHOTS, WINDOW
 from churn_platform.home import Home
-from churn_platform.lake import EVALUATION, FEATURES, Lake, landed
+from churn_platform.intake import deliveries as intake
+from churn_platform.lake import Lake
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
-from churn_platform.triggers import (
-    CLOSE,
-    MATURE,
-    REFRESH,
-    RETRAIN,
-    Champion,
-    Decision,
-    DriftFacts,
-    Limits,
-    ModelFacts,
-    MonthFacts,
-    Realised,
-    Wait,
-    next_closing,
-    next_refresh,
-    next_retraining,
-)
+from churn_platform.tables import delivery, training_set
+from churn_platform.tables.features import WINDOW
+from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -154,7 +143,6 @@ def refreshing(home: Home, instance: dg.DagsterInstance) -> Decision:
     if running := under_way(instance, CLOSE, MATURE, REFRESH):
         return Wait(running)
     month, champion = max(home.lake.months(FEATURES), default=None), home.registry.champion()
-    stale = month is not None and delivery.scores_are_stale(home, month)
-    return next_refresh(
-        month, champion.number if champion else None, stale, lambda month: runs_of(instance, month, REFRESH)
-    )
+    serving = champion.number if champion else None
+    stale = month is not None and delivery.scores_are_stale(home.lake, month, serving)
+    return next_refresh(month, serving, stale, lambda month: runs_of(instance, month, REFRESH))

@@ -1,7 +1,7 @@
 """Encoding: a whole frame of features as the model's input matrix, and a row of it back to features.
 
 Here: the vectorised twin of `bundle.encode`, for training, evaluation and batch scoring, and its inverse. Not here:
-what a feature means (`features`), or imputing, scaling and one-hot encoding, which belong to the model (`estimators`).
+what a feature means (`tables`), or imputing, scaling and one-hot encoding, which belong to the model (`estimators`).
 """
 
 from __future__ import annotations

@@ -43,44 +43,17 @@ def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
     gradient boosting fails on them, and no imputation could know better. It is deterministic for a seed.
     """
     from sklearn.compose import ColumnTransformer
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline, make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder
 
-    numbers: Any
-    model: Any
     if name == "blend":
         members: tuple[Estimator, ...] = ("hist_gradient_boosting", "logistic_regression")
         blend = VotingClassifier(
             [(member, build(member, schema, seed)) for member in members], voting="soft", flatten_transform=False
         )
         return Pipeline([("model", blend)])
-    if name == "hist_gradient_boosting":
-        # Shallow trees with strong regularisation: churn data has weak, mostly additive signals. Depth 2 to 4,
-        # 60 to 200 rounds and 32 to 255 bins stayed within 0.005 of these values' AUC.
-        numbers = "passthrough"
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=150,
-            max_depth=3,
-            min_samples_leaf=40,
-            l2_regularization=10.0,
-            early_stopping=False,
-            random_state=seed,
-        )
-    elif name == "random_forest":
-        numbers = SimpleImputer(strategy="median")
-        model = RandomForestClassifier(
-            n_estimators=200, min_samples_leaf=20, max_features=0.3, n_jobs=1, random_state=seed
-        )
-    else:
-        # A line goes on for ever, so a value beyond those that were seen counts as the outermost of them. In the month
-        # of a price rise all fees grew by a sixth: their ratios hardly differed, and the next month's were far outside.
-        numbers = make_pipeline(SimpleImputer(strategy="median"), MinMaxScaler(clip=True), StandardScaler())
-        model = LogisticRegression(solver="newton-cholesky", random_state=seed)
-
+    numbers, model = _parts(name, seed)
     one_hot = OneHotEncoder(
         categories=[
             np.arange(UNKNOWN_CATEGORY, len(feature.categories), dtype=np.float32)
@@ -96,6 +69,38 @@ def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
         [("categories", one_hot, categories), ("numbers", numbers, partial(_with_known_value, others))]
     )
     return Pipeline([("columns", columns), ("model", model)])
+
+
+def _parts(name: Estimator, seed: int) -> tuple[Any, Any]:
+    """What numbers go through before the model, and the model."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    if name == "hist_gradient_boosting":
+        # Shallow trees with strong regularisation: churn data has weak, mostly additive signals. Depth 2 to 4,
+        # 60 to 200 rounds and 32 to 255 bins stayed within 0.005 of these values' AUC.
+        boosting = HistGradientBoostingClassifier(
+            learning_rate=0.05,
+            max_iter=150,
+            max_depth=3,
+            min_samples_leaf=40,
+            l2_regularization=10.0,
+            early_stopping=False,
+            random_state=seed,
+        )
+        return "passthrough", boosting
+    if name == "random_forest":
+        forest = RandomForestClassifier(
+            n_estimators=200, min_samples_leaf=20, max_features=0.3, n_jobs=1, random_state=seed
+        )
+        return SimpleImputer(strategy="median"), forest
+    # A line goes on for ever, so a value beyond those that were seen counts as the outermost of them. In the month
+    # of a price rise all fees grew by a sixth: their ratios hardly differed, and the next month's were far outside.
+    numbers = make_pipeline(SimpleImputer(strategy="median"), MinMaxScaler(clip=True), StandardScaler())
+    return numbers, LogisticRegression(solver="newton-cholesky", random_state=seed)
 
 
 def _with_known_value(positions: list[int], encoded: np.ndarray) -> list[int]:

@@ -1,7 +1,7 @@
 """Export: a trained pipeline as a bundle that serves without scikit-learn, and the proof that both are the same model.
 
 Here: the conversion to ONNX, the bundle's files, parity. Not here: the bundle's format and reading one (`bundle`),
-or registering it (`registry`).
+or registering it (`champion.registry`).
 """
 
 from __future__ import annotations
@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import (
-    FORMAT,
-    Bundle,
-    Feature,
-    Golden,
-    Manifest,
-    encode,
-    open_session,
-    sha256,
-)
+from churn_platform.bundle import FORMAT, Bundle, Feature, Golden, Manifest, encode, open_session
+from churn_platform.files import sha256
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import decode, encode_frame
 

@@ -1,7 +1,7 @@
 """The gate: may a candidate become the champion? The one place that decides, for the checks and for the promotion.
 
 Here: the delta rule, the gates that a candidate has to pass, in words, and the decision that follows from them. Not
-here: measuring the facts (`evaluation`), or moving the champion (`assets`, `registry`).
+here: measuring the facts (`evaluation`), or moving the champion (`champion.promotion`).
 """
 
 from __future__ import annotations

@@ -42,6 +42,20 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> 
     }
 
 
+def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """The area under the ROC curve of float [n] scores against bool [n] labels; None with one kind of label alone.
+
+    From the rank sum of the positive ones (Mann and Whitney), tied scores sharing their mean rank.
+    """
+    positive = int(labels.sum())
+    negative = labels.size - positive
+    if not positive or not negative:
+        return None
+    _, position, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[position]
+    return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
 def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
     """The churn share among the `share` of customers with the highest scores, over everyone's churn share.
 

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from churn_platform.contracts import KEY
-from churn_platform.features import HISTORY, SCHEMA, WINDOW
-from churn_platform.lake import FEATURES, Lake, replacing
+from churn_platform.files import replacing
+from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.tables.features import HISTORY, SCHEMA, WINDOW
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES
 
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
-DRIFT_REPORT = "drift_report"
 MOST_ROWS = 50_000
 """More rows than this are sampled: a million took Evidently 87 s, and the sample's scores differ little."""
 

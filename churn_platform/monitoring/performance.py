@@ -1,7 +1,7 @@
 """Performance: what served scores were worth, expected from the scores alone and realised once labels are there.
 
-Here: the figures of one month's served scores. Not here: making scores (`delivery`), comparing versions before one is
-promoted (`modelling.evaluation`).
+Here: the figures of one month's served scores. Not here: making scores (`tables.delivery`), or comparing
+versions before one is promoted (`modelling.evaluation`).
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import KEY, LABEL, LABELS
-from churn_platform.delivery import CHURN_SCORES, FEE
-from churn_platform.features import is_holdout
-from churn_platform.lake import Lake, landed
+from churn_platform.lake import Lake
 from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
-from churn_platform.registry import Version
+from churn_platform.tables.delivery import FEE
+from churn_platform.tables.features import is_holdout
+from churn_platform.tables.names import CHURN_SCORES, REALISED, landed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EXPECTED = "expected_performance"
-REALISED = "realised_performance"
 BINS = 10
 
 

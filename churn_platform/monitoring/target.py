@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import msgspec
 
 from churn_platform.contracts import LABEL, LABELS
-from churn_platform.lake import Lake, landed
+from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.tables.names import TARGET_DRIFT, landed
 
-TARGET_DRIFT = "target_drift"
 LEVEL = 0.01
 LEAST_CHANGE = 0.01
 """A smaller change of the churn share is no drift, however sure it is: among a million customers any change is sure."""

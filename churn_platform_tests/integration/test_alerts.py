@@ -14,11 +14,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from churn_platform.alerts import MOST_AT_ONCE, Alert, Outbox, Round
 from churn_platform.automation import news
+from churn_platform.automation.alerts import MOST_AT_ONCE, Alert, Outbox, Round
+from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
-from churn_platform.triggers import ATTEMPTS
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.daemon import Daemon

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from churn_platform.assets import decisions, landing, models, snapshots, tracking
+from churn_platform.champion.registry import CHALLENGER, MODEL
 from churn_platform.contracts import BY_NAME, STATE_TABLES
-from churn_platform.features import LAST_SEEN, SCHEMA, SNAPSHOTS
-from churn_platform.lake import FEATURES, landed, quarantine, sha256_of
+from churn_platform.files import sha256_of
 from churn_platform.months import Month
-from churn_platform.registry import CHALLENGER, MODEL
 from churn_platform.settings import Settings
+from churn_platform.tables.features import LAST_SEEN, SCHEMA
+from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed, quarantine
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from churn_platform.features import SNAPSHOTS
-from churn_platform.lake import FEATURES, Lake
+from churn_platform.lake import Lake
+from churn_platform.tables.names import FEATURES, SNAPSHOTS
 from churn_platform_tests import homes
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from churn_platform.cli import main
 from churn_platform.contracts import TABLES
-from churn_platform.features import SNAPSHOTS
+from churn_platform.tables.names import SNAPSHOTS
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 

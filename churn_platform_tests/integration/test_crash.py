@@ -74,7 +74,7 @@ def test_two_runs_of_one_month_at_once(closed: Platform, tmp_path: Path) -> None
     [
         ("mlflow.MlflowClient.log_model_artifacts", True),
         ("mlflow.MlflowClient.create_model_version", True),
-        ("churn_platform.registry.Registry.appoint", True),
+        ("churn_platform.champion.registry.Registry.appoint", True),
     ],
     ids=["bundle without a version", "version without an alias", "champion without a receipt"],
 )

@@ -13,11 +13,11 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContext
 
-from churn_platform.automation.runs import Runs
 from churn_platform.contracts import STATE_TABLES
 from churn_platform.definitions import build_defs
-from churn_platform.features import LAST_SEEN
 from churn_platform.lake import Lake
+from churn_platform.local.runs import Runs
+from churn_platform.tables.features import LAST_SEEN
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 

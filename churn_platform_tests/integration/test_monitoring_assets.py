@@ -10,16 +10,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from churn_platform import delivery, status
 from churn_platform.assets.landing import asset_key
 from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
-from churn_platform.lake import FEATURES, landed
 from churn_platform.modelling.encoding import encode_frame
-from churn_platform.monitoring import drift, performance, target
+from churn_platform.monitoring import performance, status
 from churn_platform.months import Month
 from churn_platform.settings import Settings
+from churn_platform.tables import delivery
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES, TARGET_DRIFT, landed
+from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
 JANUARY, FEBRUARY, MARCH = (Month(2024, number) for number in (1, 2, 3))
@@ -90,7 +91,7 @@ def test_the_first_month_says_that_it_has_no_reference(
     closed: Platform, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     settings = closed.copy(tmp_path).settings
-    for name in (drift.DRIFT_REPORT, target.TARGET_DRIFT):
+    for name in (DRIFT_REPORT, TARGET_DRIFT):
         assert Home(settings).lake.document(name, JANUARY) is None
     made = materialize(settings, JANUARY, instance, *JUDGED)
     assert {name: made[name].keys() for name in JUDGED} == {name: {"reason"} for name in JUDGED}
@@ -186,13 +187,13 @@ def test_scores_are_stale_after_a_promotion_and_for_the_newest_month_alone(platf
     home = platform.home
     champion = home.registry.champion()
     assert champion is not None
-    assert delivery.scores_are_stale(home, MARCH)  # never scored
+    assert homes.scores_are_stale(home, MARCH)  # never scored
     delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
-    assert not delivery.scores_are_stale(home, MARCH)
+    assert not homes.scores_are_stale(home, MARCH)
     delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number + 1)
-    assert delivery.scores_are_stale(home, MARCH)
-    assert not delivery.scores_are_stale(home, FEBRUARY)
-    assert not delivery.scores_are_stale(Home(without_champion(platform.settings, tmp_path)), MARCH)
+    assert homes.scores_are_stale(home, MARCH)
+    assert not homes.scores_are_stale(home, FEBRUARY)
+    assert not homes.scores_are_stale(Home(without_champion(platform.settings, tmp_path)), MARCH)
 
 
 def test_corrected_features_make_scores_stale(platform: Platform) -> None:
@@ -201,7 +202,7 @@ def test_corrected_features_make_scores_stale(platform: Platform) -> None:
     assert champion is not None
     delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
     home.lake.write(FEATURES, MARCH, home.lake.read(FEATURES, FEBRUARY))
-    assert delivery.scores_are_stale(home, MARCH)
+    assert homes.scores_are_stale(home, MARCH)
 
 
 def test_the_online_store_keeps_the_newest_month(platform: Platform, instance: dg.DagsterInstance) -> None:

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churn_platform import published
-from churn_platform.catalog import CATALOG, CatalogTable
 from churn_platform.contracts import Column, Kind
-from churn_platform.delivery import CHURN_SCORES
 from churn_platform.lake import Lake, MissingTable
 from churn_platform.months import Month
-from churn_platform.published import NotPublished, Unavailable, publish
+from churn_platform.tables import published
+from churn_platform.tables.catalog import CATALOG, CatalogTable
+from churn_platform.tables.names import CHURN_SCORES
+from churn_platform.tables.published import NotPublished, Unavailable, publish
 from churn_platform_tests.processes import KILLED
 from churn_platform_tests.published_cases import FEBRUARY, JANUARY, MARCH, ask, empty_database, execute
 from churn_platform_tests.published_cases import two_months as make_two_months
@@ -216,10 +216,10 @@ def test_a_publisher_is_killed(moment: str, url: str, lake: Lake) -> None:
     code = f"""if True:
         import sys, psycopg
         from pathlib import Path
-        from churn_platform.catalog import CatalogTable
+        from churn_platform.tables.catalog import CatalogTable
         from churn_platform.lake import Lake
         from churn_platform.months import Month
-        from churn_platform.published import publish
+        from churn_platform.tables.published import publish
         from churn_platform_tests.processes import dying_at
         owner, name = {moment.rpartition(".")[0]}, "{moment.rpartition(".")[2]}"
         setattr(owner, name, dying_at(getattr(owner, name), {1500 if "row" in moment else 1}, after=False))

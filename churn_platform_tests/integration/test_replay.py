@@ -10,17 +10,17 @@ import pytest
 from click.testing import CliRunner
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from churn_platform import landing
-from churn_platform.automation.runs import Refused, RunFailed
 from churn_platform.cli import main
-from churn_platform.drops import DropError
-from churn_platform.hazard import Shock, ShockKind
 from churn_platform.home import Home
+from churn_platform.intake import landing
+from churn_platform.intake.drops import DropError
+from churn_platform.local.runs import Refused, RunFailed
 from churn_platform.months import Month
-from churn_platform.regret import Lived, summary
-from churn_platform.replay import replay, settings_in
-from churn_platform.replay_screen import conclude, follow
+from churn_platform.replay.lived import replay, settings_in
+from churn_platform.replay.regret import Lived, summary
+from churn_platform.replay.screen import conclude, follow
 from churn_platform.settings import Settings
+from churn_platform.simulation.hazard import Shock, ShockKind
 
 MARCH = Month(2024, 3)
 CUSTOMERS = 1500

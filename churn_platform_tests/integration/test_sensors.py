@@ -12,17 +12,17 @@ import dagster as dg
 import msgspec
 import pytest
 
-from churn_platform import intake
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.schedules import monthly_closing
+from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
-from churn_platform.lake import FEATURES, landed
-from churn_platform.monitoring.drift import DRIFT_REPORT, ColumnDrift, Drift
+from churn_platform.intake import deliveries as intake
+from churn_platform.monitoring.drift import ColumnDrift, Drift
 from churn_platform.months import Month
 from churn_platform.settings import Settings
-from churn_platform.training_set import matured
-from churn_platform.triggers import ATTEMPTS
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES, landed
+from churn_platform.tables.training_set import matured
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.daemon import Daemon

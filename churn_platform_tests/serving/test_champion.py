@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from churn_platform.bundle import Manifest, sha256
+from churn_platform.bundle import Manifest
+from churn_platform.files import sha256
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, user_id
 from serving.registry import ALIAS, MODEL

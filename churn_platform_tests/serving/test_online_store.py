@@ -14,15 +14,8 @@ import msgspec
 import pytest
 
 from churn_platform.months import Month
-from churn_platform.online_store import (
-    OlderMonth,
-    OnlineStoreError,
-    Publication,
-    Row,
-    StoreUnavailable,
-    open_reader,
-    publish,
-)
+from churn_platform.online.store import open_reader, publish
+from churn_platform.online.types import OlderMonth, OnlineStoreError, Publication, Row, StoreUnavailable
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from churn_platform.bundle import TOLERANCE
-from churn_platform.features import SCHEMA
 from churn_platform.months import Month
-from churn_platform.online_store import publish
+from churn_platform.online.store import publish
+from churn_platform.tables.features import SCHEMA
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, customer, customers, user_id
 

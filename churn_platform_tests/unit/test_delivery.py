@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn_platform import delivery, online_store
 from churn_platform.contracts import KEY
-from churn_platform.delivery import CHURN_SCORES
-from churn_platform.features import AS_OF, SCHEMA
-from churn_platform.lake import FEATURES, Lake, MissingTable
+from churn_platform.lake import Lake, MissingTable
 from churn_platform.months import Month
+from churn_platform.online import store
+from churn_platform.tables import delivery
+from churn_platform.tables.features import AS_OF, SCHEMA
+from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 TYPES = {"number": "float64", "boolean": "boolean", "category": "string"}
@@ -73,7 +74,7 @@ def test_online_rows_are_what_the_store_holds(lake: Lake, tmp_path: Path) -> Non
     import sqlite3
 
     put_features(lake, JANUARY, user_id=["0001-AAAAA"], monthly_fee=[20.5])
-    online_store.publish(f"sqlite:///{tmp_path / 'store.db'}", JANUARY, delivery.online_rows(lake, JANUARY))
+    store.publish(f"sqlite:///{tmp_path / 'store.db'}", JANUARY, delivery.online_rows(lake, JANUARY))
     with sqlite3.connect(tmp_path / "store.db") as connection:
         ((stored,),) = connection.execute("SELECT features FROM online_features").fetchall()
     assert msgspec.json.decode(stored) == next(delivery.online_rows(lake, JANUARY))[1]

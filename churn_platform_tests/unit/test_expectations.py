@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from churn_platform.contracts import SUBSCRIPTIONS, TABLES, USAGE, USERS, Kind, Table
-from churn_platform.expectations import DUPLICATE, Broken, judge
+from churn_platform.intake.expectations import DUPLICATE, Broken, judge
+from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
-from churn_platform.parsing import ROW, parse
 from churn_platform_tests import homes
 
 

@@ -16,19 +16,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from churn_platform.contracts import STATE_TABLES, SUBSCRIPTIONS, USERS, Kind, Role
-from churn_platform.features import (
-    AS_OF,
-    DERIVED,
-    HISTORY,
-    LAST_SEEN,
-    SCHEMA,
-    SNAPSHOTS,
-    is_holdout,
-    snapshot_name,
-)
-from churn_platform.lake import FEATURES, Lake, landed
+from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.simulation import simulate, write_drop
+from churn_platform.simulation.drops import simulate, write_drop
+from churn_platform.tables.features import AS_OF, DERIVED, HISTORY, LAST_SEEN, SCHEMA, is_holdout
+from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed, snapshot_name
 from churn_platform_tests import homes
 from churn_platform_tests.homes import close, land
 

@@ -10,8 +10,10 @@ import ibis
 import pandas as pd
 import pytest
 
-from churn_platform.lake import Lake, MissingTable, landed, quarantine, replacing, sha256_of
+from churn_platform.files import replacing, sha256_of
+from churn_platform.lake import Lake, MissingTable
 from churn_platform.months import Month
+from churn_platform.tables.names import landed, quarantine
 
 MONTH = Month(2024, 1)
 

@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from churn_platform.contracts import BY_NAME, LABELS, STATE_TABLES
-from churn_platform.drops import DropError
+from churn_platform.intake.drops import DropError
+from churn_platform.intake.landing import Judged, Violation, judge_labels, judge_state
 from churn_platform.lake import Lake
-from churn_platform.landing import Judged, Violation, judge_labels, judge_state
 from churn_platform_tests import homes
 
 FIRST = homes.MONTHS[0]

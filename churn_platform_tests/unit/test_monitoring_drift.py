@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from churn_platform.contracts import KEY, LABEL, LABELS
-from churn_platform.features import AS_OF, HISTORY, SCHEMA
-from churn_platform.lake import FEATURES, Lake, MissingTable, landed
+from churn_platform.lake import Lake, MissingTable
 from churn_platform.monitoring import drift, target
 from churn_platform.months import Month
+from churn_platform.tables.features import AS_OF, HISTORY, SCHEMA
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES, TARGET_DRIFT, landed
 
 JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4))
 
@@ -161,7 +162,7 @@ def test_a_sample_takes_the_same_customers_of_every_month_and_holdout_customers_
     chosen = set(lake.engine.execute(drift.sample(many, 8000, 2000))[KEY])
     assert chosen == set(lake.engine.execute(drift.sample(shuffled, 8000, 2000))[KEY])
     assert len(chosen) == pytest.approx(2000, rel=0.1)
-    from churn_platform.features import is_holdout
+    from churn_platform.tables.features import is_holdout
 
     sampled = ibis.memtable({KEY: sorted(chosen)})
     held_out = lake.engine.execute(sampled.filter(is_holdout(sampled[KEY])).count())
@@ -185,7 +186,7 @@ def test_a_report_is_read_as_it_was_written(lake: Lake, tmp_path: Path) -> None:
     put_features(lake, FEBRUARY)
     found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
     assert drift.read(lake, FEBRUARY) is None
-    lake.write_document(drift.DRIFT_REPORT, FEBRUARY, msgspec.json.encode(found))
+    lake.write_document(DRIFT_REPORT, FEBRUARY, msgspec.json.encode(found))
     assert drift.read(lake, FEBRUARY) == found
 
 
@@ -213,7 +214,7 @@ def test_the_target_drifts_by_sure_changes_that_matter(lake: Lake, churned: int,
     assert found.drifted is drifted
     assert (found.churn_share, found.reference_churn_share) == (churned / customers, 0.2)
     assert (found.customers, found.reference_customers) == (customers, 2000)
-    lake.write_document(target.TARGET_DRIFT, MARCH, msgspec.json.encode(found))
+    lake.write_document(TARGET_DRIFT, MARCH, msgspec.json.encode(found))
     assert target.read(lake, MARCH) == found and target.read(lake, APRIL) is None
 
 

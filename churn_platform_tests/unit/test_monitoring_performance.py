@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import KEY, LABEL, LABELS
-from churn_platform.delivery import CHURN_SCORES
-from churn_platform.features import is_holdout
-from churn_platform.lake import Lake, landed
+from churn_platform.lake import Lake
 from churn_platform.monitoring import performance
 from churn_platform.months import Month
-from churn_platform.registry import Version
+from churn_platform.tables.features import is_holdout
+from churn_platform.tables.names import CHURN_SCORES, REALISED, landed
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 KEYS = [f"{number:04d}-ABCDE" for number in range(400)]
@@ -132,5 +132,5 @@ def test_a_record_is_read_as_it_was_written(served: tuple[Lake, np.ndarray, np.n
     lake, *_ = served
     found = performance.realise(lake, FEBRUARY, version(), threshold=0.4)
     assert performance.read(lake, FEBRUARY) is None
-    lake.write_document(performance.REALISED, FEBRUARY, msgspec.json.encode(found))
+    lake.write_document(REALISED, FEBRUARY, msgspec.json.encode(found))
     assert performance.read(lake, FEBRUARY) == found

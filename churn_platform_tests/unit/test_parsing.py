@@ -16,9 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from churn_platform.contracts import LABELS, PAYMENTS, SUBSCRIPTIONS, TABLES, USERS, Table
-from churn_platform.drops import DropError
+from churn_platform.intake.drops import DropError
+from churn_platform.intake.parsing import ROW, Parsed, parse
 from churn_platform.lake import Lake
-from churn_platform.parsing import ROW, Parsed, parse
 from churn_platform_tests import homes
 
 HEADER = "user_id,failed_payments_90d"

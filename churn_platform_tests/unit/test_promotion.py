@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from churn_platform.bundle import BundleError
+from churn_platform.champion.promotion import PromotionError, appoint, faults, roll_back, settle
+from churn_platform.champion.receipts import Ledger, Receipt
+from churn_platform.champion.registry import RegistryError
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.promotion import PromotionError, appoint, faults, roll_back, settle
-from churn_platform.receipts import Ledger, Receipt
-from churn_platform.registry import RegistryError
 from churn_platform_tests.decision_cases import Shelf, evaluation
 
 

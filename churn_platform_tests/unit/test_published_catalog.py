@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform import delivery
-from churn_platform.catalog import CATALOG, CatalogTable, page
 from churn_platform.contracts import LABELS
-from churn_platform.features import SNAPSHOTS
-from churn_platform.lake import FEATURES, Lake
+from churn_platform.lake import Lake
 from churn_platform.settings import Settings
+from churn_platform.tables.catalog import CATALOG, CatalogTable, page
+from churn_platform.tables.names import CHURN_SCORES, FEATURES, SNAPSHOTS
 from churn_platform_tests import homes
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +22,7 @@ def test_the_tables_page_is_what_the_catalog_says() -> None:
 
 
 def test_what_is_published() -> None:
-    assert [table.name for table in CATALOG] == [*SNAPSHOTS, FEATURES, delivery.CHURN_SCORES, LABELS.name]
+    assert [table.name for table in CATALOG] == [*SNAPSHOTS, FEATURES, CHURN_SCORES, LABELS.name]
 
 
 @pytest.mark.parametrize("table", CATALOG, ids=lambda table: table.name)
@@ -43,7 +42,7 @@ def test_the_lake_holds_these_columns(lake: Lake, tmp_path: Path) -> None:
     homes.land(lake, FIRST, homes.deliver(tmp_path / "drops"), labels=True)
     homes.close(lake, FIRST)
     for table in CATALOG:
-        if table.name != delivery.CHURN_SCORES:  # which needs a champion: see the publication assets' tests
+        if table.name != CHURN_SCORES:  # which needs a champion: see the publication assets' tests
             columns = set(lake.read(table.source, FIRST).columns) | {"as_of"}
             assert columns == {column.name for column in table.columns}, table.name
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from churn_platform.champion.receipts import Ledger, Receipt, digest_of
+from churn_platform.champion.registry import Version
 from churn_platform.months import Month
-from churn_platform.receipts import Ledger, Receipt, digest_of
-from churn_platform.registry import Version
 from churn_platform_tests.decision_cases import evaluation
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from churn_platform.champion.registry import Registry, RegistryError
 from churn_platform.home import Home
-from churn_platform.registry import Registry, RegistryError
 from churn_platform_tests import homes
 
 

@@ -17,20 +17,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn_platform import simulation
-from churn_platform.company import ADD_ONS
 from churn_platform.contracts import BY_NAME, TABLES, USERS, Column, Kind, Table
-from churn_platform.hazard import AFTER, QUIET, Shock, ShockKind, auc
+from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
-from churn_platform.simulation import (
+from churn_platform.simulation import drops as simulation
+from churn_platform.simulation.__main__ import main
+from churn_platform.simulation.company import ADD_ONS
+from churn_platform.simulation.drops import (
     SimulatedMonth,
-    main,
     next_month_index,
     simulate,
     simulate_next,
     user_ids,
     write_drop,
 )
+from churn_platform.simulation.hazard import AFTER, QUIET, Shock, ShockKind
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 SHOCK_AT = 6

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform import guard, supervision
-from churn_platform.supervision import Program, State, Supervisor
+from churn_platform.local import guard, supervision
+from churn_platform.local.supervision import Program, State, Supervisor
 
 # Starts a child, says both numbers, and waits. A deaf child does not end by SIGTERM.
 PARENT = """
@@ -190,7 +190,7 @@ def test_the_guard_ends_what_a_killed_supervisor_leaves(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys
 from pathlib import Path
-from churn_platform.supervision import Program, Supervisor
+from churn_platform.local.supervision import Program, Supervisor
 programs = [Program("parent", (sys.executable, "-c", {PARENT!r}, {str(tmp_path / "parent")!r}))]
 asyncio.run(Supervisor(programs, Path({str(tmp_path)!r}) / "logs", {{}}, print).run(asyncio.Event()))
 """

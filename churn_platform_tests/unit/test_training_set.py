@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from churn_platform.contracts import LABEL
-from churn_platform.features import SCHEMA
-from churn_platform.lake import FEATURES, Lake, landed, sha256_of
+from churn_platform.files import sha256_of
+from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.simulation import simulate, write_drop
-from churn_platform.training_set import (
+from churn_platform.simulation.drops import simulate, write_drop
+from churn_platform.tables.features import SCHEMA
+from churn_platform.tables.names import FEATURES, landed
+from churn_platform.tables.training_set import (
     REACH,
     NotTrainable,
     holdout,

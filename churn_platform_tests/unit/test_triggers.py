@@ -9,28 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn_platform.months import Month
-from churn_platform.triggers import (
-    ATTEMPTS,
-    CLOSE,
-    MATURE,
-    RETRAIN,
+from churn_platform.automation.closing import MonthFacts, next_closing
+from churn_platform.automation.refreshing import next_refresh
+from churn_platform.automation.retraining import (
     Champion,
-    Decision,
     DriftFacts,
-    Launch,
     Limits,
     ModelFacts,
-    MonthFacts,
     Realised,
-    Run,
-    State,
-    Wait,
     cause,
-    next_closing,
-    next_refresh,
     next_retraining,
 )
+from churn_platform.automation.triggers import ATTEMPTS, CLOSE, MATURE, RETRAIN, Decision, Launch, Run, State, Wait
+from churn_platform.months import Month
 
 JAN = Month(2024, 1)
 FEB, MAR, APR = JAN + 1, JAN + 2, JAN + 3

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from churn_platform import first_start
 from churn_platform.cli import main
+from churn_platform.local import first_start
+from churn_platform.local.up import CannotStart, links, only_one, programs, refuse_taken_ports
 from churn_platform.settings import Settings
-from churn_platform.up import CannotStart, links, only_one, programs, refuse_taken_ports
 
 PORTS = ("dagster_port", "code_server_port", "serving_port", "mlflow_port")
 
@@ -72,7 +72,7 @@ def test_one_platform_a_home(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
-from churn_platform.up import only_one
+from churn_platform.local.up import only_one
 with only_one(Path({str(tmp_path)!r})):
     print("held", flush=True)
     sys.stdin.read()

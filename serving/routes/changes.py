@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from litestar import get, post
@@ -53,12 +55,8 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         data: Annotated[RetrainRequest | None, Body(examples=[Example(value={"month": "2024-02"})])] = None,
     ) -> RetrainStarted:
         """Starts the job in Dagster and answers at once; without a month, on the newest one with labels."""
-        try:
+        with _asking_dagster():
             return await dagster.retrain(data.month if data else None)
-        except NothingToRetrainOn as error:
-            raise Problem(409, "conflict", str(error)) from error
-        except DagsterUnavailable as error:
-            raise _unavailable(error) from error
 
     @get(
         "/retrain/{run_id:str}",
@@ -75,10 +73,8 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         ],
     ) -> RetrainState:
         """The run's state and, once it has been evaluated, the version, its metrics and the verdict."""
-        try:
+        with _asking_dagster():
             state = await dagster.state(run_id) if _RUN_ID.fullmatch(run_id) else None
-        except DagsterUnavailable as error:
-            raise _unavailable(error) from error
         if state is None:
             raise Problem(404, "not_found", f"Dagster knows no retraining {run_id}.")
         return state
@@ -86,5 +82,12 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
     return [generate, retrain, retrain_state]
 
 
-def _unavailable(error: DagsterUnavailable) -> Problem:
-    return Problem(503, "dagster_unavailable", str(error))
+@contextmanager
+def _asking_dagster() -> Iterator[None]:
+    """Answer with a problem where Dagster cannot do what is asked."""
+    try:
+        yield
+    except NothingToRetrainOn as error:
+        raise Problem(409, "conflict", str(error)) from error
+    except DagsterUnavailable as error:
+        raise Problem(503, "dagster_unavailable", str(error)) from error

@@ -1,0 +1,84 @@
+"""Alerts: messages to people through Apprise, each sent once.
+
+Here: what an alert is, remembering which were sent, sending. Not here: what is worth an alert (`news`).
+
+An alert is remembered after it was sent, so that a crash between the two repeats it rather than losing it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from churn_platform.files import replacing
+
+MOST_AT_ONCE = 20
+"""The most alerts of one round; services refuse floods, and the next round is seconds away."""
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """One thing that people should know. `event` names it for ever: the same event is told once."""
+
+    event: str
+    title: str
+    body: str
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """An alert that needs no more sending. `sent` is False where there was nobody to send it to."""
+
+    alert: Alert
+    sent: bool
+    at: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """How many alerts a round has sent, and how many could not be; these are tried again."""
+
+    sent: int
+    failed: int
+
+
+class Outbox:
+    """The alerts of one platform: a folder with one JSON file for each that is done with."""
+
+    def __init__(self, folder: Path, urls: str) -> None:
+        self.folder = folder
+        self._urls = urls
+
+    def send(self, alerts: Iterable[Alert]) -> Round:
+        """Send those that are new, the first first. Never raises for what Apprise or a service does.
+
+        Without URLs they are remembered all the same: whoever sets some later is told what happens from then on.
+        """
+        new = [alert for alert in alerts if not self.path(alert).exists()]
+        sent = failed = 0
+        for alert in new if not self._urls else new[:MOST_AT_ONCE]:
+            if self._urls and not self._notify(alert):
+                failed += 1
+                continue
+            sent += bool(self._urls)
+            remembered = Remembered(alert, bool(self._urls), datetime.now(UTC).isoformat(timespec="seconds"))
+            with replacing(self.path(alert)) as temporary:
+                temporary.write_bytes(msgspec.json.encode(remembered))
+        return Round(sent, failed)
+
+    def path(self, alert: Alert) -> Path:
+        """Where an alert is remembered."""
+        return self.folder / f"{hashlib.sha256(alert.event.encode()).hexdigest()[:32]}.json"
+
+    def _notify(self, alert: Alert) -> bool:
+        """Send to every URL; True if all took it. A URL that Apprise cannot read counts as one that did not."""
+        from apprise import Apprise
+
+        to = Apprise()
+        try:
+            return bool(to.add(self._urls)) and bool(to.notify(title=alert.title, body=alert.body))
+        except Exception:  # a service's plugin may raise anything, and an alert must not break what it tells of
+            return False

@@ -1,0 +1,86 @@
+"""Closing: which month is closed or matured next.
+
+Here: a month's facts and the decision on them, as a pure function. Not here: gathering the facts (`watch`), or starting
+anything (`sensors`, `replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from churn_platform.automation.triggers import CLOSE, MATURE, Decision, History, Launch, Wait, event_of, launch
+from churn_platform.months import Month
+
+
+@dataclass(frozen=True)
+class MonthFacts:
+    """A month as delivered and as it is in the lake.
+
+    `unready` says why its drop cannot be taken in now. `state` and `labels` are what the drop holds, `landed` and
+    `landed_labels` what was landed, as content hashes. `basis` names what it is built upon, the snapshots of the month
+    before. `stale`: some table of it was built from what has changed since.
+    """
+
+    month: Month
+    unready: str | None
+    state: str
+    labels: str | None
+    landed: str | None
+    landed_labels: str | None
+    closed: bool
+    stale: bool
+    basis: str
+
+    @property
+    def to_close(self) -> bool:
+        """Whether the month has to be closed, for the first time or again."""
+        return not self.closed or self.stale or (self.unready is None and self.state != self.landed)
+
+    @property
+    def to_mature(self) -> bool:
+        """Whether only its labels have to be landed."""
+        return not self.to_close and self.unready is None and self.labels not in (None, self.landed_labels)
+
+    @property
+    def why(self) -> str:
+        """What has happened to the month, in words."""
+        if self.to_mature:
+            return f"labels of {self.month} {'have arrived' if self.landed_labels is None else 'were corrected'}"
+        if not self.closed:
+            return f"{self.month} was delivered"
+        return f"the drop of {self.month} was corrected" if self.state != self.landed else f"{self.month} is stale"
+
+
+def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, history: History) -> Decision:
+    """The next month to close or to mature, the oldest first. Ask only while none is being closed or matured.
+
+    `months` are the delivered ones, `today` the month that is not over. A month waits until the one before it is
+    closed; one that stopped holds later ones up only if there is no sound state of it to go on from.
+    """
+    notes: list[str] = []
+    sound = first - 1  # the newest month that the next one can be built upon
+    for facts in sorted(months, key=lambda facts: facts.month):
+        if not (facts.to_close or facts.to_mature):
+            sound = facts.month
+            notes += [facts.unready] if facts.unready else []
+            continue
+        answer = _closing(facts, sound, today, history)
+        if isinstance(answer, Launch):
+            return answer
+        notes.append(answer.why)
+        if facts.closed and not facts.stale:
+            sound = facts.month
+    return Wait("; ".join(notes) or "every delivered month is closed")
+
+
+def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) -> Decision:
+    month = facts.month
+    if facts.unready:
+        return Wait(facts.unready)
+    if month >= today:
+        return Wait(f"{month} ends on {month.as_of}: it can be closed after that day")
+    if facts.to_close and month - 1 != sound:
+        return Wait(f"{month} waits for {month - 1} to be closed")
+    event = event_of(month, facts.state, facts.labels, facts.basis)
+    return launch(MATURE if facts.to_mature else CLOSE, month, event, facts.why, history(month), most=1)

@@ -1,0 +1,18 @@
+"""Refreshing: whether the newest month is delivered again, since another version serves than the one that scored it.
+
+Here: the decision, as a pure function. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
+`replay`).
+"""
+
+from __future__ import annotations
+
+from churn_platform.automation.triggers import REFRESH, Decision, History, Wait, event_of, launch
+from churn_platform.months import Month
+
+
+def next_refresh(month: Month | None, champion: int | None, stale: bool, history: History) -> Decision:
+    """Score the newest closed month again where its scores are not the champion's."""
+    if month is None or champion is None or not stale:
+        return Wait("the scores of the newest month are the champion's" if champion else "there is no champion yet")
+    why = f"scores of {month} are not version {champion}'s"
+    return launch(REFRESH, month, event_of(month, champion), why, history(month))

@@ -1,0 +1,121 @@
+"""Retraining: whether one is due, for which month, and why.
+
+Here: the facts and the decision on them, as pure functions. Not here: gathering the facts (`watch`), or starting
+anything (`sensors`, `replay`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from churn_platform.automation.triggers import RETRAIN, Decision, History, State, Wait, event_of, launch
+from churn_platform.months import Month
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves, the newest month that it was trained on, and the AUC that it promised."""
+
+    version: int
+    month: Month
+    auc: float
+
+
+@dataclass(frozen=True)
+class DriftFacts:
+    """A month against the champion's reference: `drifted` of `columns` feature columns.
+
+    `target` says in words how the share of churned customers changed, None where it did not or is not known.
+    """
+
+    month: Month
+    drifted: frozenset[str]
+    columns: int
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Realised:
+    """How well the scores that `version` gave to a month turned out."""
+
+    month: Month
+    version: int
+    auc: float
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a retraining is decided from.
+
+    `matured` is the newest month that can be trained for, `content` the hashes of its rows. `drifts` are the closed
+    months' since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months that
+    a candidate was compared for.
+    """
+
+    champion: Champion | None
+    matured: Month | None
+    content: str
+    drifts: tuple[DriftFacts, ...]
+    realised: Realised | None
+    trained: frozenset[Month]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The settings that decide on causes, see `Settings`: shares, AUC, months."""
+
+    drift_share: float
+    realised_margin: float
+    cooldown: int
+
+
+def cause(facts: ModelFacts, limits: Limits) -> str | None:
+    """Why a retraining is due, in one line; None where nothing calls for one.
+
+    Drift that a candidate has been trained on and lost is answered: only what drifts beyond that is a new cause, or a
+    lasting change that no training can use would start one every month.
+    """
+    champion = facts.champion
+    if champion is None:
+        return "no champion yet"
+    since = [drift for drift in facts.drifts if drift.month > champion.month]
+    if since:
+        newest, trained = since[-1], max(facts.trained, default=champion.month)
+        answered = [drift for drift in since if drift.month <= trained]
+        new = newest.drifted.difference(*(drift.drifted for drift in answered))
+        share = len(new) / max(newest.columns, 1)
+        if new and share >= limits.drift_share:
+            beyond = "" if new == newest.drifted else f" beyond the {len(newest.drifted - new)} columns seen before"
+            return f"drift_share={share:.2f} >= {limits.drift_share:g} month={newest.month}{beyond}"
+        with_target = [drift for drift in since if drift.target]
+        if with_target and not any(drift.target for drift in answered):
+            return f"target_drift {with_target[-1].target} month={with_target[-1].month}"
+    realised = facts.realised
+    if realised and realised.version == champion.version and realised.auc < champion.auc - limits.realised_margin:
+        return (
+            f"realised_auc={realised.auc:.4f} < {champion.auc:.4f} - {limits.realised_margin:g} month={realised.month}"
+        )
+    return None
+
+
+def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Decision:
+    """Retrain on the newest matured month if something calls for it, once. Ask only while nothing is being trained.
+
+    A month is trained for once: the same rows would give the same candidate. With the cooldown, later months wait too.
+    """
+    month = facts.matured
+    event = event_of(month, facts.content) if month else ""
+    runs = history(month) if month else ()
+    if runs and (runs[0].event, runs[0].state) == (event, State.FAILED):
+        facts = replace(facts, trained=facts.trained - {month})  # it may have come as far as the comparison
+    found, champion = cause(facts, limits), facts.champion
+    if found is None:
+        return Wait("nothing calls for a retraining")
+    if month is None:
+        return Wait(f"{found}, but no month has labels yet")
+    if champion and month <= champion.month:
+        return Wait(f"{found}, but no month after {champion.month}, the champion's, has labels yet")
+    last = max(facts.trained, default=None)
+    if champion and last and month.since(last) < limits.cooldown:
+        return Wait(f"{found}, but {last} was trained for: the next can be {last + limits.cooldown}")
+    return launch(RETRAIN, month, event, f"RETRAINING_TRIGGERED {found}", runs)

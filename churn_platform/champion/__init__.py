@@ -1,0 +1,1 @@
+"""Champion: which version serves, who decided that, and on what grounds."""

@@ -1,0 +1,119 @@
+"""Intake: what of each delivered month can be taken in, and what of it was.
+
+Here: whether a drop is complete and settled, what its files hold, and the record of what was landed from which
+content. Not here: what a drop is (`drops`), landing it (`landing`), or what follows from all this (`automation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from churn_platform.contracts import LABELS, STATE_TABLES, Table
+from churn_platform.intake.drops import ENDINGS, DropError, content_hash, delivered, file_of
+from churn_platform.lake import Lake
+from churn_platform.months import Month
+
+STATE = "drop/state"
+"""The lake's record of the content that a month's tables about customers were landed from."""
+
+LATER = "drop/labels"
+"""The same of its labels, which may come later."""
+
+# What browsers, rsync, sftp clients and object stores call a file that has not arrived in full.
+_UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".download", ".crdownload")
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What was landed: `drops.content_hash` of the tables' files, and the names of the tables."""
+
+    sha256: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One month's folder as it is now.
+
+    `unready` says in a sentence why it cannot be taken in yet, None where it can; only then are `state` and `labels`
+    the content of its tables about customers and of its labels, the latter None where they have not arrived.
+    """
+
+    month: Month
+    unready: str | None
+    state: str = ""
+    labels: str | None = None
+
+
+def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...]) -> None:
+    """Record that a month's tables were landed from this content. Call it after all of them are kept."""
+    taken = Taken(content, tuple(table.name for table in tables))
+    lake.write_document(name, month, msgspec.json.encode(taken))
+
+
+def taken(lake: Lake, month: Month, name: str) -> str | None:
+    """The content that a month's tables were landed from, or None where they were not, or that is not known."""
+    document = lake.document(name, month)
+    return None if document is None else msgspec.json.decode(document, type=Taken).sha256
+
+
+def deliveries(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:
+    """Every delivered month from `first` on, oldest first, at the time `now`, in seconds since the epoch.
+
+    Raises DropError where two folders claim one month.
+    """
+    return tuple(
+        _delivery(month, drop, settle_seconds, now)
+        for month, drop in delivered(folder, first).items()
+        if month >= first
+    )
+
+
+def _delivery(month: Month, drop: Path, settle_seconds: float, now: float) -> Delivery:
+    try:
+        if unready := _incomplete(drop) or _unsettled(drop, settle_seconds, now):
+            return Delivery(month, f"{month} waits: {unready}")
+        stamp = _stamp(drop)
+        labels = _content(drop, (LABELS,), stamp) if file_of(drop, LABELS) else None
+        return Delivery(month, None, _content(drop, STATE_TABLES, stamp), labels)
+    except (DropError, OSError) as error:  # a file that is there may be gone before it is read
+        return Delivery(month, f"{month} waits: {error}")
+
+
+def _incomplete(drop: Path) -> str | None:
+    missing = [table.name for table in STATE_TABLES if not any((drop / f"{table.name}{e}").exists() for e in ENDINGS)]
+    return f"{drop.name} has no file yet for {', '.join(missing)}" if missing else None
+
+
+def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
+    files = [path for path in drop.iterdir() if path.is_file()]
+    if unfinished := sorted(path.name for path in files if _is_unfinished(path.name)):
+        return f"{drop.name} is still being written: {', '.join(unfinished)}"
+    # A copy may keep the times of what it copies; the time of the last change of any kind cannot be kept.
+    newest = max((drop, *files), key=lambda path: path.stat().st_ctime)
+    age = now - newest.stat().st_ctime
+    if age < settle_seconds:
+        what = f"{drop.name}/{newest.name}" if newest != drop else drop.name
+        return f"{what} may still be being written, it changed {max(age, 0):.0f} s ago (CHURN_SETTLE_SECONDS)"
+    return None
+
+
+def _is_unfinished(name: str) -> bool:
+    """`users.csv.part` and rsync's `.users.csv.Xy12Ab`; not `.DS_Store`, which stays for ever."""
+    hidden = name.startswith(".") and any(name.startswith(f".{table.name}.") for table in (*STATE_TABLES, LABELS))
+    return hidden or name.endswith(_UNFINISHED)
+
+
+def _stamp(drop: Path) -> tuple[object, ...]:
+    """What changes whenever one of the folder's files does."""
+    stats = sorted((path.name, path.stat()) for path in drop.iterdir())
+    return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats)
+
+
+@lru_cache(maxsize=1024)
+def _content(drop: Path, tables: tuple[Table, ...], stamp: tuple[object, ...]) -> str:
+    """The content's hash, worked out once for each stamp: a sensor asks every few seconds, and drops may be large."""
+    return content_hash(drop, tables)

@@ -1,0 +1,147 @@
+"""Expectations: Great Expectations' judgement of one table, and the page that shows it.
+
+Here: the suite that the contract implies, its evaluation, its Data Docs page. Not here: parsing, rules between
+tables, what happens to broken rows (`landing`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churn_platform.contracts import Column, Kind, Role, Table
+from churn_platform.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.expectations.expectation import Expectation
+
+DUPLICATE = "duplicate key"
+
+_OUTSIDE = re.compile(
+    r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|\sonclick=\"[^\"]*\"|url\([\"']?https?:[^)]*\)"
+    r"|<nav class=\"d-flex.*?</nav>|\shref=\"\.\./[^\"]*\"",
+    re.DOTALL,
+)
+"""What the page would fetch or run, and its links to pages that are not there."""
+
+# Great Expectations does not escape what it shows, and a drop may hold anything: the page runs and fetches nothing.
+_POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One value that breaks a rule; `row` is the value of the row column that `judge` was told."""
+
+    row: int
+    column: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Great Expectations' verdict on a whole table: its own result, and every broken value."""
+
+    result: ExpectationSuiteValidationResult
+    broken: tuple[Broken, ...]
+
+    @property
+    def expectations(self) -> int:
+        """How many expectations were evaluated."""
+        return len(self.result.results)
+
+    def write_page(self, title: str, path: Path) -> None:
+        """Write Great Expectations' Data Docs page of this judgement, self-contained.
+
+        Great Expectations' own page takes its styles and scripts from the internet; here the styles are ours, and
+        the page reads the same on a closed network.
+        """
+        from great_expectations.render.renderer import ValidationResultsPageRenderer
+        from great_expectations.render.view import DefaultJinjaPageView
+
+        self.result.meta["batch_spec"] = {"data_asset_name": title}  # without a name it says None
+        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(self.result))
+        style = files("churn_platform.intake").joinpath("data_docs.css").read_text()
+        page = _OUTSIDE.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)
+        page = page.replace("</head>", f"<style>{style}</style></head>", 1)
+        page = page.replace("<body>", f"<body><h1>{title}</h1>", 1)
+        with replacing(path) as temporary:
+            temporary.write_text(page)
+
+
+@cache
+def _context() -> EphemeralDataContext:
+    """One context a process: making it costs more than judging a table."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import; on a closed network it only stalls
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def _rules(column: Column, mostly: float) -> Iterator[tuple[str, Expectation]]:
+    """The expectations on one column, each with the rule in words."""
+    import great_expectations.expectations as gxe
+
+    if not column.nullable and not column.optional:
+        yield "is blank", gxe.ExpectColumnValuesToNotBeNull(column=column.name, mostly=mostly)
+    if column.role is Role.KEY:
+        yield DUPLICATE, gxe.ExpectColumnValuesToBeUnique(column=column.name, mostly=mostly)
+    if column.pattern:
+        yield (
+            f"does not match {column.pattern}",
+            gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=rf"^(?:{column.pattern})\Z", mostly=mostly),
+        )
+    if column.allowed:
+        yield (
+            f"is not one of {', '.join(column.allowed)}",
+            gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed), mostly=mostly),
+        )
+    if column.kind in (Kind.INTEGER, Kind.NUMBER):
+        yield (
+            f"is outside {column.minimum:g} to {column.maximum:g}",
+            gxe.ExpectColumnValuesToBeBetween(
+                column=column.name, min_value=column.minimum, max_value=column.maximum, mostly=mostly
+            ),
+        )
+
+
+def judge(table: Table, frame: pd.DataFrame, row: str, tolerance: float) -> Judgement:
+    """Judge a whole parsed table by its contract.
+
+    `frame` has the contract's columns, typed, and a column `row` that numbers its rows. An expectation holds if
+    at most the share `tolerance` of the rows break it. Raises RuntimeError where one cannot be evaluated.
+    """
+    import great_expectations as gx
+
+    rules = [(column.name, rule, e) for column in table.columns for rule, e in _rules(column, 1 - tolerance)]
+    suite = gx.ExpectationSuite(name=table.name, expectations=[expectation for _, _, expectation in rules])
+    batch = (
+        _context()
+        .data_sources.add_or_update_pandas("drops")
+        .add_dataframe_asset(table.name)
+        .add_batch_definition_whole_dataframe("whole")
+        .get_batch({"dataframe": frame})
+    )
+    result = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [row]})
+    rule_of = {(e.expectation_type, name): rule for name, rule, e in rules}
+    broken = []
+    for outcome in result.results:
+        config: Any = outcome.expectation_config
+        told = outcome.exception_info  # of the expectation, or one for each of its metrics that failed
+        for info in (told,) if "raised_exception" in told else told.values():
+            if info["raised_exception"]:
+                raise RuntimeError(f"{table.name}: {config.type} failed: {info['exception_message']}")
+        column = config.kwargs["column"]
+        for found in outcome.result.get("unexpected_index_list") or ():
+            broken.append(Broken(int(found[row]), column, rule_of[config.type, column]))
+    return Judgement(result, tuple(sorted(broken, key=lambda b: (b.row, b.column))))

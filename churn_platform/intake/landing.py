@@ -1,0 +1,149 @@
+"""Landing: a drop's file is judged by its contract; sound rows may be kept, broken ones are named.
+
+Here: what is kept, what is quarantined and whether the month stops. Not here: reading files (`parsing`), the rules on
+one table (`expectations`), where landed tables go (`lake`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn_platform.contracts import KEY, STATE_TABLES, USERS, Table
+from churn_platform.intake import expectations
+from churn_platform.intake.drops import file_of
+from churn_platform.intake.parsing import ROW, Parsed, parse
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+    from ibis.backends.duckdb import Backend
+
+UNKNOWN_CUSTOMER = "is an unknown customer"
+RAGGED = "ragged line"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule: where it stands, what stands there, and the rule.
+
+    `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file.
+    `column` is empty where the whole line is at fault.
+    """
+
+    line: int
+    column: str
+    value: str | None
+    rule: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}{', column ' + self.column if self.column else ''}: {self.value!r} {self.rule}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A file after parsing and judging: what may be kept, what is quarantined, and whether the month stops.
+
+    `kept` has the contract's columns, in key order. `total` counts the file's rows, unreadable ones included.
+    `fault` says in one sentence why the month stops; None where it goes on.
+    """
+
+    table: Table
+    path: Path
+    total: int
+    kept: ibis.Table
+    violations: tuple[Violation, ...]
+    judgement: expectations.Judgement
+    fault: str | None
+
+    @property
+    def quarantined(self) -> int:
+        """How many rows are taken out."""
+        return len({violation.line for violation in self.violations})
+
+    def quarantine(self) -> ibis.Table:
+        """The quarantine's table: file, line, column, value, rule; one row per broken rule."""
+        import ibis
+
+        return ibis.memtable(
+            [(self.path.name, v.line, v.column, v.value, v.rule) for v in self.violations],
+            schema={"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"},
+        ).order_by("line", "column", "rule")
+
+
+def judge_state(engine: Backend, drop: Path, tolerance: float) -> tuple[Judged, ...]:
+    """Judge a drop's tables about customers, users first: rows of customers that are not there are broken too.
+
+    Nothing is written. Raises DropError for a structural fault.
+    """
+    users = _judge(engine, drop, USERS, tolerance, customers=None)
+    others = (_judge(engine, drop, table, tolerance, users.kept) for table in STATE_TABLES if table is not USERS)
+    return (users, *others)
+
+
+def judge_labels(engine: Backend, drop: Path, table: Table, tolerance: float, customers: ibis.Table) -> Judged | None:
+    """Judge a drop's labels, or None where they have not arrived. `customers` are the month's landed users."""
+    return None if file_of(drop, table) is None else _judge(engine, drop, table, tolerance, customers)
+
+
+def _judge(engine: Backend, drop: Path, table: Table, tolerance: float, customers: ibis.Table | None) -> Judged:
+    path = file_of(drop, table)
+    assert path is not None  # file_of raises for a required table
+    parsed = parse(engine, path, table)
+    frame = parsed.typed.to_pandas()
+    judgement = expectations.judge(table, frame, ROW, tolerance)
+
+    broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
+    for found in _without_repeats(judgement.broken, frame):
+        broken.setdefault((found.row, found.column), found.rule)
+    if customers is not None:
+        strangers = _except_rows(parsed.typed, broken).anti_join(customers, KEY)
+        broken |= {(int(row), KEY): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
+
+    violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.line, v.column, v.rule)))
+    kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(KEY)
+    total = len(frame) + len(parsed.unreadable)
+    return Judged(table, path, total, kept, violations, judgement, _fault(parsed, total, violations, tolerance))
+
+
+def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Table:
+    bad = sorted({row for row, _ in broken})
+    return rows.filter(rows[ROW].notin(bad)) if bad else rows
+
+
+def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame) -> Iterator[expectations.Broken]:
+    """Keep the first of rows that say the same thing twice; rows that contradict each other are all broken.
+
+    So the file's row order cannot decide what is kept.
+    """
+    doubles = {b.row for b in broken if b.rule == expectations.DUPLICATE}
+    rows = frame[frame[ROW].isin(doubles)]
+    contents = rows.drop(columns=ROW)
+    contradicted = set(contents.drop_duplicates()[KEY][lambda keys: keys.duplicated()])
+    spared = set(rows[ROW][~contents.duplicated() & ~rows[KEY].isin(contradicted)])
+    return (b for b in broken if b.rule != expectations.DUPLICATE or b.row not in spared)
+
+
+def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterator[Violation]:
+    """The broken rules with their places in the file and the text that stands there."""
+    for line in parsed.unreadable:
+        yield Violation(line.line, "", line.text, f"{RAGGED}: {line.reason}")
+    if broken:
+        rows = {row for row, _ in broken}
+        lines, values = parsed.lines(rows), parsed.values(rows)
+        for (row, column), rule in broken.items():
+            yield Violation(lines[row], column, values[row].get(column), rule)
+
+
+def _fault(parsed: Parsed, total: int, violations: Sequence[Violation], tolerance: float) -> str | None:
+    """Why the month stops, in a sentence with the first broken rows; None while the tolerance is kept."""
+    bad = len({violation.line for violation in violations})
+    if bad <= tolerance * total:
+        return None
+    first = "; ".join(str(violation) for violation in violations[:3])
+    return (
+        f"{parsed.path.name}: {bad:,} of {total:,} rows of {parsed.table.name} break its contract ({bad / total:.1%}, "
+        f"CHURN_QUARANTINE_TOLERANCE allows {tolerance:.1%}): {first}{'; ...' if len(violations) > 3 else ''}"
+    )

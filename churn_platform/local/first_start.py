@@ -1,0 +1,70 @@
+"""First start: what a newcomer's platform does by itself, so that it has something to show within a minute.
+
+Here: which months are closed and trained before the sensors take over, in which order; `python -m` does it. Not here:
+closing and training (`runs`), or the later months, which are the sensors' business.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from churn_platform.faults import Fault
+from churn_platform.home import Home
+from churn_platform.intake.drops import delivered
+from churn_platform.local.runs import Runs
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+from churn_platform.tables.names import EVALUATION, FEATURES
+from churn_platform.tables.training_set import matured
+
+
+def is_due(settings: Settings) -> bool:
+    """Whether no version was ever compared: the home is new, or its first start was cut short."""
+    return not any((settings.lake / EVALUATION).glob("*.json"))
+
+
+def first_start(settings: Settings) -> Iterator[str]:
+    """Live through the delivered months as if they came one by one, and say what happens.
+
+    The first matured month trains the first champion, the newest one a candidate that is compared with it. What a
+    first start that was cut short has closed is not closed again. Raises what `Runs` raises.
+    """
+    runs, home = Runs(settings), Home(settings)
+    trained: Month | None = None
+    months = delivered(settings.drops, settings.first)
+    for month in months:
+        if not home.lake.has(FEATURES, month):
+            yield f"closing {month} ..."
+            for closed in runs.close(month):
+                yield f"{closed.month} closed: {closed.customers:,} active customers"
+        if trained is None and month in matured(home.lake):
+            trained = month
+            yield from _train(runs, month)
+    newest = max(matured(home.lake), default=None)
+    if newest is not None and newest != trained:
+        yield from _train(runs, newest)
+    if not months:
+        yield f"no drop in {settings.drops} yet: put one there, such as month_000"
+    elif trained is None:
+        yield "no month has labels yet: the first champion is trained when they arrive"
+
+
+def _train(runs: Runs, month: Month) -> Iterator[str]:
+    yield f"training for {month} ..."
+    evaluation, receipt = runs.retrain(month)
+    yield evaluation.decision if receipt is None else receipt.reason
+
+
+def main() -> None:
+    """Do it; one line for each thing that happens. Ends with 1 where a month stops."""
+    try:
+        for line in first_start(Settings()):
+            print(line, flush=True)  # noqa: T201
+    except Fault as fault:
+        print(f"stopped: {fault}", flush=True)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

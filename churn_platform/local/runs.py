@@ -1,0 +1,194 @@
+"""Runs: Dagster runs started from this process, so that the UI shows what the command line does.
+
+Here: running jobs in process on the shared instance, and what a person asks for that takes more than one run. Not here:
+what jobs do (`jobs`), or the words on the screen (`cli`).
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from churn_platform.automation.history import fault_of
+from churn_platform.automation.instance import LOCATION, open_instance
+from churn_platform.champion.receipts import Receipt
+from churn_platform.faults import Fault
+from churn_platform.home import Home
+from churn_platform.intake.drops import delivered, drop_of
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring import status
+from churn_platform.months import Month
+from churn_platform.settings import Settings
+from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from dagster._core.remote_origin import RemoteJobOrigin
+
+
+class RunFailed(Fault):
+    """A run that ended badly; the message is the fault's own sentence."""
+
+
+class Refused(Fault):
+    """What cannot be asked for now; the message says what is wanted first."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A closed month: what it holds now, and whether its snapshots differ from those of its last closing."""
+
+    month: Month
+    customers: int
+    quarantined: int
+    matured: bool
+    changed: bool
+
+
+class Runs:
+    """Runs on the instance of these settings, one after the other in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.home = Home(settings)
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The instance that these runs are on.
+
+        Running in process leaves out where a job comes from, and the UI leaves such runs out of its timeline and of
+        their job's page.
+        """
+        instance = open_instance(self.home.settings)
+        create = instance.create_run_for_job
+
+        def create_with_origin(job_def: dg.JobDefinition, **named: Any) -> dg.DagsterRun:
+            return create(job_def, remote_job_origin=_origin(job_def.name), **named)
+
+        instance.create_run_for_job = create_with_origin  # type: ignore[assignment,method-assign]
+        return instance
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        from churn_platform.definitions import build_defs
+
+        return build_defs(self.home.settings)
+
+    def run(
+        self,
+        job: str,
+        month: Month | None = None,
+        config: dict[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a job to its end. Raises RunFailed, and KeyboardInterrupt where a signal ended it."""
+        from dagster._core.storage.tags import MAX_RETRIES_TAG
+
+        from churn_platform.automation.launcher import PROCESS_TAG, own_process
+
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the UI has the log
+                **({"ops": config} if config else {}),
+            },
+            instance=self.instance,
+            partition_key=str(month) if month else None,
+            raise_on_error=False,
+            # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
+            tags={"churn/by": getpass.getuser(), PROCESS_TAG: own_process(), MAX_RETRIES_TAG: "0", **(tags or {})},
+        )
+        if not result.success:
+            if any("DagsterExecutionInterruptedError" in str(event.event_specific_data) for event in result.all_events):
+                raise KeyboardInterrupt  # Dagster makes a failure of Ctrl-C; whoever pressed it wants more than that
+            raise RunFailed(fault_of(result.run_id, result.all_events))
+
+    def close(self, month: Month) -> Iterator[Closed]:
+        """Close a month, and then again each later closed month that was built from what has changed.
+
+        Raises Refused or DropError before anything runs where the month cannot be closed, and RunFailed.
+        """
+        self._refuse_unclosable(month)
+        yield self._close(month)
+        for later in self.home.lake.months(FEATURES):
+            if later > month and any(self.home.lake.is_stale(name, later) for name in (*SNAPSHOTS, FEATURES)):
+                yield self._close(later)
+
+    def close_all(self) -> Iterator[Closed]:
+        """Close every delivered month, oldest first."""
+        for month in self.delivered():
+            self._refuse_unclosable(month)
+            yield self._close(month)
+
+    def delivered(self) -> tuple[Month, ...]:
+        """The months that have a drop, oldest first. Raises Refused where there is none, and DropError."""
+        settings = self.home.settings
+        months = tuple(delivered(settings.drops, settings.first))
+        if not months:
+            raise Refused(f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000")
+        return months
+
+    def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
+        """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
+
+        Gives the receipt where the gate passed, else None. Raises RunFailed.
+        """
+        self.run("retrain", month, tags=tags)
+        document = self.home.lake.document(EVALUATION, month)
+        assert document is not None  # the run wrote it
+        evaluation = msgspec.json.decode(document, type=Evaluation)
+        if not evaluation.promote:
+            return evaluation, None
+        if (settled := self.home.ledger.of_evaluation(evaluation)) is None:
+            self.run("promote", month)
+            settled = self.home.ledger.of_evaluation(evaluation)
+        return evaluation, settled
+
+    def promote(self, version: int, reason: str) -> Receipt:
+        """Make a version champion by a person's decision. Raises RunFailed."""
+        config = {"version": version, "reason": reason, "by": getpass.getuser()}
+        self.run("appoint_champion", config={"appoint": {"config": config}})
+        return self.home.ledger.all()[-1]
+
+    def roll_back(self, reason: str) -> Receipt:
+        """Make the version champion that served before. Raises RunFailed."""
+        self.run("roll_back_champion", config={"roll_back": {"config": {"reason": reason, "by": getpass.getuser()}}})
+        return self.home.ledger.all()[-1]
+
+    def _refuse_unclosable(self, month: Month) -> None:
+        settings, lake = self.home.settings, self.home.lake
+        drop_of(settings.drops, settings.first, month)
+        if month.as_of >= date.today():
+            raise Refused(f"{month} ends on {month.as_of}: it can be closed after that day")
+        if month > settings.first and not lake.has(FEATURES, month - 1):
+            raise Refused(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
+
+    def _close(self, month: Month) -> Closed:
+        before = self._state(month)
+        self.run("month_close", month)
+        now = status.of_month(self.home, month)
+        return Closed(
+            month,
+            now.active_customers,
+            sum(now.quarantined.values()),
+            now.matured,
+            changed=bool(before) and self._state(month) != before,
+        )
+
+    def _state(self, month: Month) -> dict[str, str]:
+        """The content of the month's snapshots; empty where it is not closed."""
+        lake = self.home.lake
+        return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
+
+
+def _origin(job: str) -> RemoteJobOrigin:
+    """Where the UI finds the job: in the code location that `churn up` serves."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+    location = RegisteredCodeLocationOrigin(LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)

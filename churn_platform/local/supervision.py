@@ -1,0 +1,243 @@
+"""Supervision: programs that are kept running, each with a log, until all are stopped.
+
+Here: starting, watching, starting again with growing pauses, and stopping whole process groups. Not here: which
+programs the platform has (`up`), how it looks (`screen`), or what happens if the supervisor is killed (`guard`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from churn_platform.local import guard
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds before a program that has died is started again, the last one from then on."""
+HEALTHY = 60.0
+"""Seconds up after which a death counts as the first one again."""
+SILENCE = 30.0
+"""Seconds that a program may not answer, once it has, before it is killed and started again."""
+KEPT_LOGS = 3
+
+
+class State(StrEnum):
+    """Where a program stands."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    UP = "up"
+    SILENT = "not answering"
+    DEAD = "died"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to keep running.
+
+    `ready` says whether it does its work by now; `after` names the programs that must be ready, or done, before it
+    starts. One that runs `once` is not started again, however it ends, and each line that it prints is told.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], Awaitable[bool]] | None = None
+    after: Sequence[str] = ()
+    once: bool = False
+
+
+@dataclass
+class Running:
+    """A program's present state, for whoever shows it."""
+
+    program: Program
+    state: State = State.WAITING
+    process: asyncio.subprocess.Process | None = None
+    deaths: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Supervisor:
+    """Runs programs in sessions of their own, with these environment variables beside this process's.
+
+    `logs` is the folder of `NAME.log`; `tell` gets a sentence about whatever happens. `held` are file descriptors that
+    the guard keeps open until nothing is left running.
+    """
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        logs: Path,
+        environment: Mapping[str, str],
+        tell: Callable[[str], None],
+        held: Sequence[int] = (),
+    ) -> None:
+        self.running = {program.name: Running(program) for program in programs}
+        self._logs = logs
+        self._environment = {**os.environ, **environment}
+        self._tell = tell
+        self._held = held
+        self._groups: set[int] = set()
+        self._guard: subprocess.Popen[str] | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep everything running until `stop` is set; when this returns, nothing is left."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in self.running:
+            _rotate(self._log(name))
+        tasks: list[asyncio.Task[object]] = [
+            asyncio.create_task(self._keep(running)) for running in self.running.values()
+        ]
+        tasks += [asyncio.create_task(self._keep_guard()), asyncio.create_task(stop.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(guard.end, self._groups)
+            self._end_guard()
+            for running in self.running.values():
+                running.state = State.STOPPED
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _keep(self, running: Running) -> None:
+        """One program's life, from its first start until it is cancelled."""
+        program = running.program
+        for name in program.after:
+            await self.running[name].arrived.wait()
+        while True:
+            began = time.monotonic()
+            code = await self._live(running)
+            if program.once:
+                running.state = State.DONE
+                running.arrived.set()
+                await asyncio.Event().wait()
+            if time.monotonic() - began > HEALTHY:
+                running.deaths = 0
+            pause = PAUSES[min(running.deaths, len(PAUSES) - 1)]
+            running.deaths += 1
+            running.state = State.DEAD
+            last = self._last_words(program)
+            self._tell(f"{program.name} died ({_ending(code)}); it starts again in {pause:.0f} s{last}")
+            await asyncio.sleep(pause)
+
+    async def _live(self, running: Running) -> int:
+        """Start a program, watch it until its process ends, and end what is left of its group."""
+        program = running.program
+        running.state = State.STARTING
+        with self._log(program.name).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if program.once else log,
+                stderr=log if program.once else subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        running.process = process
+        self._groups.add(process.pid)
+        self._tell_guard(f"+{process.pid}")
+        watching = asyncio.create_task(self._relay(process) if program.once else self._watch(running))
+        try:
+            code = await process.wait()
+            if program.once:
+                await watching
+        finally:
+            watching.cancel()
+        # What it has started dies with it: two generations of one program would do the same work twice.
+        guard.send([process.pid], signal.SIGKILL)
+        self._groups.discard(process.pid)
+        self._tell_guard(f"-{process.pid}")
+        return code
+
+    async def _watch(self, running: Running) -> None:
+        """Ask again and again whether the program does its work."""
+        answered = time.monotonic()
+        while True:
+            if running.program.ready is None or await running.program.ready():
+                if running.state is State.STARTING:
+                    self._tell(f"{running.program.name} is up")
+                running.state = State.UP
+                running.arrived.set()
+                answered = time.monotonic()
+            elif running.state is not State.STARTING:
+                running.state = State.SILENT
+                if time.monotonic() - answered > SILENCE and running.process is not None:
+                    self._tell(f"{running.program.name} has not answered for {SILENCE:.0f} s and is killed")
+                    guard.send([running.process.pid], signal.SIGKILL)
+            await asyncio.sleep(2.0 if running.state is State.UP else 0.25)
+
+    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        """Tell what a program prints, line by line."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if text := line.decode(errors="replace").rstrip():
+                self._tell(text)
+
+    async def _keep_guard(self) -> None:
+        """Start a guard, and another one if something ends it."""
+        while True:
+            if self._guard is None or self._guard.poll() is not None:
+                self._guard = subprocess.Popen(
+                    [sys.executable, "-P", "-m", guard.__name__],
+                    stdin=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                    pass_fds=self._held,
+                )
+                for group in self._groups:
+                    self._tell_guard(f"+{group}")
+            await asyncio.sleep(0.5)
+
+    def _tell_guard(self, line: str) -> None:
+        if self._guard is None:
+            return  # it is told all groups when it starts
+        assert self._guard.stdin is not None
+        with suppress(BrokenPipeError):
+            self._guard.stdin.write(line + "\n")
+            self._guard.stdin.flush()
+
+    def _end_guard(self) -> None:
+        if self._guard is None:
+            return
+        for group in self._groups:
+            self._tell_guard(f"-{group}")
+        assert self._guard.stdin is not None
+        with suppress(BrokenPipeError):
+            self._guard.stdin.close()
+        self._guard.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _last_words(self, program: Program, lines: int = 5) -> str:
+        """The end of a program's log, indented, or nothing."""
+        with self._log(program.name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 20_000))
+            last = log.read().decode(errors="replace").splitlines()[-lines:]
+        return "".join(f"\n    {line}" for line in last)
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _rotate(log: Path) -> None:
+    """Move `NAME.log` to `NAME.log.1`, that one to `.2`, and so on."""
+    for number in range(KEPT_LOGS, 0, -1):
+        older = log.with_name(f"{log.name}.{number - 1}") if number > 1 else log
+        if older.exists():
+            older.replace(log.with_name(f"{log.name}.{number}"))

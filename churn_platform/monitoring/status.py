@@ -1,0 +1,113 @@
+"""Status: where the platform stands, from what is on disk and in the registry.
+
+Here: one record of every month and of the champion. Not here: how it is shown (`cli`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from churn_platform.contracts import STATE_TABLES, TABLES
+from churn_platform.home import Home
+from churn_platform.lake import Lake, engine
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring import drift
+from churn_platform.months import Month
+from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed, quarantine
+from churn_platform.tables.training_set import matured
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A month's candidate: both AUCs on the month's holdout customers, and whether it became champion."""
+
+    version: int
+    auc: float
+    champion_auc: float | None
+    promoted: bool
+
+
+class MonthStatus(msgspec.Struct, frozen=True):
+    """What the platform has of one month; row counts by table or snapshot.
+
+    `other_engine` names the engine that closed it where another one writes now: other bytes of the same rows.
+    """
+
+    month: str
+    as_of: str
+    landed: dict[str, int]
+    quarantined: dict[str, int]
+    snapshots: dict[str, int]
+    active_customers: int
+    matured: bool
+    candidate: Candidate | None
+    drift_share: float | None
+    other_engine: str | None
+
+
+class Champion(msgspec.Struct, frozen=True):
+    """Who serves, the month that it was trained for, and its AUC on that month's holdout customers."""
+
+    version: int
+    month: str
+    auc: float
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Every landed month, oldest first, and the champion."""
+
+    months: tuple[MonthStatus, ...]
+    champion: Champion | None
+
+
+def read(home: Home) -> Status:
+    """Where the platform stands now. Raises RegistryError."""
+    months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
+    return Status(tuple(of_month(home, month) for month in months), _champion(home))
+
+
+def of_month(home: Home, month: Month) -> MonthStatus:
+    """Where one month stands now."""
+    lake = home.lake
+    names = [table.name for table in TABLES if lake.has(landed(table.name), month)]
+    return MonthStatus(
+        month=str(month),
+        as_of=str(month.as_of),
+        landed={name: lake.rows(landed(name), month) for name in names},
+        quarantined={name: _quarantined(lake, name, month) for name in names},
+        snapshots={name: lake.rows(name, month) for name in SNAPSHOTS if lake.has(name, month)},
+        active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
+        matured=month in matured(lake),
+        candidate=_candidate(home, month),
+        drift_share=found.drift_share if (found := drift.read(lake, month)) else None,
+        other_engine=_other_engine(lake, month),
+    )
+
+
+def _other_engine(lake: Lake, month: Month) -> str | None:
+    if not lake.has(FEATURES, month):
+        return None
+    writer = lake.written_by(FEATURES, month)
+    return writer if writer != engine() else None
+
+
+def _quarantined(lake: Lake, table: str, month: Month) -> int:
+    """The rows that were taken out; the quarantine itself has one for each rule that such a row broke."""
+    return int(lake.read(quarantine(table), month).line.nunique().to_pyarrow().as_py())
+
+
+def _candidate(home: Home, month: Month) -> Candidate | None:
+    document = home.lake.document(EVALUATION, month)
+    if document is None:
+        return None
+    found = msgspec.json.decode(document, type=Evaluation)
+    return Candidate(
+        version=found.candidate.version,
+        auc=found.candidate.metrics["auc"],
+        champion_auc=found.champion.metrics["auc"] if found.champion else None,
+        promoted=any(receipt.champion == receipt.version == found.candidate.version for receipt in home.ledger.all()),
+    )
+
+
+def _champion(home: Home) -> Champion | None:
+    version = home.registry.champion()
+    return Champion(version.number, str(version.month), version.auc) if version else None

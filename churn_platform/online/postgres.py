@@ -1,0 +1,168 @@
+"""The online store on PostgreSQL: publishing in one transaction, and a reader that outlives lost connections.
+
+Here: what only PostgreSQL needs. Not here: the store's meaning, its types and errors (`types`), and the choice between
+the two databases (`store`, through which alone this module is used).
+
+A publication is a number that all its rows carry; readers join on the one that counts. So a publication neither locks
+readers out nor mixes with the next one, and replaced rows go with the transaction that replaces them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psycopg
+
+from churn_platform.months import Month
+from churn_platform.online.types import (
+    READ_PUBLICATION,
+    Encoded,
+    OnlineStoreError,
+    Publication,
+    Row,
+    StoreUnavailable,
+    is_text,
+    new_publication,
+    refuse_older,
+)
+
+if TYPE_CHECKING:
+    from churn_platform.bundle import Value
+
+_ADVISORY_LOCK = 5_120_241_163  # any number that other programs on the database do not lock
+_RETRY_SECONDS = 0.25  # after a failed attempt, all who waited get its answer instead of trying again one by one
+
+_POSTGRES_TABLES = """
+CREATE TABLE IF NOT EXISTS online_publication (
+    publication bigint PRIMARY KEY, month text NOT NULL, as_of text NOT NULL, customers bigint NOT NULL,
+    published_at text NOT NULL);
+CREATE TABLE IF NOT EXISTS online_features (
+    publication bigint NOT NULL, user_id text NOT NULL, as_of text NOT NULL, features text NOT NULL,
+    PRIMARY KEY (publication, user_id))
+"""
+_READ_FEATURES = (
+    "SELECT f.user_id, f.as_of, f.features FROM online_publication p"
+    " JOIN online_features f ON f.publication = p.publication WHERE f.user_id = ANY(%s)"
+)
+
+
+def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
+    """See `store.publish`. One transaction: readers see the old publication until it commits."""
+    encoded = Encoded(month, rows)
+    try:
+        with psycopg.connect(url) as connection, connection.cursor() as cursor:  # commits, or rolls back on an error
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+            cursor.execute(_POSTGRES_TABLES)
+            present = cursor.execute("SELECT publication, month FROM online_publication").fetchone()
+            refuse_older(month, present[1] if present else None)
+            number = present[0] + 1 if present else 1
+            with cursor.copy("COPY online_features (publication, user_id, as_of, features) FROM STDIN") as copy:
+                for row in encoded:
+                    copy.write_row((number, *row))
+            publication = new_publication(month, encoded.count)
+            cursor.execute("DELETE FROM online_publication")
+            cursor.execute("DELETE FROM online_features WHERE publication <> %s", (number,))
+            cursor.execute(
+                "INSERT INTO online_publication VALUES (%s, %s, %s, %s, %s)",
+                (number, *msgspec.structs.astuple(publication)),
+            )
+            cursor.execute("ANALYZE online_features")
+    except psycopg.errors.UniqueViolation as error:
+        raise OnlineStoreError(f"{month} cannot be published, each customer must be there once: {error}") from error
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"the online store's PostgreSQL cannot be used: {error}") from error
+    except psycopg.DataError as error:
+        raise OnlineStoreError(f"{month} cannot be published: {error}") from error
+    return publication
+
+
+class PostgresReader:
+    """Reads over one connection, which is opened when needed and again after each loss.
+
+    Customers that are asked for while a query is under way go together into the next one, so a query's cost is shared
+    by all who wait, and the load on the database does not grow with the number of clients.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._connection: psycopg.AsyncConnection | None = None
+        self._lock = asyncio.Lock()
+        self._down: tuple[float, str] | None = None  # when the last attempt failed (loop time), and why
+        self._waiting: dict[str, asyncio.Future[Row | None]] = {}
+        self._drain: asyncio.Task[None] | None = None
+
+    async def publication(self) -> Publication | None:
+        """What the store holds now."""
+        found = await self._query(READ_PUBLICATION)
+        return Publication(*found[0]) if found else None
+
+    async def get(self, user_id: str) -> Row | None:
+        """One customer, together with all others that are being asked for."""
+        future = self._waiting.get(user_id)
+        if future is None:
+            future = self._waiting[user_id] = asyncio.get_running_loop().create_future()
+            if self._drain is None:
+                self._drain = asyncio.create_task(self._answer())
+        return await asyncio.shield(future)  # another request may wait for the same answer
+
+    async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
+        """Several customers, in one query and so of one publication."""
+        known = [user_id for user_id in user_ids if is_text(user_id)]
+        found = await self._query(_READ_FEATURES, (known,))
+        return {user_id: Row(as_of, features.encode()) for user_id, as_of, features in found}
+
+    async def close(self) -> None:
+        """Answer those who wait, then disconnect."""
+        if self._drain is not None:
+            await self._drain
+        await self._disconnect()
+
+    async def _answer(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, {}
+                try:
+                    rows = await self.get_many(list(batch))
+                except Exception as error:
+                    for future in batch.values():
+                        future.set_exception(error)
+                        future.exception()  # seen, even where the client has gone
+                else:
+                    for user_id, future in batch.items():
+                        future.set_result(rows.get(user_id))
+        finally:
+            self._drain = None
+
+    async def _query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            if self._down is not None and loop.time() < self._down[0] + _RETRY_SECONDS:
+                raise StoreUnavailable(self._down[1])  # those who waited through the last attempt need not try again
+            idle = self._connection is not None  # an old connection may have died unnoticed: worth a second attempt
+            for last in (False, True) if idle else (True,):
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        if self._connection is None:
+                            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+                        found = await (await self._connection.execute(sql, parameters)).fetchall()
+                    self._down = None
+                    return found
+                except psycopg.errors.UndefinedTable:
+                    self._down = None
+                    return []
+                except (psycopg.Error, TimeoutError, OSError) as error:
+                    await self._disconnect()
+                    if last or isinstance(error, TimeoutError):
+                        reason = f"the online store's PostgreSQL does not answer: {type(error).__name__}"
+                        self._down = (loop.time(), reason)
+                        raise StoreUnavailable(reason) from error
+            raise AssertionError("unreachable")
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

@@ -1,0 +1,1 @@
+"""Replay: a simulated company's months lived again, and what the platform's decisions were worth."""

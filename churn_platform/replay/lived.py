@@ -1,0 +1,191 @@
+"""Replay: a simulated company's months through the real assets, started by what the sensors would decide.
+
+Here: living through the months in a home of its own, and how well whoever serves ranks the customers. Not here: the
+company (`simulation`), the decisions (`automation.triggers`, through `watch`), what the months come to (`regret`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import SecretStr
+
+from churn_platform.automation import watch
+from churn_platform.automation.triggers import RETRAIN, Launch
+from churn_platform.contracts import KEY, LABEL, LABELS, USERS
+from churn_platform.local.runs import Refused, RunFailed, Runs
+from churn_platform.modelling import estimators
+from churn_platform.modelling.encoding import encode_frame
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.gate import should_promote
+from churn_platform.modelling.metrics import auc
+from churn_platform.modelling.training import train
+from churn_platform.monitoring import drift
+from churn_platform.months import Month
+from churn_platform.replay.regret import Lived
+from churn_platform.settings import Settings
+from churn_platform.simulation.drops import SimulatedMonth, simulate, write_drop
+from churn_platform.simulation.hazard import Shock
+from churn_platform.tables import training_set
+from churn_platform.tables.features import SCHEMA, is_holdout
+from churn_platform.tables.names import FEATURES
+from churn_platform.tables.training_set import NotTrainable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Model = Callable[["pd.DataFrame"], np.ndarray]
+"""From a frame of features to churn probabilities [n]."""
+
+
+def settings_in(folder: Path) -> Settings:
+    """The settings of a replay in this folder: the person's own, but nothing of the person's stores is touched."""
+    nowhere = SecretStr("")
+    return Settings(
+        home=folder / "home",
+        drops=folder / "drops",
+        settle_seconds=0,
+        mlflow_tracking_uri="",
+        online_store_url=nowhere,
+        postgres_url=nowhere,
+        alert_urls=nowhere,
+    )
+
+
+def replay(
+    settings: Settings, months: int, customers: int, seed: int, shocks: Sequence[Shock] = (), label_delay: int = 0
+) -> Iterator[Lived]:
+    """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.
+
+    Raises Refused where the last month is not over yet: it could not be closed. Raises RunFailed where a month stops.
+    """
+    last = settings.first + (months - 1)
+    if last.as_of >= date.today():
+        raise Refused(f"{months} months from {settings.first} on end with {last}, which is not over: ask for fewer")
+    player = _Player(settings)
+    awaited: list[tuple[Path, bytes]] = []
+    for month in simulate(months, customers, seed, shocks, settings.first):
+        labels = write_drop(month, settings.drops) / f"{LABELS.name}.csv"
+        awaited.append((labels, labels.read_bytes()))
+        labels.unlink()
+        for path, content in awaited[: len(awaited) - label_delay]:
+            path.write_bytes(content)
+        awaited = awaited[len(awaited) - label_delay :]
+        yield player.live(month)
+
+
+class _Player:
+    """One platform, and beside it the models of the alternatives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._runs = Runs(settings)
+        self._home = self._runs.home
+        self._first: Model | None = None
+        self._gated: Model | None = None
+        self._fresh: Model | None = None
+        self._fresh_for: Month | None = None
+
+    def live(self, month: SimulatedMonth) -> Lived:
+        """Let the sensors' decisions run until there is nothing left to do, and measure who serves."""
+        before = self._champion()
+        causes, faults, evaluations = self._settle()
+        if not self._home.lake.has(FEATURES, month.month):
+            raise RunFailed(f"{month.month} was not closed: {'; '.join(faults)}")
+        number = self._number()
+        champion = before if number == before[0] else self._champion()
+        if self._first is None:
+            self._first = champion[1]
+        self._retrain_fresh(evaluations)
+
+        customers, probability, labels = self._holdout(month)
+        found = drift.read(self._home.lake, month.month)
+
+        def measured(model: Model | None) -> float | None:
+            return None if model is None else auc(model(customers), labels)
+
+        return Lived(
+            month=str(month.month),
+            drift_share=found.drift_share if found else None,
+            causes=causes,
+            faults=faults,
+            champion_auc=measured(before[1]),
+            candidate_auc=evaluations[-1].candidate.metrics["auc"] if evaluations else None,
+            promoted=champion[0] != before[0],
+            version=champion[0],
+            auc=measured(champion[1]),
+            first_auc=measured(self._first),
+            gated_auc=measured(self._gated),
+            fresh_auc=measured(self._fresh),
+            best_auc=auc(probability, labels),
+        )
+
+    def _settle(self) -> tuple[tuple[str, ...], tuple[str, ...], list[Evaluation]]:
+        """Do what the sensors would start, one after the other, until none of them starts anything."""
+        causes: list[str] = []
+        faults: list[str] = []
+        evaluations: list[Evaluation] = []
+        sensors = (watch.closing, watch.retraining, watch.refreshing)
+        while launches := [d for ask in sensors if isinstance(d := ask(self._home, self._runs.instance), Launch)]:
+            launch = launches[0]
+            try:
+                if launch.job == RETRAIN:
+                    causes.append(launch.why)
+                    evaluations.append(self._runs.retrain(launch.month, launch.tags)[0])
+                else:
+                    self._runs.run(launch.job, launch.month, tags=launch.tags)
+            except RunFailed as fault:
+                faults.append(f"{launch.job} of {launch.month}: {fault}")
+        return tuple(causes), tuple(faults), evaluations
+
+    def _number(self) -> int | None:
+        version = self._home.registry.champion()
+        return version.number if version else None
+
+    def _champion(self) -> tuple[int | None, Model | None]:
+        number = self._number()
+        return number, None if number is None else self._model_of(number)
+
+    def _model_of(self, number: int) -> Model:
+        bundle = self._home.registry.bundle(self._home.registry.version(number))
+        return lambda customers: bundle.score(encode_frame(bundle.schema, customers))
+
+    def _retrain_fresh(self, evaluations: Sequence[Evaluation]) -> None:
+        """Train for the newest matured month; where the platform has done so, its candidate is the model."""
+        lake, settings = self._home.lake, self._home.settings
+        month = max(training_set.matured(lake), default=None)
+        if month is None or month == self._fresh_for:
+            return
+        self._fresh_for = month
+        if same := [e for e in evaluations if e.month == str(month)]:
+            self._take(self._model_of(same[-1].candidate.version), month)
+            return
+        rows = training_set.training_rows(lake, training_set.months_to_learn_from(lake, month)).to_pandas()
+        try:
+            training_set.refuse_too_few(month, rows, settings.min_training_customers)
+            pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
+        except (NotTrainable, ValueError):
+            return  # this month it would not have been retrained either
+        self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
+
+    def _take(self, model: Model, month: Month) -> None:
+        """Have the model serve in the alternatives that retrain each month, in one of them if it wins the month."""
+        self._fresh = model
+        if self._gated is not None:
+            customers = training_set.holdout(self._home.lake, month)
+            labels = customers[LABEL].to_numpy(dtype=bool)
+            new, old = auc(model(customers), labels), auc(self._gated(customers), labels)
+            if new is None or not should_promote(new, old, self._home.settings.delta):
+                return
+        self._gated = model
+
+    def _holdout(self, month: SimulatedMonth) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        """The month's holdout customers: features, true churn probabilities, labels, in the same order."""
+        features = self._home.lake.read(FEATURES, month.month)
+        customers = features.filter(is_holdout(features[KEY])).order_by(KEY).to_pandas()
+        # Simulated months are in key order.
+        rows = np.searchsorted(month.tables[USERS.name][KEY], customers[KEY].to_numpy(dtype=str))
+        return customers, month.churn_probability[rows], month.tables[LABELS.name][LABEL][rows]

@@ -1,0 +1,69 @@
+"""The replay's screen: its months as they are lived, and what they come to.
+
+Here: words and columns. Not here: living through the months (`lived`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from churn_platform.replay.regret import Lived, Summary
+
+_COLUMNS = ("month", "drift", "champion", "candidate", "", "serves", "best", "cause")
+_WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
+
+
+def follow(months: Iterable[Lived], total: int, *, quiet: bool) -> tuple[Lived, ...]:
+    """Show a progress bar on a terminal, and a line for each month unless quiet. Gives all of them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    lived: list[Lived] = []
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("living through the months", total=total)
+        if not quiet:
+            click.echo(_line(_COLUMNS))
+        for month in months:
+            lived.append(month)
+            progress.advance(task)
+            if not quiet:
+                click.echo(_line(_cells(month)))
+    return tuple(lived)
+
+
+def conclude(summary: Summary | None) -> str:
+    """The end of a replay in words."""
+    if summary is None:
+        return "no month had a champion"
+    return (
+        f"{summary.months} months, {summary.retrainings} retrainings, {summary.promotions} promotions\n"
+        f"mean regret in AUC: {summary.regret:.4f}; never retraining {summary.regret_never_retraining:.4f}, "
+        f"retraining each month {summary.regret_retraining_each_month:.4f}, "
+        f"and without the gate {summary.regret_without_gate:.4f}"
+    )
+
+
+def _cells(month: Lived) -> tuple[str, ...]:
+    verdict = "promoted" if month.promoted else "not promoted" if month.candidate_auc is not None else ""
+    return (
+        month.month,
+        "" if month.drift_share is None else f"{month.drift_share:.3f}",
+        _auc(month.champion_auc),
+        _auc(month.candidate_auc),
+        verdict,
+        _auc(month.auc),
+        _auc(month.best_auc),
+        "; ".join((*month.causes, *month.faults)),
+    )
+
+
+def _auc(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()

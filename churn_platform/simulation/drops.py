@@ -1,0 +1,182 @@
+"""The simulation: monthly drops of the synthetic company that look and behave like real ones.
+
+Here: the company's months as the contract's tables, writing a drop, `python -m churn_platform.simulation`.
+Not here: the customers (`company`), who churns and why (`hazard`), or what the tables hold (`contracts`). Only numpy
+and the standard library are needed, so that the serving image can generate a month too.
+
+Everything follows from the seed: each month draws from streams of its own, so that a month's bytes do not depend on
+how many months were asked for. The company has lived for years before its first drop, so that tenure and
+payments start settled. In a quiet month about 21 % of the customers get the label: they churn in the month after
+as_of and are gone from the next drop.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from churn_platform.contracts import KEY, LABEL, LABELS, TABLES
+from churn_platform.modelling.metrics import auc
+from churn_platform.months import Month
+from churn_platform.simulation.company import ADD_ONS, CONTRACTS, FLAGS, GENDERS, NETS, NO_INTERNET, STREAMS, Company
+from churn_platform.simulation.hazard import Shock, ShockKind, in_force
+
+FIRST = Month(2024, 1)
+CUSTOMERS = 7043
+
+_LETTERS = 26**5
+_IDS = 10**4 * _LETTERS
+_ID_STRIDE = 73_430_942_011
+"""Prime to `_IDS` and about its golden section: its multiples modulo `_IDS` are all different and well spread."""
+
+
+@dataclass(frozen=True)
+class SimulatedMonth:
+    """One month of the company, rows in user_id order.
+
+    `tables` maps table to column to values [n]: booleans, integers, floats, text or datetime64[D], masked where
+    unknown. `churn_probability`, float64 [n], is the true hazard that the labels were drawn from.
+    """
+
+    month: Month
+    index: int
+    tables: Mapping[str, Mapping[str, np.ndarray]]
+    churn_probability: np.ndarray
+
+    @property
+    def folder(self) -> str:
+        """The name of its drop's folder."""
+        return f"month_{self.index:03d}"
+
+    @cached_property
+    def best_auc(self) -> float | None:
+        """The AUC of the true hazard against the labels, which a model beats by luck alone; None without both."""
+        return auc(self.churn_probability, self.tables[LABELS.name][LABEL])
+
+    def summary(self) -> dict[str, object]:
+        """What was simulated, for JSON: month, folder, rows by table, best_auc."""
+        rows = {name: columns[KEY].size for name, columns in self.tables.items()}
+        best = None if self.best_auc is None else round(self.best_auc, 4)
+        return {"month": str(self.month), "folder": self.folder, "rows": rows, "best_auc": best}
+
+
+def simulate(
+    months: int, customers: int = CUSTOMERS, seed: int = 0, shocks: Sequence[Shock] = (), first: Month = FIRST
+) -> Iterator[SimulatedMonth]:
+    """The company's first `months` months, one after the other.
+
+    The first has exactly `customers` customers, the others about as many. The same arguments give the same values;
+    a month depends neither on `months` nor on later shocks. Raises ValueError for fewer than 0 months or 1 customer.
+    """
+    if months < 0 or customers < 1:
+        raise ValueError(f"{months} months of {customers} customers: ask for at least 0 months and 1 customer")
+    company = Company.settled(customers, seed, first, shocks)
+    for index in range(months):
+        month = first + index
+        probability = company.live(shocks)
+        yield _observe(company, month, index, probability, in_force(shocks, month))
+
+
+def simulate_next(
+    folder: Path, customers: int = CUSTOMERS, seed: int = 0, shocks: Sequence[Shock] = (), first: Month = FIRST
+) -> SimulatedMonth:
+    """The month after the newest drop in a folder of drops, of the company that the other arguments name."""
+    index = next_month_index(folder, first)
+    return next(islice(simulate(index + 1, customers, seed, shocks, first), index, None))
+
+
+def next_month_index(folder: Path, first: Month = FIRST) -> int:
+    """The index of the month after the newest drop in a folder of drops; 0 where there is none."""
+    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    delivered = [month for name in names if (month := Month.of_folder(name, first)) is not None]
+    return max([0, *(month.since(first) + 1 for month in delivered)])
+
+
+def user_ids(serials: np.ndarray, seed: int) -> np.ndarray:
+    """User ids, text [n], of customers numbered int64 [n]: a different id for each number, in no visible order."""
+    start = np.random.default_rng(seed).integers(_IDS)
+    numbers = (serials * _ID_STRIDE + start) % _IDS
+    digits = numbers[:, None] // _LETTERS // 10 ** np.arange(3, -1, -1) % 10 + ord("0")
+    letters = numbers[:, None] // 26 ** np.arange(4, -1, -1) % 26 + ord("A")
+    dashes = np.full((numbers.size, 1), ord("-"))
+    codes = np.hstack([digits, dashes, letters]).astype(np.uint32)
+    return codes.view("U10")[:, 0]
+
+
+def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
+    """Write `month_NNN/` with one CSV file per table of the contract, and give its path.
+
+    The folder appears whole or not at all. Raises FileExistsError where the month has a drop already.
+    """
+    drop = folder_of_drops / month.folder
+    for existing in (drop, folder_of_drops / str(month.month)):
+        if existing.exists():
+            raise _delivered(month, existing)
+    partial = folder_of_drops / f".{month.folder}.{secrets.token_hex(4)}"
+    partial.mkdir(parents=True)
+    try:
+        for name, columns in month.tables.items():
+            cells = ([_cell(value) for value in values.tolist()] for values in columns.values())
+            lines = [",".join(columns), *map(",".join, zip(*cells, strict=True)), ""]
+            (partial / f"{name}.csv").write_bytes("\n".join(lines).encode())
+        partial.rename(drop)
+    except OSError as error:
+        if drop.exists():  # somebody else was faster
+            raise _delivered(month, drop) from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # still there after an error alone
+    return drop
+
+
+def _delivered(month: SimulatedMonth, drop: Path) -> FileExistsError:
+    return FileExistsError(f"{drop} holds a drop of {month.month} already: remove it, or ask for the next month")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _observe(
+    company: Company, month: Month, index: int, probability: np.ndarray, shocks: Sequence[ShockKind]
+) -> SimulatedMonth:
+    """What the company delivers of the month that it has just lived."""
+    ids = user_ids(company.people["serial"], company.seed)
+    order = np.argsort(ids)
+    people = company.people[order]
+    offline = people["net_service"] == NO_INTERNET
+    metered = ShockKind.COVARIATE_ONLY in shocks  # in another way: the numbers differ, the customers do not
+    tickets = people["tickets"].sum(1)
+    values = {
+        KEY: ids[order],
+        "user_gender": np.array(GENDERS)[people["user_gender"]],
+        **{name: people[name] for name in ("signup_date", *FLAGS, "months_active")},
+        **{name: np.ma.array(people[name], mask=offline) for name in (*STREAMS, *ADD_ONS)},
+        "contract_type": np.array(CONTRACTS)[people["contract_type"]],
+        "net_service": np.array(NETS)[people["net_service"]],
+        "monthly_fee": people["fee"],
+        "total_paid": np.round(people["total_paid"], 2),
+        "watch_hours_30d": np.round(np.minimum(people["watch"] * (1.3 if metered else 1), 720), 3),
+        "avg_session_mins_7d": np.round(people["session"] * (0.8 if metered else 1), 2),
+        "unique_devices_30d": people["devices"] + metered,
+        "skips_7d": people["skips"],
+        "rebuffer_events_7d": people["rebuffers"],
+        "failed_payments_90d": people["failed"].sum(1),
+        "support_tickets_90d": tickets,
+        "ticket_avg_resolution_hrs_90d": np.round(people["ticket_hours"].sum(1) / np.maximum(tickets, 1), 1),
+        LABEL: people["churns"],
+    }
+    missing = [
+        f"{table.name}.{column.name}" for table in TABLES for column in table.columns if column.name not in values
+    ]
+    if missing:
+        raise ValueError(f"no synthetic values for {', '.join(missing)} of the contract: add them in simulation.py")
+    tables = {table.name: {column.name: values[column.name] for column in table.columns} for table in TABLES}
+    return SimulatedMonth(month, index, tables, probability[order])

@@ -1,0 +1,148 @@
+"""Delivery: what leaves the platform each month, as plain values: features for the online store, scores for a CRM.
+
+Here: the rows and their order, deciles and value at risk, and whether served scores are out of date. Not here: the
+online store (`online`), scoring one customer (`bundle`), or how good scores were (`monitoring.performance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from churn_platform.bundle import Bundle, Value
+from churn_platform.contracts import KEY
+from churn_platform.files import replacing
+from churn_platform.lake import Lake, Written
+from churn_platform.modelling.encoding import encode_frame
+from churn_platform.modelling.reasons import reasons
+from churn_platform.months import Month
+from churn_platform.tables.features import AS_OF, SCHEMA
+from churn_platform.tables.names import CHURN_SCORES, FEATURES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DECILES = 10
+EXPLAINED = 1_000
+"""The most customers of a month whose scores are explained, riskiest first: a CRM's calls are far fewer."""
+
+PLACES = 6
+"""The decimal places of a delivered probability: as many as a float32 near 1 holds."""
+
+FEE = "monthly_fee"
+
+_SCORES = {
+    KEY: "string",
+    "probability": "float64",
+    "decile": "int64",
+    FEE: "float64",
+    "value_at_risk": "float64",
+    "reasons": "string",
+    "model_version": "int64",
+}
+_BATCH = 50_000
+
+
+def online_rows(lake: Lake, month: Month) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Each active customer's features by name, in key order, read in batches: numbers, booleans, text, None.
+
+    Raises MissingTable.
+    """
+    names = [feature.name for feature in SCHEMA]
+    for batch in _batches(lake, month, [KEY, *names]):
+        customers, *columns = (_plain(column) for column in batch.columns)
+        for customer, *values in zip(customers, *columns, strict=True):
+            yield customer, dict(zip(names, values, strict=True))
+
+
+def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
+    """Score every active customer of the month and write the scores to the lake, in the place of earlier ones.
+
+    Columns, in key order: `user_id`, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
+    riskiest tenth of the customers), `monthly_fee`, `value_at_risk` (probability times monthly fee: the monthly fee
+    that is expected to be lost, in dollars), `reasons` (what moves the risk most; for the EXPLAINED riskiest), and
+    `model_version`. Raises MissingTable.
+    """
+    import ibis
+    import pandas as pd
+
+    features = list(dict.fromkeys([KEY, FEE, *(feature.name for feature in bundle.schema)]))
+    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is no more
+    parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
+    encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
+    frame = pd.concat([part[[KEY, FEE]] for part in parts], ignore_index=True)
+    frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
+    # Equal probabilities go by key, so that the same customers give the same deciles.
+    riskiest = np.lexsort((frame[KEY].to_numpy(dtype=str), -frame["probability"].to_numpy()))
+    frame["decile"] = deciles(riskiest)
+    frame["value_at_risk"] = (frame["probability"] * frame[FEE]).round(2)
+    explained = riskiest[:EXPLAINED]
+    frame["reasons"] = None
+    frame.loc[explained, "reasons"] = [
+        " ".join(reason.sentence for reason in found) for found in reasons(bundle, encoded[explained])
+    ]
+    frame["model_version"] = version
+    table = ibis.memtable(frame, schema=_SCORES).mutate(**{AS_OF: ibis.literal(month.as_of)})
+    first, *others = _SCORES
+    ordered = table.select(first, AS_OF, *others).order_by(KEY)
+    return lake.write(CHURN_SCORES, month, ordered, built_from=[(FEATURES, month)])
+
+
+def deciles(riskiest: np.ndarray) -> np.ndarray:
+    """Each customer's decile, given the customers' positions [n] from the riskiest on; groups differ by one at most."""
+    found = np.empty(len(riskiest), dtype=np.int64)
+    found[riskiest] = np.arange(len(riskiest)) * DECILES // max(1, len(riskiest)) + 1
+    return found
+
+
+def write_csv(lake: Lake, month: Month, path: Path) -> None:
+    """Put the month's scores into a CSV file for other systems, atomically. Raises MissingTable."""
+    with replacing(path) as temporary:
+        lake.read(CHURN_SCORES, month).order_by(KEY).to_csv(temporary)
+
+
+def served_by(lake: Lake, month: Month) -> int | None:
+    """The version that made the month's scores, or None where it has none."""
+    if not lake.has(CHURN_SCORES, month):
+        return None
+    version = lake.read(CHURN_SCORES, month).model_version.max().to_pyarrow().as_py()
+    return None if version is None else int(version)
+
+
+def is_history(lake: Lake, month: Month) -> bool:
+    """Whether the month's scores are there and a later month is closed: what was served then is not rewritten."""
+    return lake.has(CHURN_SCORES, month) and month < lake.months(FEATURES)[-1]
+
+
+def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
+    """Whether the month is the newest closed one, and its scores are not what this champion would give it now.
+
+    That is where nobody or another version made them, or from features that have changed since.
+    """
+    closed = lake.months(FEATURES)
+    if champion is None or not closed or month != closed[-1]:
+        return False
+    return served_by(lake, month) != champion or lake.is_stale(CHURN_SCORES, month)
+
+
+def _batches(lake: Lake, month: Month, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The month's feature table in pieces, so that a million customers need not stand in memory at once."""
+    from pyarrow.parquet import ParquetFile
+
+    lake.require(FEATURES, month)
+    with ParquetFile(lake.path(FEATURES, month)) as file:
+        yield from file.iter_batches(_BATCH, columns=columns)
+
+
+def _plain(column: pa.Array) -> list[Value]:
+    """A column as Python values; a number that is none (NaN, infinity) is unknown."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    values: list[Value] = column.to_pylist()
+    return values

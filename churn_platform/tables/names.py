@@ -1,0 +1,43 @@
+"""Names: what every table and document of the lake is called, once.
+
+Here: the names below the lake's folder. Not here: what a table holds (the modules beside this one and in `monitoring`),
+its place on disk (`lake`), or the records that intake keeps of what it has taken in (`intake.deliveries`).
+"""
+
+from __future__ import annotations
+
+from churn_platform.contracts import STATE_TABLES, Table
+
+FEATURES = "features"
+CHURN_SCORES = "churn_scores"
+
+TRAINING_ROWS = "training_rows"
+"""The folder of training rows, files named by their content."""
+
+TRAINING_SET = "training_set"
+CANDIDATE = "candidate"
+EVALUATION = "evaluation"
+
+DRIFT_REPORT = "drift_report"
+TARGET_DRIFT = "target_drift"
+EXPECTED = "expected_performance"
+REALISED = "realised_performance"
+
+
+def landed(table: str) -> str:
+    """A landed table's name."""
+    return f"landed/{table}"
+
+
+def quarantine(table: str) -> str:
+    """The name of a table's quarantine."""
+    return f"quarantine/{table}"
+
+
+def snapshot_name(table: Table) -> str:
+    """The name of a table's snapshots, in the lake and as an asset."""
+    return {"subscriptions": "subscriptions_profile_snapshots"}.get(table.name, f"{table.name}_snapshots")
+
+
+SNAPSHOTS = {snapshot_name(table): table for table in STATE_TABLES}
+"""Every snapshot with the table of the contract that it is made from."""

@@ -1,0 +1,116 @@
+"""The training set: which labelled rows a version may learn from, and which it is judged on.
+
+Here: joining features with the labels of the same month, taking holdout customers out or keeping only them, and
+refusing what cannot be trained on. Not here: the features (`features`), the fit (`modelling.training`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from churn_platform.contracts import KEY, LABEL, LABELS, USERS, Role
+from churn_platform.faults import Fault
+from churn_platform.files import sha256_of
+from churn_platform.lake import Lake
+from churn_platform.months import Month
+from churn_platform.tables.features import AS_OF, is_holdout
+from churn_platform.tables.names import FEATURES, landed, snapshot_name
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+REACH = 12
+"""The most months that a version may look back: the longest window that training tries."""
+
+
+class NotTrainable(Fault):
+    """A month that no candidate can be trained for; the message says which months can, or the counts."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What one month gave: its rows, and the SHA-256 of the files that they came from."""
+
+    rows: int
+    features_sha256: str
+    labels_sha256: str
+
+
+class TrainingSet(msgspec.Struct, frozen=True):
+    """What a version was trained from. `sha256` names the rows' file; counts are of all its months together."""
+
+    month: str
+    sha256: str
+    rows: int
+    customers: int
+    churned: int
+    months: dict[str, Source]
+
+
+def matured(lake: Lake) -> tuple[Month, ...]:
+    """The closed months whose labels have landed, oldest first."""
+    return tuple(month for month in lake.months(landed(LABELS.name)) if lake.has(FEATURES, month))
+
+
+def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
+    """The matured months up to `month`, oldest first. Raises NotTrainable unless `month` is one of them."""
+    known = matured(lake)
+    if month not in known:
+        closed = lake.has(FEATURES, month)
+        reason = "has no labels yet" if closed else f"is not closed: close {month} first (churn close {month})"
+        newest = f"; the newest month that can be trained for is {known[-1]}" if known else "; no month has matured yet"
+        raise NotTrainable(f"{month} {reason}{newest}")
+    return tuple(m for m in known if m <= month and month.since(m) < REACH)
+
+
+def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
+    """The labelled rows of these months without the holdout customers: `month`, `user_id`, label, features; ordered."""
+    import ibis
+
+    parts = [_labelled(lake, month) for month in months]
+    rows = parts[0] if len(parts) == 1 else ibis.union(*parts)
+    return rows.filter(~is_holdout(rows[KEY])).order_by("month", KEY)
+
+
+def holdout(lake: Lake, month: Month) -> pd.DataFrame:
+    """The month's labelled holdout customers with features and segments, in key order."""
+    users = lake.read(snapshot_name(USERS), month)
+    segments = users.select(KEY, *(column.name for column in USERS.with_role(Role.SEGMENT)))
+    rows = _labelled(lake, month)
+    rows = rows.filter(is_holdout(rows[KEY])).left_join(segments, KEY).drop(f"{KEY}_right")
+    frame: pd.DataFrame = rows.order_by(KEY).to_pandas()
+    return frame
+
+
+def _labelled(lake: Lake, month: Month) -> ibis.Table:
+    import ibis
+
+    rows = lake.read(FEATURES, month).join(lake.read(landed(LABELS.name), month), KEY)
+    return rows.drop(AS_OF).mutate(month=ibis.literal(str(month)))
+
+
+def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str, Source]:
+    """Where the rows of a training set came from."""
+    counts = rows["month"].value_counts()
+    return {
+        str(month): Source(
+            int(counts.get(str(month), 0)),
+            sha256_of(lake.path(FEATURES, month)),
+            sha256_of(lake.path(landed(LABELS.name), month)),
+        )
+        for month in months
+    }
+
+
+def refuse_too_few(month: Month, rows: pd.DataFrame, least: int) -> None:
+    """Raise NotTrainable where the month's own rows are too few, or of one class."""
+    labels = rows.loc[rows["month"] == str(month), LABEL]
+    churned = int(labels.sum())
+    counts = f"{month} has {len(labels)} labelled training customers, {churned} of them churned"
+    if len(labels) < least:
+        raise NotTrainable(f"{counts}; CHURN_MIN_TRAINING_CUSTOMERS asks for at least {least}")
+    if churned in (0, len(labels)):
+        raise NotTrainable(f"{counts}: training needs some who did and some who did not")
