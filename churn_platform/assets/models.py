@@ -1,6 +1,5 @@
 """The training assets: what is learned from, and the candidate that has learned it."""
 
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from churn_platform.assets.partitions import MONTHS, TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.home import Home
+from churn_platform.settings import Settings
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import SCHEMA
 from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAINING_SET
@@ -156,7 +156,7 @@ def _log(
         mlflow.log_metrics({**metrics, "validation_auc": training.auc, "training_seconds": training.seconds})
         mlflow.log_artifact(str(bundle / "feature_schema.json"))
         mlflow.log_dict(msgspec.to_builtins(source), "training_set.json")
-        mlflow.set_tags({"git_commit": _git_commit(), "month": source.month})
+        mlflow.set_tags({"git_commit": _git_commit(home.settings), "month": source.month})
         import mlflow.sklearn as flavour
 
         model = flavour.log_model(
@@ -172,10 +172,10 @@ def _log(
     return version
 
 
-def _git_commit() -> str:
-    """The commit of the running code: an image's `GIT_COMMIT`, or the checkout's; `unknown` outside both."""
-    if commit := os.environ.get("GIT_COMMIT"):
-        return commit
+def _git_commit(settings: Settings) -> str:
+    """The commit of the running code: as set, or the checkout's; `unknown` outside both."""
+    if settings.git_commit:
+        return settings.git_commit
     asked = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, variable
 from churn_platform_tests import compose
 from churn_platform_tests.compose import ROOT
 from serving.metrics import Metrics
@@ -125,10 +125,10 @@ def test_modules_and_mounted_files_of_commands_exist(name: str, services: compos
 
 
 def test_settings_are_known_and_all_within_reach(services: compose.Services) -> None:
-    known = {f"CHURN_{name.upper()}" for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields}
     declared = {name: set(compose.parsed()["services"][name].get("environment", {})) for name in OURS}
     reached = {setting for names in declared.values() for setting in names if setting.startswith("CHURN_")}
-    assert reached == known - UNSET
+    assert reached == {name for name in known if name.startswith("CHURN_")} - UNSET
     for name in OURS:
         given = services[name]["environment"]
         Settings(**{k.removeprefix("CHURN_").lower(): v for k, v in given.items() if k.startswith("CHURN_")})
@@ -143,7 +143,7 @@ def test_the_example_shows_the_defaults(services: compose.Services) -> None:
     shown = compose.example()
     assert {name for name, value in shown.items() if not value} >= SECRETS.keys()
     filled = compose.services({**shown, **SECRETS})
-    settings = {f"CHURN_{name.upper()}": str(field.default) for name, field in Settings.model_fields.items()}
+    settings = {variable(name): str(field.default) for name, field in Settings.model_fields.items()}
     for name, service in services.items():
         added = {k: v for k, v in filled[name]["environment"].items() if k not in service["environment"]}
         assert {**filled[name], "environment": service["environment"]} == service

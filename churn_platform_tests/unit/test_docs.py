@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.settings import page
+from churn_platform.settings.__main__ import page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

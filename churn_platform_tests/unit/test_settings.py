@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from churn_platform.months import Month
-from churn_platform.settings import Settings
+from churn_platform.settings import GROUPS, Settings, variable
 
 
 def test_everything_can_be_left_alone() -> None:
@@ -78,6 +79,32 @@ def test_stores_elsewhere(tmp_path: Path) -> None:
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     settings = Settings(online_store_url="postgresql://churn:hidden@db/online", api_token="hidden too")
     assert "hidden" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_every_setting_stands_in_one_group() -> None:
+    named = [name for group in GROUPS for name in group.__annotations__ if name in Settings.model_fields]
+    assert sorted(named) == sorted(Settings.model_fields)
+
+
+def test_the_commit_keeps_the_name_that_images_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMIT", "5036b84")
+    assert Settings().git_commit == "5036b84"
+    assert Settings(git_commit="other").git_commit == "other"
+    assert variable("git_commit") == "GIT_COMMIT"
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    """Writing to it, for a library that reads it at its import, and handing it on to a child are other things."""
+    reading = re.compile(r"getenv|environ\.get|environ\[[^]]+\](?! =)|in os\.environ")
+    root = Path(__file__).parents[2]
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for folder in ("churn_platform", "serving")
+        for path in (root / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if reading.search(line)
+    ]
+    assert found == []
 
 
 def test_settings_do_not_change() -> None:

@@ -1,12 +1,10 @@
-"""Settings: everything a person can set, each documented once, read from `CHURN_*` environment variables.
+"""Groups: the settings by concern, each field with its default and its meaning, and the places derived from them.
 
-Here: names, types, defaults, meanings and the places derived from them. Not here: any reading of
-`os.environ` elsewhere; the table in `docs/settings.md` is generated from this class.
+Here: names, types, defaults and meanings. Not here: all of them together (the package), or their page (`__main__`).
 """
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,10 +34,16 @@ Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logisti
 DriftReference = Literal["champion", "previous"]
 
 
-class Settings(BaseSettings):
-    """The platform's settings. `Settings()` reads the environment; keyword arguments override it in tests."""
+class Group(BaseSettings):
+    """Settings of one concern; its docstring is the heading of their table in the documentation."""
 
-    model_config = SettingsConfigDict(env_prefix="CHURN_", frozen=True, extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CHURN_", frozen=True, extra="ignore", validate_default=True, validate_by_name=True
+    )
+
+
+class PlaceSettings(Group):
+    """Folders and months."""
 
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
@@ -51,9 +55,51 @@ class Settings(BaseSettings):
         description="The last month that Dagster offers: empty for the last one that has ended, `delivered` for the"
         " newest one that has a drop, as `churn up` sets it.",
     )
+
+    @cached_property
+    def first(self) -> Month:
+        """The first month, parsed."""
+        return Month.parse(self.first_month)
+
+    @property
+    def lake(self) -> Path:
+        """The lake: one Parquet file per table and month."""
+        return self.home / "lake"
+
+    @property
+    def reports(self) -> Path:
+        """The monitoring pages: Evidently's, as HTML and JSON."""
+        return self.home / "reports"
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages."""
+        return self.reports / "data_docs"
+
+    @property
+    def exports(self) -> Path:
+        """Files for other systems: the month's scores as CSV."""
+        return self.home / "exports"
+
+    @property
+    def logs(self) -> Path:
+        """What the platform's programs print."""
+        return self.home / "logs"
+
+
+class LandingSettings(Group):
+    """Taking drops in."""
+
     quarantine_tolerance: float = Field(
         0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."
     )
+    settle_seconds: float = Field(
+        10.0, ge=0, description="How long a drop must not have changed before it is taken in, in seconds."
+    )
+
+
+class ModelSettings(Group):
+    """Training and promotion."""
 
     estimator: Estimator = Field(
         "blend",
@@ -67,6 +113,15 @@ class Settings(BaseSettings):
     delta: float = Field(
         0.01, ge=0, description="How much a candidate's AUC must exceed the champion's to be promoted."
     )
+    git_commit: str = Field(
+        "",
+        validation_alias="GIT_COMMIT",
+        description="The commit of the running code, for MLflow; images set it. Empty for that of the checkout.",
+    )
+
+
+class MonitoringSettings(Group):
+    """Drift, performance and retraining."""
 
     drift_reference: DriftReference = Field(
         "champion",
@@ -76,19 +131,21 @@ class Settings(BaseSettings):
     drift_threshold: float = Field(
         0.02, ge=0, le=1, description="The share of drifted feature columns from which a month counts as drifted."
     )
-
-    sensor_seconds: int = Field(
-        15, ge=1, description="How long Dagster's daemon waits before it asks a sensor again, in seconds."
-    )
-    settle_seconds: float = Field(
-        10.0, ge=0, description="How long a drop must not have changed before it is taken in, in seconds."
-    )
     realised_margin: float = Field(
         0.03, ge=0, description="How far the champion's realised AUC may fall below the promised one before retraining."
     )
     retrain_cooldown_months: int = Field(
         1, ge=1, description="How many months must lie between the months of two retrainings that sensors start."
     )
+
+
+class AutomationSettings(Group):
+    """Sensors, runs and alerts."""
+
+    sensor_seconds: int = Field(
+        15, ge=1, description="How long Dagster's daemon waits before it asks a sensor again, in seconds."
+    )
+    max_concurrent_runs: int = Field(2, ge=1, description="How many Dagster runs may be under way at once.")
     features_due_days: int = Field(
         10, ge=0, description="How many days after a month's end its features are missed: an alert says so."
     )
@@ -96,34 +153,46 @@ class Settings(BaseSettings):
         SecretStr(""), description="Where alerts go: Apprise URLs, separated by commas or spaces; empty for nowhere."
     )
 
+
+class StoreSettings(PlaceSettings):
+    """Databases and the registry."""
+
     mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
+    postgres_url: SecretStr = Field(
+        SecretStr(""),
+        description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the published tables"
+        " and the online store; empty for SQLite under `CHURN_HOME` and no published tables.",
+    )
     online_store_url: SecretStr = Field(
         SecretStr(""),
         description="A `postgresql://` URL of the online store; empty for `CHURN_POSTGRES_URL`, and without that for"
         " SQLite under `CHURN_HOME`.",
     )
 
-    postgres_url: SecretStr = Field(
-        SecretStr(""),
-        description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the published tables"
-        " and the online store; empty for SQLite under `CHURN_HOME` and no published tables.",
-    )
-    max_concurrent_runs: int = Field(2, ge=1, description="How many Dagster runs may be under way at once.")
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance."""
+        return self.home / "dagster"
 
-    dagster_port: int = Field(3000, ge=0, le=65535, description="The port of the Dagster UI.")
-    code_server_port: int = Field(
-        4000, ge=0, le=65535, description="The port of the code server, which the Dagster UI and daemon ask."
-    )
-    mlflow_port: int = Field(5000, ge=0, le=65535, description="The port of the MLflow UI.")
-    dagster_url: str = Field(
-        "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
-    )
-    public_dagster_url: str = Field(
-        "", description="Where people reach the Dagster UI, for links to runs; empty for where serving reaches it."
-    )
-    public_serving_url: str = Field(
-        "", description="Where people reach serving, for links to reports; empty for its address and port."
-    )
+    @property
+    def mlflow_home(self) -> Path:
+        """The embedded MLflow store: `mlflow.db` and `artifacts/`."""
+        return self.home / "mlflow"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The MLflow store's URI, embedded unless set."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
+
+    @property
+    def online_store(self) -> str:
+        """The online store's URL: its own, the platform's PostgreSQL, or embedded."""
+        own, platform = self.online_store_url.get_secret_value(), self.postgres_url.get_secret_value()
+        return own or platform or f"sqlite:///{self.home / 'online_store.db'}"
+
+
+class ServingSettings(PlaceSettings):
+    """Serving."""
 
     serving_host: str = Field("127.0.0.1", description="The address that serving listens on.")
     serving_port: int = Field(8000, ge=0, le=65535, description="The port that serving listens on.")
@@ -153,92 +222,40 @@ class Settings(BaseSettings):
         description="The bearer token of `/generate` and `/retrain`; empty for one made under `CHURN_HOME`.",
     )
 
-    @cached_property
-    def first(self) -> Month:
-        """The first month, parsed."""
-        return Month.parse(self.first_month)
-
     @property
-    def lake(self) -> Path:
-        """The lake: one Parquet file per table and month."""
-        return self.home / "lake"
+    def serving_home(self) -> Path:
+        """What serving keeps: its copies of bundles and the prediction log."""
+        return self.home / "serving"
 
-    @property
-    def data_docs(self) -> Path:
-        """Great Expectations' pages."""
-        return self.reports / "data_docs"
 
-    def page_url(self, page: Path) -> str:
-        """Where serving shows a page of `reports`; a browser opens no files from the Dagster UI."""
-        serving = self.public_serving_url.rstrip("/") or f"http://{self.serving_host}:{self.serving_port}"
-        return f"{serving}/reports/{page.relative_to(self.reports).as_posix()}"
+class AddressSettings(ServingSettings):
+    """Addresses of the other programs."""
 
-    def run_url(self, run_id: str) -> str:
-        """Where the Dagster UI shows a run."""
-        return f"{self.public_dagster_url.rstrip('/') or self.dagster_api}/runs/{run_id}"
+    dagster_port: int = Field(3000, ge=0, le=65535, description="The port of the Dagster UI.")
+    code_server_port: int = Field(
+        4000, ge=0, le=65535, description="The port of the code server, which the Dagster UI and daemon ask."
+    )
+    mlflow_port: int = Field(5000, ge=0, le=65535, description="The port of the MLflow UI.")
+    dagster_url: str = Field(
+        "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
+    )
+    public_dagster_url: str = Field(
+        "", description="Where people reach the Dagster UI, for links to runs; empty for where serving reaches it."
+    )
+    public_serving_url: str = Field(
+        "", description="Where people reach serving, for links to reports; empty for its address and port."
+    )
 
     @property
     def dagster_api(self) -> str:
         """Where serving reaches Dagster, without a slash at its end."""
         return self.dagster_url.rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
 
-    @property
-    def reports(self) -> Path:
-        """The monitoring pages: Evidently's, as HTML and JSON."""
-        return self.home / "reports"
+    def run_url(self, run_id: str) -> str:
+        """Where the Dagster UI shows a run."""
+        return f"{self.public_dagster_url.rstrip('/') or self.dagster_api}/runs/{run_id}"
 
-    @property
-    def exports(self) -> Path:
-        """Files for other systems: the month's scores as CSV."""
-        return self.home / "exports"
-
-    @property
-    def dagster_home(self) -> Path:
-        """Dagster's instance."""
-        return self.home / "dagster"
-
-    @property
-    def logs(self) -> Path:
-        """What the platform's programs print."""
-        return self.home / "logs"
-
-    @property
-    def mlflow_home(self) -> Path:
-        """The embedded MLflow store: `mlflow.db` and `artifacts/`."""
-        return self.home / "mlflow"
-
-    @property
-    def mlflow_uri(self) -> str:
-        """The MLflow store's URI, embedded unless set."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
-
-    @property
-    def serving_home(self) -> Path:
-        """What serving keeps: its copies of bundles and the prediction log."""
-        return self.home / "serving"
-
-    @property
-    def online_store(self) -> str:
-        """The online store's URL: its own, the platform's PostgreSQL, or embedded."""
-        own, platform = self.online_store_url.get_secret_value(), self.postgres_url.get_secret_value()
-        return own or platform or f"sqlite:///{self.home / 'online_store.db'}"
-
-
-def page() -> str:
-    """The page `docs/settings.md`: every setting with its default and meaning."""
-    lines = [
-        "# Settings",
-        "",
-        "Everything that can be set, as environment variables. Generated by `make docs`.",
-        "",
-        "| variable | default | meaning |",
-        "|---|---|---|",
-    ]
-    for name, field in Settings.model_fields.items():
-        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else str(field.default)
-        lines.append(f"| `CHURN_{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())
+    def page_url(self, page: Path) -> str:
+        """Where serving shows a page of `reports`; a browser opens no files from the Dagster UI."""
+        serving = self.public_serving_url.rstrip("/") or f"http://{self.serving_host}:{self.serving_port}"
+        return f"{serving}/reports/{page.relative_to(self.reports).as_posix()}"
