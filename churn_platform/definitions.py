@@ -1,13 +1,14 @@
-"""The code location: every part of the platform, put together."""
+"""The code location: every part of the platform, put together for some settings."""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from churn_platform.assets import decisions, delivery, landing, models, monitoring, published, snapshots, tracking
+from churn_platform.assets.partitions import months_of
 from churn_platform.automation import jobs
-from churn_platform.automation.schedules import SCHEDULES
-from churn_platform.automation.sensors import SECONDS, SENSORS
+from churn_platform.automation.schedules import schedules
+from churn_platform.automation.sensors import sensors
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 
@@ -15,39 +16,21 @@ from churn_platform.settings import Settings
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's definitions for these settings; for those of the environment by default."""
     settings = settings or Settings()
+    months = months_of(settings)
+    monthly = jobs.monthly(months)
     return dg.Definitions(
         assets=[
-            landing.landed_tables,
-            landing.landed_labels,
-            *snapshots.snapshot_assets,
-            snapshots.features,
-            models.training_set,
-            models.candidate,
-            decisions.evaluation,
-            decisions.promotion,
-            *monitoring.ASSETS,
-            *delivery.ASSETS,
-            *(published.ASSETS if settings.postgres_url.get_secret_value() else []),
+            *landing.assets(months),
+            *snapshots.assets(months),
+            *models.assets(months),
+            *decisions.assets(months),
+            *monitoring.assets(months),
+            *delivery.assets(months),
+            *(published.assets(months) if settings.postgres_url.get_secret_value() else []),
         ],
-        jobs=[
-            jobs.month_close,
-            jobs.month_mature,
-            jobs.retrain,
-            jobs.promote,
-            jobs.refresh,
-            jobs.appoint_champion,
-            jobs.roll_back_champion,
-        ],
-        schedules=SCHEDULES,
-        sensors=[
-            *SENSORS,
-            dg.AutomationConditionSensorDefinition(
-                "promotions",
-                target=dg.AssetSelection.assets(decisions.PROMOTION),
-                default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
-                minimum_interval_seconds=SECONDS,
-            ),
-        ],
+        jobs=[*monthly.values(), jobs.appoint_champion, jobs.roll_back_champion],
+        schedules=schedules(months, monthly),
+        sensors=sensors(settings, months, monthly),
         resources={"home": Home(settings), "mlflow": tracking.mlflow},
         executor=dg.in_process_executor,  # one process a run: starting one a step costs more than the step
     )

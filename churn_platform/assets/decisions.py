@@ -9,7 +9,7 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
-from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.assets.partitions import month_of
 from churn_platform.bundle import Bundle
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import digest_of
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 PROMOTION = "promotion"
 
 
-@dg.asset(
-    name=EVALUATION,
-    deps=[CANDIDATE, FEATURES, asset_key(LABELS)],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    pool=TRAINING,
-    kinds={"scikitlearn", "onnx"},
-    owners=OWNERS,
-    check_specs=[
-        dg.AssetCheckSpec(name, asset=EVALUATION, blocking=blocking, partitions_def=MONTHS, description=question)
-        for name, (question, blocking) in GATES.items()
-    ],
-    description="Candidate and champion scored on the same unseen customers, and what the gate says to it.",
-)
 def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare on the month's holdout customers, whom no version was ever trained on."""
     from churn_platform.modelling import plots
@@ -127,19 +113,6 @@ def asked(run: dg.DagsterRun) -> str:
     return "asked in the Dagster UI" if run.job_name.startswith("__") else f"in job {run.job_name}"
 
 
-@dg.asset(
-    name=PROMOTION,
-    deps=[EVALUATION],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"mlflow"},
-    owners=OWNERS,
-    automation_condition=(
-        dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
-        & dg.AutomationCondition.all_deps_blocking_checks_passed()
-    ),
-    description="Moves the champion alias if the gate, asked again, lets the candidate pass; writes the receipt.",
-)
 def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Settle the month's evaluation; since a run of this asset alone bypasses the checks, the gate is asked again."""
     month = month_of(context)
@@ -160,3 +133,38 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
             "evaluation": dg.MetadataValue.json(msgspec.to_builtins(compared)),
         }
     )
+
+
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The decision assets, for these months."""
+    return [
+        dg.asset(
+            name=EVALUATION,
+            deps=[CANDIDATE, FEATURES, asset_key(LABELS)],
+            partitions_def=months,
+            group_name=GROUP,
+            pool=TRAINING,
+            kinds={"scikitlearn", "onnx"},
+            owners=OWNERS,
+            check_specs=[
+                dg.AssetCheckSpec(
+                    name, asset=EVALUATION, blocking=blocking, partitions_def=months, description=question
+                )
+                for name, (question, blocking) in GATES.items()
+            ],
+            description="Candidate and champion scored on the same unseen customers, and the gate's answer.",
+        )(evaluation),
+        dg.asset(
+            name=PROMOTION,
+            deps=[EVALUATION],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"mlflow"},
+            owners=OWNERS,
+            automation_condition=(
+                dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+                & dg.AutomationCondition.all_deps_blocking_checks_passed()
+            ),
+            description="Asks the gate again; moves the champion alias if the candidate passes; writes the receipt.",
+        )(promotion),
+    ]

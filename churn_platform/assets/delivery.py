@@ -8,7 +8,7 @@ import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
-from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.assets.partitions import month_of
 from churn_platform.home import Home
 from churn_platform.lake import Written
 from churn_platform.months import Month
@@ -22,15 +22,6 @@ ONLINE_FEATURES = "online_features"
 KEPT = "a later month is closed, and what was served is not rewritten"
 
 
-@dg.asset(
-    name=ONLINE_FEATURES,
-    deps=[FEATURES],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"sqlite", "postgres"},
-    owners=OWNERS,
-    description="The newest month's features of every active customer, in the online store that serving reads.",
-)
 def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Publish the month, unless the store holds a newer one: a backfill of an old month leaves that as it is."""
     month = month_of(context)
@@ -51,19 +42,6 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
     )
 
 
-@dg.asset(
-    name=CHURN_SCORES,
-    deps=[FEATURES],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"onnx", "parquet"},
-    owners=OWNERS,
-    output_required=False,
-    description=(
-        "Every active customer's churn probability by the champion, decile, value at risk and reasons; as CSV too."
-        " Only the newest month is scored again: an older one keeps what was served then."
-    ),
-)
 def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> Iterator[dg.MaterializeResult]:
     """Score the month with the champion. Without one nothing is scored, and what needs scores is skipped."""
     month, lake = month_of(context), home.lake
@@ -110,4 +88,29 @@ def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.Materializ
     )
 
 
-ASSETS = [online_features, churn_scores]
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The delivery assets, for these months."""
+    return [
+        dg.asset(
+            name=ONLINE_FEATURES,
+            deps=[FEATURES],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"sqlite", "postgres"},
+            owners=OWNERS,
+            description="The newest month's features of every active customer, in the online store that serving reads.",
+        )(online_features),
+        dg.asset(
+            name=CHURN_SCORES,
+            deps=[FEATURES],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"onnx", "parquet"},
+            owners=OWNERS,
+            output_required=False,
+            description=(
+                "The champion's churn probability for every active customer, with decile, value at risk and reasons; as"
+                " CSV too. Only the newest month is scored again: an older one keeps what was served then."
+            ),
+        )(churn_scores),
+    ]

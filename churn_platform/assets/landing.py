@@ -7,7 +7,7 @@ import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
-from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.assets.partitions import month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries as intake
@@ -26,7 +26,7 @@ def asset_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey(landed(table.name).split("/"))
 
 
-def _spec(table: Table, deps: list[dg.AssetKey] | None = None) -> dg.AssetSpec:
+def _spec(table: Table, months: dg.MonthlyPartitionsDefinition, deps: list[dg.AssetKey] | None = None) -> dg.AssetSpec:
     return dg.AssetSpec(
         asset_key(table),
         deps=deps,
@@ -36,16 +36,16 @@ def _spec(table: Table, deps: list[dg.AssetKey] | None = None) -> dg.AssetSpec:
         owners=OWNERS,
         skippable=True,
         metadata={"dagster/column_schema": table_schema(table)},
-        partitions_def=MONTHS,
+        partitions_def=months,
     )
 
 
-def _check(table: Table) -> dg.AssetCheckSpec:
+def _check(table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         CONTRACT,
         asset=asset_key(table),
         blocking=True,
-        partitions_def=MONTHS,
+        partitions_def=months,
         description="Great Expectations judges the whole table by its contract before anything is kept.",
     )
 
@@ -112,12 +112,6 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
     return True
 
 
-@dg.multi_asset(
-    name="land_drop",
-    specs=[_spec(table) for table in STATE_TABLES],
-    check_specs=[_check(table) for table in STATE_TABLES],
-    can_subset=True,  # else a month that is not delivered yet could not leave its checks out
-)
 def landed_tables(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
@@ -143,12 +137,6 @@ def landed_tables(
         intake.take(home.lake, month, intake.STATE, content, STATE_TABLES)
 
 
-@dg.multi_asset(
-    name="land_labels",
-    specs=[_spec(LABELS, [asset_key(USERS)])],
-    check_specs=[_check(LABELS)],
-    can_subset=True,  # else a month without labels could not leave its check out
-)
 def landed_labels(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
@@ -167,3 +155,21 @@ def landed_labels(
         raise dg.Failure(f"{month} stops: {judged.fault}", allow_retries=False)
     yield _keep(home, month, judged)
     intake.take(home.lake, month, intake.LATER, content, (LABELS,))
+
+
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The landing assets, for these months."""
+    return [
+        dg.multi_asset(
+            name="land_drop",
+            specs=[_spec(table, months) for table in STATE_TABLES],
+            check_specs=[_check(table, months) for table in STATE_TABLES],
+            can_subset=True,  # else a month that is not delivered yet could not leave its checks out
+        )(landed_tables),
+        dg.multi_asset(
+            name="land_labels",
+            specs=[_spec(LABELS, months, [asset_key(USERS)])],
+            check_specs=[_check(LABELS, months)],
+            can_subset=True,  # else a month without labels could not leave its check out
+        )(landed_labels),
+    ]

@@ -11,7 +11,7 @@ import msgspec
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
-from churn_platform.assets.partitions import MONTHS, TRAINING_WINDOW, month_of
+from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.home import Home
@@ -29,19 +29,6 @@ TRAINING = "training"
 """The pool of what trains or judges a candidate: two such runs at once would take each other's alias `challenger`."""
 
 
-@dg.asset(
-    name=TRAINING_SET,
-    deps=[
-        dg.AssetDep(FEATURES, partition_mapping=TRAINING_WINDOW),
-        dg.AssetDep(asset_key(LABELS), partition_mapping=TRAINING_WINDOW),
-    ],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    pool=TRAINING,
-    kinds={"duckdb", "parquet"},
-    owners=OWNERS,
-    description="The labelled rows of the matured months up to this one, without the holdout customers.",
-)
 def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Collect the rows, name their file by its content, and refuse what cannot be trained on."""
     month, lake = month_of(context), home.lake
@@ -74,16 +61,6 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     )
 
 
-@dg.asset(
-    name=CANDIDATE,
-    deps=[TRAINING_SET],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    pool=TRAINING,
-    kinds={"scikitlearn", "mlflow", "onnx"},
-    owners=OWNERS,
-    description=f"A version of `{MODEL}` trained for this month, in MLflow with its ONNX bundle, alias challenger.",
-)
 def candidate(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], mlflow: dg.ResourceParam[Any]
 ) -> dg.MaterializeResult:
@@ -180,3 +157,32 @@ def _git_commit(settings: Settings) -> str:
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() or "unknown"
+
+
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The training assets, for these months."""
+    return [
+        dg.asset(
+            name=TRAINING_SET,
+            deps=[
+                dg.AssetDep(FEATURES, partition_mapping=TRAINING_WINDOW),
+                dg.AssetDep(asset_key(LABELS), partition_mapping=TRAINING_WINDOW),
+            ],
+            partitions_def=months,
+            group_name=GROUP,
+            pool=TRAINING,
+            kinds={"duckdb", "parquet"},
+            owners=OWNERS,
+            description="The labelled rows of the matured months up to this one, without the holdout customers.",
+        )(training_set),
+        dg.asset(
+            name=CANDIDATE,
+            deps=[TRAINING_SET],
+            partitions_def=months,
+            group_name=GROUP,
+            pool=TRAINING,
+            kinds={"scikitlearn", "mlflow", "onnx"},
+            owners=OWNERS,
+            description=f"A version of `{MODEL}` trained for this month, with its ONNX bundle: MLflow's challenger.",
+        )(candidate),
+    ]

@@ -13,7 +13,7 @@ import msgspec
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
-from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.assets.partitions import month_of
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
@@ -26,18 +26,6 @@ from churn_platform.tables.training_set import matured
 GROUP = "monitoring"
 
 
-@dg.asset(
-    name=DRIFT_REPORT,
-    deps=[FEATURES],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"evidently"},
-    owners=OWNERS,
-    description=(
-        "Which features are distributed otherwise than in the months that the champion was trained on, or in the month"
-        " before (CHURN_DRIFT_REFERENCE), and the share of them."
-    ),
-)
 def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the month's features with the reference's."""
     month, lake, settings = month_of(context), home.lake, home.settings
@@ -72,15 +60,6 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     )
 
 
-@dg.asset(
-    name=TARGET_DRIFT,
-    deps=[asset_key(LABELS)],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"duckdb"},
-    owners=OWNERS,
-    description="Whether more or fewer customers churned than in the reference months. Waits for the month's labels.",
-)
 def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the month's churn share with the reference's."""
     month, lake = month_of(context), home.lake
@@ -103,16 +82,6 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     )
 
 
-@dg.asset(
-    name=EXPECTED,
-    deps=[CHURN_SCORES],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"numpy"},
-    owners=OWNERS,
-    output_required=False,
-    description="What the month's scores promise if their probabilities are right, before anyone knows who churned.",
-)
 def expected_performance(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.MaterializeResult]:
@@ -126,19 +95,6 @@ def expected_performance(
     yield dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
 
 
-@dg.asset(
-    name=REALISED,
-    deps=[CHURN_SCORES, asset_key(LABELS)],
-    partitions_def=MONTHS,
-    group_name=GROUP,
-    kinds={"scikitlearn"},
-    owners=OWNERS,
-    output_required=False,
-    description=(
-        "What the scores that were served turned out to be worth, against what was promised at promotion and expected"
-        " since. Waits for the month's labels."
-    ),
-)
 def realised_performance(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.MaterializeResult]:
@@ -153,9 +109,6 @@ def realised_performance(
     if not found.metrics:
         context.log.warning(f"{month}: everyone or nobody churned, so that there is no AUC")
     yield dg.MaterializeResult(metadata=_realised(found))
-
-
-ASSETS = [drift_report, target_drift, expected_performance, realised_performance]
 
 
 def _trained_on(home: Home) -> tuple[Month, ...]:
@@ -217,3 +170,53 @@ def _counted(found: performance.Realised) -> str:
         f"holdout customers alone: version {found.expected.version}, trained for {found.expected.version_month}, may"
         " have learned from the others' labels"
     )
+
+
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The monitoring assets, for these months."""
+    return [
+        dg.asset(
+            name=DRIFT_REPORT,
+            deps=[FEATURES],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"evidently"},
+            owners=OWNERS,
+            description=(
+                "Which features are distributed differently than in the months that the champion was trained on, or"
+                " than in the month before (CHURN_DRIFT_REFERENCE), and their share."
+            ),
+        )(drift_report),
+        dg.asset(
+            name=TARGET_DRIFT,
+            deps=[asset_key(LABELS)],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"duckdb"},
+            owners=OWNERS,
+            description="Whether more or fewer customers churned than in the reference months. Waits for the labels.",
+        )(target_drift),
+        dg.asset(
+            name=EXPECTED,
+            deps=[CHURN_SCORES],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"numpy"},
+            owners=OWNERS,
+            output_required=False,
+            description="What the scores promise if their probabilities are right, before it is known who churned.",
+        )(expected_performance),
+        dg.asset(
+            name=REALISED,
+            deps=[CHURN_SCORES, asset_key(LABELS)],
+            partitions_def=months,
+            group_name=GROUP,
+            kinds={"scikitlearn"},
+            owners=OWNERS,
+            output_required=False,
+            description=(
+                "What the served scores turned out to be worth, beside what was promised at promotion and expected"
+                " since. Waits for the month's labels."
+            ),
+        )(realised_performance),
+    ]

@@ -10,7 +10,7 @@ from churn_platform.settings import DELIVERED, Settings
 from churn_platform.tables.features import WINDOW
 
 
-def _months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
+def months_of(settings: Settings) -> dg.MonthlyPartitionsDefinition:
     """The months that Dagster offers: those that have ended, up to CHURN_LAST_MONTH where that is set.
 
     A backfill of all of them succeeds only if each was delivered, and one of some reaches into the months after them,
@@ -23,9 +23,6 @@ def _months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
         end_date=str(Month.parse(last) + 1) if last else None,
         fmt="%Y-%m",
     )
-
-
-MONTHS = _months(Settings())
 
 
 def months_back(first: int, last: int = 0) -> dg.TimeWindowPartitionMapping:

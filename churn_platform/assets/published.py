@@ -7,18 +7,18 @@ import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS
-from churn_platform.assets.partitions import MONTHS, month_of
+from churn_platform.assets.partitions import month_of
 from churn_platform.home import Home
 from churn_platform.tables.catalog import CATALOG, CatalogTable
 
 GROUP = "published"
 
 
-def _publication(table: CatalogTable) -> dg.AssetsDefinition:
+def _publication(table: CatalogTable, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         key=[GROUP, table.name],
         deps=[dg.AssetKey(table.source.split("/"))],
-        partitions_def=MONTHS,
+        partitions_def=months,
         group_name=GROUP,
         kinds={"postgres"},
         owners=OWNERS,
@@ -54,4 +54,6 @@ def _publication(table: CatalogTable) -> dg.AssetsDefinition:
     return publication
 
 
-ASSETS = [_publication(table) for table in CATALOG]
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The publication assets, for these months."""
+    return [_publication(table, months) for table in CATALOG]

@@ -5,18 +5,18 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, of_table, table_schema
-from churn_platform.assets.partitions import FEATURE_WINDOW, MONTHS, PREVIOUS, month_of
+from churn_platform.assets.partitions import FEATURE_WINDOW, PREVIOUS, month_of
 from churn_platform.contracts import Table
 from churn_platform.home import Home
 from churn_platform.tables.features import SCHEMA, WINDOW, feature_table, snapshot
 from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
 
 
-def _snapshot_asset(name: str, table: Table) -> dg.AssetsDefinition:
+def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
         deps=[asset_key(table), dg.AssetDep(name, partition_mapping=PREVIOUS)],
-        partitions_def=MONTHS,
+        partitions_def=months,
         group_name="snapshots",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
@@ -41,24 +41,6 @@ def _snapshot_asset(name: str, table: Table) -> dg.AssetsDefinition:
     return build
 
 
-snapshot_assets = [_snapshot_asset(name, table) for name, table in SNAPSHOTS.items()]
-
-
-@dg.asset(
-    name=FEATURES,
-    deps=[dg.AssetDep(name, partition_mapping=FEATURE_WINDOW) for name in SNAPSHOTS],
-    partitions_def=MONTHS,
-    group_name="features",
-    kinds={"duckdb", "parquet"},
-    owners=OWNERS,
-    description="One row per active customer: the drop's own columns and what three months of snapshots tell.",
-    metadata={
-        "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]
-        )
-    },
-    code_version="1",
-)
 def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Build the month's feature table."""
     month = month_of(context)
@@ -71,3 +53,25 @@ def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) ->
         data_version=dg.DataVersion(written.sha256),
         metadata={**of_table(written), "features": len(SCHEMA), "as_of": str(month.as_of)},
     )
+
+
+def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The snapshot and feature assets, for these months."""
+    return [
+        *(_snapshot_asset(name, table, months) for name, table in SNAPSHOTS.items()),
+        dg.asset(
+            name=FEATURES,
+            deps=[dg.AssetDep(name, partition_mapping=FEATURE_WINDOW) for name in SNAPSHOTS],
+            partitions_def=months,
+            group_name="features",
+            kinds={"duckdb", "parquet"},
+            owners=OWNERS,
+            description="One row per active customer: the drop's own columns and what three months of snapshots tell.",
+            metadata={
+                "dagster/column_schema": dg.TableSchema(
+                    columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]
+                )
+            },
+            code_version="1",
+        )(features),
+    ]

@@ -1,14 +1,16 @@
 """Jobs: what is run as one thing, by a person, a sensor or the command line."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from churn_platform.assets.decisions import PROMOTION
 from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
-from churn_platform.assets.partitions import MONTHS
 from churn_platform.assets.published import GROUP as PUBLISHED
-from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN
+from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN
 from churn_platform.champion import promotion as promotions
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
@@ -20,40 +22,44 @@ def _published(*tables: dg.AssetKey | str) -> dg.AssetSelection:
     return dg.AssetSelection.groups(PUBLISHED) & dg.AssetSelection.assets(*tables).downstream(depth=1)
 
 
-month_close = dg.define_asset_job(
-    CLOSE,
-    selection=dg.AssetSelection.groups("landing", "snapshots", "features", "monitoring", "delivery", PUBLISHED),
-    partitions_def=MONTHS,
-    description="Close a month: land its drop, build its snapshots and features, watch for drift, deliver.",
-)
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition  # not exported
 
-month_mature = dg.define_asset_job(
-    MATURE,
-    selection=dg.AssetSelection.assets(asset_key(LABELS), TARGET_DRIFT, REALISED) | _published(asset_key(LABELS)),
-    partitions_def=MONTHS,
-    description="Mature a closed month: land its labels, and compare the scores that were served with them.",
-)
+Jobs = Mapping[str, "UnresolvedAssetJobDefinition"]
+"""The jobs of a month, by name."""
 
-retrain = dg.define_asset_job(
-    RETRAIN,
-    selection=dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION),
-    partitions_def=MONTHS,
-    description="Train a candidate for a matured month and compare it with the champion.",
-)
 
-promote = dg.define_asset_job(
-    "promote",
-    selection=dg.AssetSelection.assets(PROMOTION),
-    partitions_def=MONTHS,
-    description="Settle a month's evaluation: promote its candidate if the gate lets it pass.",
-)
+def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
+    """What is run for one month, on these months' assets."""
 
-refresh = dg.define_asset_job(
-    REFRESH,
-    selection=dg.AssetSelection.assets(ONLINE_FEATURES, CHURN_SCORES) | _published(CHURN_SCORES),
-    partitions_def=MONTHS,
-    description="Deliver a month again: what serving looks up, and the champion's scores.",
-)
+    def job(name: str, selection: dg.AssetSelection, description: str) -> "UnresolvedAssetJobDefinition":
+        return dg.define_asset_job(name, selection=selection, partitions_def=months, description=description)
+
+    some, labels = dg.AssetSelection.assets, asset_key(LABELS)
+    jobs = (
+        job(
+            CLOSE,
+            dg.AssetSelection.groups("landing", "snapshots", "features", "monitoring", "delivery", PUBLISHED),
+            "Close a month: land its drop, build its snapshots and features, watch for drift, deliver.",
+        ),
+        job(
+            MATURE,
+            some(labels, TARGET_DRIFT, REALISED) | _published(labels),
+            "Mature a closed month: land its labels, and compare the scores that were served with them.",
+        ),
+        job(
+            RETRAIN,
+            some(TRAINING_SET, CANDIDATE, EVALUATION),
+            "Train a candidate for a matured month and compare it with the champion.",
+        ),
+        job(PROMOTE, some(PROMOTION), "Settle a month's evaluation: promote its candidate if the gate lets it pass."),
+        job(
+            REFRESH,
+            some(ONLINE_FEATURES, CHURN_SCORES) | _published(CHURN_SCORES),
+            "Deliver a month again: what serving looks up, and the champion's scores.",
+        ),
+    )
+    return {job.name: job for job in jobs}
 
 
 class ByHand(dg.Config):

@@ -1,27 +1,30 @@
 """Sensors: what Dagster's daemon asks every few seconds, and starts.
 
-Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`triggers`), their facts (`watch`).
-None of them keeps a cursor: all they know is in the lake and in the runs, so that a daemon may die at any time.
+Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`closing`, `retraining`,
+`refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake and in the runs, so
+that a daemon may die at any time.
 """
 
 from collections.abc import Callable
 
 import dagster as dg
 
-from churn_platform.assets.partitions import MONTHS
-from churn_platform.automation import jobs, news, watch
-from churn_platform.automation.triggers import Decision, Launch
+from churn_platform.assets.decisions import PROMOTION
+from churn_platform.automation import news, watch
+from churn_platform.automation.jobs import Jobs
+from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Decision, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 
-SECONDS = Settings().sensor_seconds
+Question = Callable[[Home, dg.DagsterInstance], Decision]
+Answer = dg.RunRequest | dg.SkipReason
 
 
-def answer(decision: Decision) -> dg.RunRequest | dg.SkipReason:
-    """A decision in Dagster's words."""
+def answer(decision: Decision, months: dg.MonthlyPartitionsDefinition) -> Answer:
+    """A decision in Dagster's words, where these are the months that it offers."""
     if isinstance(decision, Launch):
-        if not MONTHS.has_partition_key(str(decision.month)):
+        if not months.has_partition_key(str(decision.month)):
             return dg.SkipReason(
                 f"{decision.month} is new: {decision.why}, as soon as the definitions are loaded again"
             )
@@ -31,61 +34,65 @@ def answer(decision: Decision) -> dg.RunRequest | dg.SkipReason:
     return dg.SkipReason(decision.why)
 
 
-def _ask(
-    context: dg.SensorEvaluationContext, home: Home, question: Callable[[Home, dg.DagsterInstance], Decision]
-) -> dg.RunRequest | dg.SkipReason:
-    """The answer to a question now; a store or folder that cannot be read is a reason to wait."""
-    try:
-        decision = question(home, context.instance)
-    except Fault as fault:
-        return dg.SkipReason(str(fault))
-    if isinstance(decision, Launch):
-        context.log.info(f"{decision.why} (attempt {decision.attempt})" if decision.attempt > 1 else decision.why)
-    return answer(decision)
+def sensors(
+    settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs
+) -> list[dg.SensorDefinition | dg.AutomationConditionSensorDefinition]:
+    """Every sensor, for these months and their jobs; each asks every CHURN_SENSOR_SECONDS."""
+
+    def watching(name: str, question: Question, starts: tuple[str, ...], description: str) -> dg.SensorDefinition:
+        def ask(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> Answer:
+            """Answer the question now; a store or folder that cannot be read is a reason to wait."""
+            try:
+                decision = question(home, context.instance)
+            except Fault as fault:
+                return dg.SkipReason(str(fault))
+            if isinstance(decision, Launch):
+                again = f" (attempt {decision.attempt})" if decision.attempt > 1 else ""
+                context.log.info(f"{decision.why}{again}")
+            return answer(decision, months)
+
+        return dg.sensor(
+            name=name,
+            jobs=[jobs[job] for job in starts],
+            minimum_interval_seconds=settings.sensor_seconds,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            description=description,
+        )(ask)
+
+    return [
+        watching(
+            "drops",
+            watch.closing,
+            (CLOSE, MATURE),
+            "Closes each month that is delivered or corrected, in order, and matures it when its labels come.",
+        ),
+        watching(
+            "retraining",
+            watch.retraining,
+            (RETRAIN,),
+            "Retrains on the newest matured month: without a champion, on drift, where the champion falls short.",
+        ),
+        watching(
+            "refreshing",
+            watch.refreshing,
+            (REFRESH,),
+            "Scores the newest month again when another version has become champion.",
+        ),
+        dg.sensor(
+            name="alerts",
+            minimum_interval_seconds=settings.sensor_seconds,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            description="Tells people what they should know, once each, through CHURN_ALERT_URLS.",
+        )(tell),
+        dg.AutomationConditionSensorDefinition(
+            "promotions",
+            target=dg.AssetSelection.assets(PROMOTION),
+            default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
+            minimum_interval_seconds=settings.sensor_seconds,
+        ),
+    ]
 
 
-@dg.sensor(
-    jobs=[jobs.month_close, jobs.month_mature],
-    minimum_interval_seconds=SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Closes each month that is delivered or corrected, in order, and matures it when its labels come.",
-)
-def drops(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
-    """Watch the folder of drops."""
-    return _ask(context, home, watch.closing)
-
-
-@dg.sensor(
-    job=jobs.retrain,
-    minimum_interval_seconds=SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Retrains on the newest matured month: without a champion, on drift, where the champion falls short.",
-)
-def retraining(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
-    """Watch for a cause to retrain."""
-    return _ask(context, home, watch.retraining)
-
-
-@dg.sensor(
-    job=jobs.refresh,
-    minimum_interval_seconds=SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Scores the newest month again when another version has become champion.",
-)
-def refreshing(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
-    """Watch for a promotion that the newest month's scores do not know of."""
-    return _ask(context, home, watch.refreshing)
-
-
-@dg.sensor(
-    minimum_interval_seconds=SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells people what they should know, once each, through CHURN_ALERT_URLS.",
-)
-def alerts(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SkipReason:
-    """Send what is new."""
-    told = news.tell(home, context.instance)
-    return dg.SkipReason(told)
-
-
-SENSORS = [drops, retraining, refreshing, alerts]
+def tell(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SkipReason:
+    """Send the alerts that are new."""
+    return dg.SkipReason(news.tell(home, context.instance))

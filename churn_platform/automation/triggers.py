@@ -19,6 +19,7 @@ from churn_platform.months import Month
 CLOSE = "month_close"
 MATURE = "month_mature"
 RETRAIN = "retrain"
+PROMOTE = "promote"
 REFRESH = "refresh"
 
 EVENT_TAG = "churn/event"

@@ -12,7 +12,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from churn_platform.assets import decisions, landing, models, snapshots, tracking
+from churn_platform.assets import decisions, tracking
 from churn_platform.champion.registry import CHALLENGER, MODEL
 from churn_platform.contracts import BY_NAME, STATE_TABLES
 from churn_platform.files import sha256_of
@@ -20,11 +20,11 @@ from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables.features import LAST_SEEN, SCHEMA
 from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed, quarantine
-from churn_platform_tests import homes
+from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
 
 FIRST, SECOND, THIRD = homes.MONTHS
-SNAPSHOT_ASSETS = {asset.key.to_user_string(): asset for asset in snapshots.snapshot_assets}
+SNAPSHOT_ASSETS = {asset.key.to_user_string(): asset for asset in made_assets.SNAPSHOTS}
 
 
 def materialize(
@@ -69,7 +69,7 @@ def platform(closed: Platform, tmp_path: Path) -> Platform:
 
 def test_landing_a_drop(platform: Platform) -> None:
     before = homes.contents(platform.settings.lake, "landed/**/*.parquet")
-    result = materialize([landing.landed_tables], platform, FIRST)
+    result = materialize([made_assets.LAND_DROP], platform, FIRST)
     assert homes.contents(platform.settings.lake, "landed/**/*.parquet") == before
     for table in STATE_TABLES:
         shown = metadata(result, landed(table.name))
@@ -88,7 +88,7 @@ def test_landing_a_drop(platform: Platform) -> None:
 
 def test_broken_rows_are_shown(platform: Platform) -> None:
     homes.put(platform.settings.drops / "month_000" / "usage_agg_30d.csv", 4, "skips_7d", "-1")
-    result = materialize([landing.landed_tables], platform, FIRST)
+    result = materialize([made_assets.LAND_DROP], platform, FIRST)
     shown = metadata(result, "landed/usage_agg_30d")
     assert (shown["dagster/row_count"], shown["quarantined_rows"]) == (499, 1)
     assert "| 4 | skips_7d | -1 | is outside 0 to 100000 |" in shown["broken"]
@@ -96,20 +96,20 @@ def test_broken_rows_are_shown(platform: Platform) -> None:
 
 
 def test_landing_labels(platform: Platform) -> None:
-    shown = metadata(materialize([landing.landed_labels], platform, FIRST), "landed/labels")
+    shown = metadata(materialize([made_assets.LAND_LABELS], platform, FIRST), "landed/labels")
     assert shown["dagster/row_count"] == 500
 
 
 def test_labels_that_have_not_arrived(platform: Platform) -> None:
     (platform.settings.drops / "month_000" / "labels.csv").unlink()
-    result = materialize([landing.landed_labels], platform, FIRST)
+    result = materialize([made_assets.LAND_LABELS], platform, FIRST)
     assert result.get_asset_materialization_events() == []
     assert result.get_asset_check_evaluations() == []
 
 
 def test_a_month_that_is_not_delivered_yet_does_nothing(platform: Platform) -> None:
     before = homes.contents(platform.settings.lake)
-    everything = [landing.landed_tables, landing.landed_labels, *snapshots.snapshot_assets, snapshots.features]
+    everything = [made_assets.LAND_DROP, made_assets.LAND_LABELS, *made_assets.SNAPSHOTS, made_assets.FEATURES]
     result = materialize(everything, platform, THIRD + 1)
     assert result.get_asset_materialization_events() == []
     assert homes.contents(platform.settings.lake) == before
@@ -138,7 +138,7 @@ def test_features(platform: Platform) -> None:
     written = platform.home.lake.path(FEATURES, THIRD)
     wanted = written.read_bytes()
     written.unlink()
-    shown = metadata(materialize([snapshots.features], platform, THIRD), FEATURES)
+    shown = metadata(materialize([made_assets.FEATURES], platform, THIRD), FEATURES)
     assert written.read_bytes() == wanted
     assert shown["dagster/row_count"] == len(pd.read_parquet(written))
     assert shown["features"] == len(SCHEMA)
@@ -146,7 +146,7 @@ def test_features(platform: Platform) -> None:
 
 
 def test_the_ui_is_told_the_columns() -> None:
-    for asset in [landing.landed_tables, *snapshots.snapshot_assets, snapshots.features]:
+    for asset in [made_assets.LAND_DROP, *made_assets.SNAPSHOTS, made_assets.FEATURES]:
         for spec in asset.specs:
             columns = spec.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns)
@@ -174,7 +174,7 @@ def test_without_what_comes_before_the_month_wanted_is_named(
 
 
 def test_the_training_set(platform: Platform) -> None:
-    shown = metadata(materialize([models.training_set], platform, SECOND), "training_set")
+    shown = metadata(materialize([made_assets.TRAINING_SET], platform, SECOND), "training_set")
     rows = pd.read_parquet(shown["path"])
     assert shown["dagster/row_count"] == len(rows)
     assert shown["customers"] == rows["user_id"].nunique()
@@ -202,14 +202,14 @@ def test_what_cannot_be_trained_is_refused(
     elif labels is None:
         path.unlink()
     result = materialize(
-        [models.training_set], platform, THIRD, settings=platform.settings.model_copy(update=settings), fails=True
+        [made_assets.TRAINING_SET], platform, THIRD, settings=platform.settings.model_copy(update=settings), fails=True
     )
     assert wanted in failure(result)
     assert not platform.home.lake.path("training_set", THIRD, ".json").exists()
 
 
 def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
-    assets = [models.training_set, models.candidate, decisions.evaluation]
+    assets = [made_assets.TRAINING_SET, made_assets.CANDIDATE, made_assets.EVALUATION]
     result = materialize(assets, platform, FIRST)
     shown, home = metadata(result, "candidate"), platform.home
     assert shown["version"] == 1
@@ -262,7 +262,7 @@ def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkey
         raise ValueError("nothing to learn")
 
     monkeypatch.setattr("churn_platform.modelling.training.train", broken)
-    result = materialize([models.training_set, models.candidate], platform, FIRST, fails=True)
+    result = materialize([made_assets.TRAINING_SET, made_assets.CANDIDATE], platform, FIRST, fails=True)
     assert failure(result) == "nothing to learn"
     client = platform.home.registry.client
     experiment = client.get_experiment_by_name(MODEL)
@@ -274,7 +274,7 @@ def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkey
 def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
     receipts = trained.home.ledger.all()
     assert receipts[0].verdict == "promoted"
-    result = materialize([decisions.promotion], trained, FIRST)  # settled before: nothing happens
+    result = materialize([made_assets.PROMOTION], trained, FIRST)  # settled before: nothing happens
     shown = metadata(result, "promotion")
     assert shown["verdict"] == "promoted"
     assert shown["version"] == 1

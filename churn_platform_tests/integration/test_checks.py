@@ -8,10 +8,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from churn_platform.assets import decisions, landing, snapshots
 from churn_platform.home import Home
 from churn_platform.modelling.gate import GATES
-from churn_platform_tests import homes
+from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
 
 FIRST, SECOND, _ = homes.MONTHS
@@ -51,7 +50,7 @@ def platform(tmp_path: Path) -> Platform:
 
 
 def test_sound_tables_pass_with_their_figures(platform: Platform) -> None:
-    result = materialize([landing.landed_tables], platform.home, "2024-01")
+    result = materialize([made_assets.LAND_DROP], platform.home, "2024-01")
     assert result.success
     found = checks(result)
     assert len(found) == 5
@@ -69,7 +68,7 @@ def test_broken_rows_within_the_tolerance_pass(platform: Platform) -> None:
     path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
     for line in (2, 3, 4):
         homes.put(path, line, "skips_7d", "-1")
-    result = materialize([landing.landed_tables], platform.home, "2024-01")
+    result = materialize([made_assets.LAND_DROP], platform.home, "2024-01")
     assert result.success
     check = checks(result)["landed/usage_agg_30d keeps_the_contract"]
     assert check.passed
@@ -83,7 +82,7 @@ def test_above_the_tolerance_the_check_fails_and_nothing_is_kept(platform: Platf
     path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
     for line in range(2, 6):
         homes.put(path, line, "skips_7d", "-1")
-    assets = [landing.landed_tables, *snapshots.snapshot_assets, snapshots.features]
+    assets = [made_assets.LAND_DROP, *made_assets.SNAPSHOTS, made_assets.FEATURES]
     result = materialize(assets, platform.home, "2024-01")
     assert not result.success
     found = checks(result)
@@ -104,8 +103,8 @@ def test_above_the_tolerance_the_check_fails_and_nothing_is_kept(platform: Platf
 def test_labels_above_the_tolerance_stop(platform: Platform) -> None:
     path = platform.settings.drops / "month_000" / "labels.csv"
     homes.edit(path, lambda rows: [rows[0], *([f"{n:04d}-ZZZZZ", row[1]] for n, row in enumerate(rows[1:]))])
-    assert materialize([landing.landed_tables], platform.home, "2024-01").success
-    result = materialize([landing.landed_labels], platform.home, "2024-01")
+    assert materialize([made_assets.LAND_DROP], platform.home, "2024-01").success
+    result = materialize([made_assets.LAND_LABELS], platform.home, "2024-01")
     assert not result.success
     check = checks(result)["landed/labels keeps_the_contract"]
     assert not check.passed
@@ -118,7 +117,7 @@ def test_labels_above_the_tolerance_stop(platform: Platform) -> None:
 
 def test_a_lost_comparison_is_a_green_run_with_a_warning(trained: Platform, tmp_path: Path) -> None:
     # Versions 2 and 3 are twins, so the third cannot have won against whoever serves.
-    result = materialize([decisions.evaluation], trained.home, "2024-02")
+    result = materialize([made_assets.EVALUATION], trained.home, "2024-02")
     assert result.success
     found = checks(result)
     assert set(found) == {f"evaluation {name}" for name in GATES}
@@ -140,8 +139,8 @@ def evaluated(passes: dict[str, bool], failing: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         name="evaluation",
-        partitions_def=decisions.evaluation.partitions_def,
-        check_specs=list(decisions.evaluation.check_specs),
+        partitions_def=made_assets.EVALUATION.partitions_def,
+        check_specs=list(made_assets.EVALUATION.check_specs),
     )
     def evaluation(context) -> dg.MaterializeResult:  # Dagster reads the annotation
         return dg.MaterializeResult(
@@ -151,7 +150,7 @@ def evaluated(passes: dict[str, bool], failing: str) -> dg.AssetsDefinition:
                     check_name=spec.name,
                     severity=dg.AssetCheckSeverity.WARN,
                 )
-                for spec in decisions.evaluation.check_specs
+                for spec in made_assets.EVALUATION.check_specs
             ]
         )
 
@@ -166,7 +165,7 @@ def test_the_promotion_is_launched_for_the_passing_months_alone(failing: str, pr
     passes = {"2024-02": True, "2024-03": False}
     evaluation = evaluated(passes, failing)
     defs = dg.Definitions(
-        assets=[evaluation, decisions.promotion], resources={"home": dg.ResourceDefinition.none_resource()}
+        assets=[evaluation, made_assets.PROMOTION], resources={"home": dg.ResourceDefinition.none_resource()}
     )
     instance = dg.DagsterInstance.ephemeral()
     before = dg.evaluate_automation_conditions(defs=defs, instance=instance)
@@ -174,6 +173,6 @@ def test_the_promotion_is_launched_for_the_passing_months_alone(failing: str, pr
     for month in passes:
         assert dg.materialize([evaluation], partition_key=month, instance=instance, run_config=QUIET).success
     after = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=before.cursor)
-    assert after.get_requested_partitions(decisions.promotion.key) == promoted
+    assert after.get_requested_partitions(made_assets.PROMOTION.key) == promoted
     again = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=after.cursor)
     assert again.total_requested == 0

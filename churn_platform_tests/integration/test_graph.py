@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
-from churn_platform.definitions import defs
+from churn_platform.definitions import build_defs, defs
 from churn_platform.modelling.gate import GATES
+from churn_platform_tests import homes
 
 SPINE = {
     "landed/users": ("landing", ""),
@@ -117,3 +120,18 @@ def test_jobs() -> None:
 
 def test_the_definitions_are_loadable() -> None:
     dg.Definitions.validate_loadable(defs)
+
+
+def test_the_definitions_follow_from_their_settings_alone(tmp_path: Path) -> None:
+    settings = homes.settings_of(tmp_path, first_month="2025-03", last_month="2025-06", sensor_seconds=77)
+    made = build_defs(settings)
+    nodes = list(made.resolve_asset_graph().asset_nodes)
+    assert {tuple(node.partitions_def.get_partition_keys()) for node in nodes if node.partitions_def} == {
+        ("2025-03", "2025-04", "2025-05", "2025-06")
+    }
+    jobs = [made.resolve_job_def(name) for name in ("month_close", "month_mature", "retrain", "promote", "refresh")]
+    assert {job.partitions_def for job in jobs} == {nodes[0].partitions_def}
+    sensors = made.get_repository_def().sensor_defs
+    assert {sensor.name: sensor.minimum_interval_seconds for sensor in sensors} == dict.fromkeys(
+        ("drops", "retraining", "refreshing", "alerts", "promotions"), 77
+    )

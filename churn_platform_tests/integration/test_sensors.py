@@ -13,7 +13,6 @@ import msgspec
 import pytest
 
 from churn_platform.automation.instance import open_instance
-from churn_platform.automation.schedules import monthly_closing
 from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
@@ -215,8 +214,9 @@ def test_labels_that_come_later_mature_their_month(empty: Daemon) -> None:
 
 
 def test_the_safety_net_is_off_and_asks_the_same(tmp_path: Path) -> None:
-    assert monthly_closing.default_status == dg.DefaultScheduleStatus.STOPPED
     settings = homes.settings_of(tmp_path, settle_seconds=0)
+    monthly_closing = build_defs(settings).resolve_schedule_def("monthly_closing")
+    assert monthly_closing.default_status == dg.DefaultScheduleStatus.STOPPED
     homes.deliver(settings.drops)
     with open_instance(settings) as instance:  # a schedule's context takes no ephemeral one
 

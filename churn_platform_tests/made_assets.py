@@ -1,0 +1,14 @@
+"""The platform's assets as definitions make them, one by one, for tests that materialize some of them alone."""
+
+from __future__ import annotations
+
+from churn_platform.assets import decisions, landing, models, snapshots
+from churn_platform.assets.partitions import months_of
+from churn_platform.settings import Settings
+
+_MONTHS = months_of(Settings())
+
+LAND_DROP, LAND_LABELS = landing.assets(_MONTHS)
+*SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS)
+TRAINING_SET, CANDIDATE = models.assets(_MONTHS)
+EVALUATION, PROMOTION = decisions.assets(_MONTHS)
