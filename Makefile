@@ -1,53 +1,65 @@
-# The two commands that a newcomer needs are `make run` and `make test`; both set up what they need.
+# The two commands that a newcomer needs are `make run` and `make test`; both set up what they need. A target's line
+# after ## is what `make help` shows of it.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-unit test-integration test-system test-browser lint format types docs bench bench-serving lock clean
+.PHONY: help run test test-unit test-integration test-system test-browser coverage lint format types docs bench
+.PHONY: bench-serving hooks lock clean
 
-run: $(INSTALLED)
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: $(INSTALLED) ## start the platform on this machine; sets up what it needs
 	$(BIN)/churn up
 
 # A file's tests stay together, since they share what is dear to make.
 PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-test: $(INSTALLED)
+test: $(INSTALLED) ## units and their interplay
 	$(PYTEST)
 
-test-unit: $(INSTALLED)
+test-unit: $(INSTALLED) ## only what runs in seconds
 	$(PYTEST) churn_platform_tests/unit
 
-test-integration: $(INSTALLED)
+test-integration: $(INSTALLED) ## the rest of `make test`
 	$(PYTEST) --ignore churn_platform_tests/unit
 
-# Whole platforms as processes: killed, in production's shape, and as the documentation uses them.
-test-system: $(INSTALLED)
+test-system: $(INSTALLED) ## whole platforms as processes: killed, in production's shape, as the documentation uses them
 	$(PYTEST) churn_platform_tests/system
 
 # Needs Chromium, which is no Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
-test-browser: $(INSTALLED)
+test-browser: $(INSTALLED) ## click through a platform in headless Chromium
 	$(BIN)/pytest churn_platform_tests/browser
 
-lint: $(INSTALLED)
+# The same tests as `make test`, slower; the floor is what they covered when it was set.
+coverage: $(INSTALLED) ## `make test`, and which lines it ran
+	$(PYTEST) --cov --cov-report=term --cov-fail-under=0
+
+lint: $(INSTALLED) ## ruff, and the Dockerfile's linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint deploy/Dockerfile
 
-format: $(INSTALLED)
+format: $(INSTALLED) ## mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: $(INSTALLED)
+types: $(INSTALLED) ## mypy
 	$(BIN)/mypy
 
-docs: $(INSTALLED)
+docs: $(INSTALLED) ## renew the generated pages
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
 	$(BIN)/python -m churn_platform.tables.catalog > docs/tables.md
 
-bench: $(INSTALLED)
+hooks: $(INSTALLED) ## have git check each commit
+	$(BIN)/pre-commit install
+
+bench: $(INSTALLED) ## what closing a month costs
 	$(BIN)/python -m benchmarks.closing
 
-bench-serving: $(INSTALLED)
+bench-serving: $(INSTALLED) ## what serving answers (needs wrk)
 	$(BIN)/python -m benchmarks.serving.bench
 
 # uv comes by pip; it installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
@@ -60,11 +72,11 @@ $(INSTALLED): pyproject.toml requirements-dev.lock
 
 # Each lock constrains the next, so that serving, the platform and the tests agree on every version.
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
-lock: $(INSTALLED)
+lock: $(INSTALLED) ## renew the hashed lock files
 	$(UV_LOCK) --extra platform --extra dev pyproject.toml --output-file requirements-dev.lock
 	$(UV_LOCK) --extra platform pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	$(UV_LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements-serving.lock
 	$(UV_LOCK) --group image --constraint requirements-dev.lock --output-file deploy/requirements-build.lock
 
-clean:
+clean: ## remove what was set up, and the platform's home
 	rm -rf $(VENV) .churn .mypy_cache .ruff_cache .hypothesis dist
