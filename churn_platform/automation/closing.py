@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from churn_platform.automation.triggers import CLOSE, MATURE, Decision, History, Launch, Wait, event_of, launch
+from churn_platform.automation.triggers import CLOSE, MATURE, Action, History, Launch, Wait, event_of, launch
 from churn_platform.months import Month
 
 
@@ -52,7 +52,7 @@ class MonthFacts:
         return f"the drop of {self.month} was corrected" if self.state != self.landed else f"{self.month} is stale"
 
 
-def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, history: History) -> Decision:
+def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, history: History) -> Action:
     """The next month to close or to mature, the oldest first. Ask only while none is being closed or matured.
 
     `months` are the delivered ones, `today` the month that is not over. A month waits until the one before it is
@@ -74,7 +74,7 @@ def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, histo
     return Wait("; ".join(notes) or "every delivered month is closed")
 
 
-def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) -> Decision:
+def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) -> Action:
     month = facts.month
     if facts.unready:
         return Wait(facts.unready)

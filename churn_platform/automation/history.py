@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.automation.triggers import EVENT_TAG, Run, State
+from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
 from churn_platform.months import Month
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def runs_of(instance: dg.DagsterInstance, month: Month, *jobs: str) -> tuple[Run
             run.run_id,
             run.tags.get(EVENT_TAG, ""),
             state := _state(run),
-            fault_of_run(instance, run) if state == State.FAILED and position == 0 else "",
+            fault_of_run(instance, run) if state == RunState.FAILED and position == 0 else "",
         )
         for position, run in enumerate(found)
     )
@@ -44,10 +44,10 @@ def under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
     return None
 
 
-def _state(run: dg.DagsterRun) -> State:
+def _state(run: dg.DagsterRun) -> RunState:
     if not run.is_finished or will_retry(run):
-        return State.UNDER_WAY
-    return State.SUCCEEDED if run.is_success else State.FAILED
+        return RunState.UNDER_WAY
+    return RunState.SUCCEEDED if run.is_success else RunState.FAILED
 
 
 def will_retry(run: dg.DagsterRun) -> bool:

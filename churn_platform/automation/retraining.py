@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from churn_platform.automation.triggers import RETRAIN, Decision, History, State, Wait, event_of, launch
+from churn_platform.automation.triggers import RETRAIN, Action, History, RunState, Wait, event_of, launch
 from churn_platform.months import Month
 
 
 @dataclass(frozen=True)
-class Champion:
+class ChampionFacts:
     """The version that serves, the newest month that it was trained on, and the AUC that it promised."""
 
     version: int
@@ -35,7 +35,7 @@ class DriftFacts:
 
 
 @dataclass(frozen=True)
-class Realised:
+class RealisedFacts:
     """How well the scores that `version` gave to a month turned out."""
 
     month: Month
@@ -52,11 +52,11 @@ class ModelFacts:
     a candidate was compared for.
     """
 
-    champion: Champion | None
+    champion: ChampionFacts | None
     matured: Month | None
     content: str
     drifts: tuple[DriftFacts, ...]
-    realised: Realised | None
+    realised: RealisedFacts | None
     trained: frozenset[Month]
 
 
@@ -98,7 +98,7 @@ def cause(facts: ModelFacts, limits: Limits) -> str | None:
     return None
 
 
-def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Decision:
+def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Action:
     """Retrain on the newest matured month if something calls for it, once. Ask only while nothing is being trained.
 
     A month is trained for once: the same rows would give the same candidate. With the cooldown, later months wait too.
@@ -106,7 +106,7 @@ def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Deci
     month = facts.matured
     event = event_of(month, facts.content) if month else ""
     runs = history(month) if month else ()
-    if runs and (runs[0].event, runs[0].state) == (event, State.FAILED):
+    if runs and (runs[0].event, runs[0].state) == (event, RunState.FAILED):
         facts = replace(facts, trained=facts.trained - {month})  # it may have come as far as the comparison
     found, champion = cause(facts, limits), facts.champion
     if found is None:

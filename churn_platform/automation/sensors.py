@@ -12,16 +12,16 @@ import dagster as dg
 from churn_platform.assets.decisions import PROMOTION
 from churn_platform.automation import news, watch
 from churn_platform.automation.jobs import Jobs
-from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Decision, Launch
+from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 
-Question = Callable[[Home, dg.DagsterInstance], Decision]
+Question = Callable[[Home, dg.DagsterInstance], Action]
 Answer = dg.RunRequest | dg.SkipReason
 
 
-def answer(decision: Decision, months: dg.MonthlyPartitionsDefinition) -> Answer:
+def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
     """A decision in Dagster's words, where these are the months that it offers."""
     if isinstance(decision, Launch):
         if not months.has_partition_key(str(decision.month)):

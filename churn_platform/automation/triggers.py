@@ -30,7 +30,7 @@ ATTEMPTS = 3
 """How often a retraining or a refresh is tried. A closing is tried once: a broken drop stays so until it changes."""
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """How a run stands. A failed one that Dagster is about to retry is still under way."""
 
     UNDER_WAY = "under way"
@@ -44,7 +44,7 @@ class Run:
 
     run_id: str
     event: str
-    state: State
+    state: RunState
     fault: str = ""
 
 
@@ -76,7 +76,8 @@ class Wait:
     why: str
 
 
-Decision = Launch | Wait
+Action = Launch | Wait
+"""What the platform does about the facts now."""
 History = Callable[[Month], Sequence[Run]]
 """A month's runs of the jobs that a decision is about, newest first."""
 
@@ -86,18 +87,18 @@ def event_of(month: Month, *content: object) -> str:
     return f"{month} {sha256(repr(content).encode())[:16]}"
 
 
-def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run], most: int = ATTEMPTS) -> Decision:
+def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run], most: int = ATTEMPTS) -> Action:
     """Start the job, unless a run is under way, or the newest `most` runs were for this very event and failed.
 
     A run for this event that succeeded without the effect that it should have is not repeated either.
     """
-    if runs and runs[0].state == State.UNDER_WAY:
+    if runs and runs[0].state == RunState.UNDER_WAY:
         return Wait(f"{job} of {month} is under way")
     newest = runs[:most]
     if newest and all(run.event == event for run in newest):
-        if newest[0].state == State.SUCCEEDED:
+        if newest[0].state == RunState.SUCCEEDED:
             return Wait(f"{job} of {month} has run for this already and settled nothing: run it by hand")
-        if len(newest) == most and all(run.state == State.FAILED for run in newest):
+        if len(newest) == most and all(run.state == RunState.FAILED for run in newest):
             times = "" if most == 1 else f" {most} times"
             return Wait(f"{month} stopped, {job} failed{times}: {newest[0].fault}")
     return Launch(job, month, event, sum(run.event == event for run in runs) + 1, why)

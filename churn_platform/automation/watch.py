@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING
 from churn_platform.automation.closing import MonthFacts, next_closing
 from churn_platform.automation.history import runs_of, under_way
 from churn_platform.automation.refreshing import next_refresh
-from churn_platform.automation.retraining import Champion, DriftFacts, Limits, ModelFacts, Realised, next_retraining
-from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Decision, Wait
+from churn_platform.automation.retraining import (
+    ChampionFacts,
+    DriftFacts,
+    Limits,
+    ModelFacts,
+    RealisedFacts,
+    next_retraining,
+)
+from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Wait
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
 from churn_platform.intake import deliveries as intake
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-def closing(home: Home, instance: dg.DagsterInstance) -> Decision:
+def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     """Which month to close or mature now. Raises DropError where two folders claim one month."""
     if running := under_way(instance, CLOSE, MATURE):
         return Wait(running)
@@ -94,7 +101,7 @@ def _hash(root: Path, tables: tuple[tuple[str, Month], ...], stamps: tuple[objec
     return hashlib.sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode()).hexdigest()
 
 
-def retraining(home: Home, instance: dg.DagsterInstance) -> Decision:
+def retraining(home: Home, instance: dg.DagsterInstance) -> Action:
     """Whether to retrain now, and why. Raises RegistryError."""
     if running := under_way(instance, CLOSE, MATURE, RETRAIN):  # what a closing has yet to find may be a cause
         return Wait(running)
@@ -110,7 +117,7 @@ def model_facts(home: Home) -> ModelFacts:
     closed = lake.months(FEATURES)
     rows = [(FEATURES, matured), (landed(LABELS.name), matured)] if matured else []
     return ModelFacts(
-        champion=Champion(version.number, version.month, version.auc) if version else None,
+        champion=ChampionFacts(version.number, version.month, version.auc) if version else None,
         matured=matured,
         content=_hash(lake.root, tuple(rows), _stamps(lake, rows)) if matured else "",
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
@@ -131,14 +138,14 @@ def _drift(lake: Lake, month: Month) -> DriftFacts | None:
     )
 
 
-def _realised(lake: Lake, month: Month) -> Realised | None:
+def _realised(lake: Lake, month: Month) -> RealisedFacts | None:
     found = performance.read(lake, month)
     if found is None or found.auc is None:
         return None
-    return Realised(month, found.expected.version, found.auc)
+    return RealisedFacts(month, found.expected.version, found.auc)
 
 
-def refreshing(home: Home, instance: dg.DagsterInstance) -> Decision:
+def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:
     """Whether the newest month has to be scored again. Raises RegistryError."""
     if running := under_way(instance, CLOSE, MATURE, REFRESH):
         return Wait(running)

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from dagster._core.remote_origin import RemoteJobOrigin
 
 
-class RunFailed(Fault):
+class RunFailedError(Fault):
     """A run that ended badly; the message is the fault's own sentence."""
 
 
-class Refused(Fault):
+class RefusedError(Fault):
     """What cannot be asked for now; the message says what is wanted first."""
 
 
@@ -86,7 +86,7 @@ class Runs:
         config: dict[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a job to its end. Raises RunFailed, and KeyboardInterrupt where a signal ended it."""
+        """Run a job to its end. Raises RunFailedError, and KeyboardInterrupt where a signal ended it."""
         from dagster._core.storage.tags import MAX_RETRIES_TAG
 
         from churn_platform.automation.launcher import PROCESS_TAG, own_process
@@ -105,12 +105,12 @@ class Runs:
         if not result.success:
             if any("DagsterExecutionInterruptedError" in str(event.event_specific_data) for event in result.all_events):
                 raise KeyboardInterrupt  # Dagster makes a failure of Ctrl-C; whoever pressed it wants more than that
-            raise RunFailed(fault_of(result.run_id, result.all_events))
+            raise RunFailedError(fault_of(result.run_id, result.all_events))
 
     def close(self, month: Month) -> Iterator[Closed]:
         """Close a month, and then again each later closed month that was built from what has changed.
 
-        Raises Refused or DropError before anything runs where the month cannot be closed, and RunFailed.
+        Raises RefusedError or DropError before anything runs where the month cannot be closed, and RunFailedError.
         """
         self._refuse_unclosable(month)
         yield self._close(month)
@@ -125,17 +125,19 @@ class Runs:
             yield self._close(month)
 
     def delivered(self) -> tuple[Month, ...]:
-        """The months that have a drop, oldest first. Raises Refused where there is none, and DropError."""
+        """The months that have a drop, oldest first. Raises RefusedError where there is none, and DropError."""
         settings = self.home.settings
         months = tuple(delivered(settings.drops, settings.first))
         if not months:
-            raise Refused(f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000")
+            raise RefusedError(
+                f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000"
+            )
         return months
 
     def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
 
-        Gives the receipt where the gate passed, else None. Raises RunFailed.
+        Gives the receipt where the gate passed, else None. Raises RunFailedError.
         """
         self.run("retrain", month, tags=tags)
         document = self.home.lake.document(EVALUATION, month)
@@ -149,13 +151,13 @@ class Runs:
         return evaluation, settled
 
     def promote(self, version: int, reason: str) -> Receipt:
-        """Make a version champion by a person's decision. Raises RunFailed."""
+        """Make a version champion by a person's decision. Raises RunFailedError."""
         config = {"version": version, "reason": reason, "by": getpass.getuser()}
         self.run("appoint_champion", config={"appoint": {"config": config}})
         return self.home.ledger.all()[-1]
 
     def roll_back(self, reason: str) -> Receipt:
-        """Make the version champion that served before. Raises RunFailed."""
+        """Make the version champion that served before. Raises RunFailedError."""
         self.run("roll_back_champion", config={"roll_back": {"config": {"reason": reason, "by": getpass.getuser()}}})
         return self.home.ledger.all()[-1]
 
@@ -163,9 +165,9 @@ class Runs:
         settings, lake = self.home.settings, self.home.lake
         drop_of(settings.drops, settings.first, month)
         if month.as_of >= date.today():
-            raise Refused(f"{month} ends on {month.as_of}: it can be closed after that day")
+            raise RefusedError(f"{month} ends on {month.as_of}: it can be closed after that day")
         if month > settings.first and not lake.has(FEATURES, month - 1):
-            raise Refused(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
+            raise RefusedError(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
 
     def _close(self, month: Month) -> Closed:
         before = self._state(month)

@@ -20,13 +20,18 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from churn_platform.local.supervision import Running, State
+from churn_platform.local.supervision import ProgramState, Running
 
 KEPT = 12
 """How many of the last events the screen shows."""
 
-_COLOURS = {State.UP: "green", State.DONE: "green", State.SILENT: "yellow", State.DEAD: "red"}
-_MOVING = (State.STARTING, State.SILENT, State.DEAD)
+_COLOURS = {
+    ProgramState.UP: "green",
+    ProgramState.DONE: "green",
+    ProgramState.SILENT: "yellow",
+    ProgramState.DEAD: "red",
+}
+_MOVING = (ProgramState.STARTING, ProgramState.SILENT, ProgramState.DEAD)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         for name, running in self._running.items():
             moving = running.state in _MOVING
-            mark = self._spinner if moving else Text("●" if running.state is State.UP else "·")
+            mark = self._spinner if moving else Text("●" if running.state is ProgramState.UP else "·")
             colour = _COLOURS.get(running.state, "dim")
             table.add_row(mark, name, f"[{colour}]{running.state}[/]")
         return table

@@ -29,7 +29,7 @@ SILENCE = 30.0
 KEPT_LOGS = 3
 
 
-class State(StrEnum):
+class ProgramState(StrEnum):
     """Where a program stands."""
 
     WAITING = "waiting"
@@ -61,7 +61,7 @@ class Running:
     """A program's present state, for whoever shows it."""
 
     program: Program
-    state: State = State.WAITING
+    state: ProgramState = ProgramState.WAITING
     process: asyncio.subprocess.Process | None = None
     deaths: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,7 +108,7 @@ class Supervisor:
             await asyncio.to_thread(guard.end, self._groups)
             self._end_guard()
             for running in self.running.values():
-                running.state = State.STOPPED
+                running.state = ProgramState.STOPPED
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -122,14 +122,14 @@ class Supervisor:
             began = time.monotonic()
             code = await self._live(running)
             if program.once:
-                running.state = State.DONE
+                running.state = ProgramState.DONE
                 running.arrived.set()
                 await asyncio.Event().wait()
             if time.monotonic() - began > HEALTHY:
                 running.deaths = 0
             pause = PAUSES[min(running.deaths, len(PAUSES) - 1)]
             running.deaths += 1
-            running.state = State.DEAD
+            running.state = ProgramState.DEAD
             last = self._last_words(program)
             self._tell(f"{program.name} died ({_ending(code)}); it starts again in {pause:.0f} s{last}")
             await asyncio.sleep(pause)
@@ -137,7 +137,7 @@ class Supervisor:
     async def _live(self, running: Running) -> int:
         """Start a program, watch it until its process ends, and end what is left of its group."""
         program = running.program
-        running.state = State.STARTING
+        running.state = ProgramState.STARTING
         with self._log(program.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
@@ -168,17 +168,17 @@ class Supervisor:
         answered = time.monotonic()
         while True:
             if running.program.ready is None or await running.program.ready():
-                if running.state is State.STARTING:
+                if running.state is ProgramState.STARTING:
                     self._tell(f"{running.program.name} is up")
-                running.state = State.UP
+                running.state = ProgramState.UP
                 running.arrived.set()
                 answered = time.monotonic()
-            elif running.state is not State.STARTING:
-                running.state = State.SILENT
+            elif running.state is not ProgramState.STARTING:
+                running.state = ProgramState.SILENT
                 if time.monotonic() - answered > SILENCE and running.process is not None:
                     self._tell(f"{running.program.name} has not answered for {SILENCE:.0f} s and is killed")
                     guard.send([running.process.pid], signal.SIGKILL)
-            await asyncio.sleep(2.0 if running.state is State.UP else 0.25)
+            await asyncio.sleep(2.0 if running.state is ProgramState.UP else 0.25)
 
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
         """Tell what a program prints, line by line."""

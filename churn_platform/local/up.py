@@ -43,12 +43,12 @@ _PATIENCE = 20.0  # seconds that a killed predecessor's programs have to end
 _HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 
 
-class CannotStart(Fault):
+class CannotStartError(Fault):
     """Something is in the way; the message says what, and which setting or process that is."""
 
 
 def up(settings: Settings) -> None:
-    """Run the platform until SIGINT or SIGTERM; then nothing of it is left. Raises CannotStart before it starts."""
+    """Run the platform until SIGINT or SIGTERM; then nothing of it is left. Raises CannotStartError."""
     with only_one(settings.home) as lock:
         refuse_taken_ports(settings)
         instance.prepare(settings)
@@ -58,7 +58,7 @@ def up(settings: Settings) -> None:
 
 @contextmanager
 def only_one(home: Path) -> Iterator[int]:
-    """Hold the home's lock and give its file descriptor. Raises CannotStart where another `churn up` holds it.
+    """Hold the home's lock and give its file descriptor. Raises CannotStartError where another `churn up` holds it.
 
     One that was killed leaves a guard, which holds the lock for the seconds that it needs to end what is left.
     """
@@ -73,7 +73,7 @@ def only_one(home: Path) -> Iterator[int]:
                 lock.seek(0)
                 holder = lock.read().strip()
                 if not holder or _exists(int(holder)) or time.monotonic() > until:
-                    raise CannotStart(
+                    raise CannotStartError(
                         f"the platform of {home} (CHURN_HOME) is up already, process {holder or 'unknown'}: "
                         "stop that one, or set another CHURN_HOME and other ports"
                     ) from None
@@ -112,7 +112,7 @@ def _has_mlflow_ui(settings: Settings) -> bool:
 
 
 def refuse_taken_ports(settings: Settings) -> None:
-    """Raise CannotStart that names every port which cannot be listened on, with its setting."""
+    """Raise CannotStartError that names every port which cannot be listened on, with its setting."""
     ports = _ports(settings)
     shared = Counter(ports.values())
     faults = []
@@ -124,7 +124,7 @@ def refuse_taken_ports(settings: Settings) -> None:
         elif _is_taken(port):
             faults.append(f"port {port} is taken by another program: end that, or set {name}")
     if faults:
-        raise CannotStart("; ".join(faults))
+        raise CannotStartError("; ".join(faults))
 
 
 def _is_taken(port: int) -> bool:

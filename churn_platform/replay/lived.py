@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from churn_platform.automation import watch
 from churn_platform.automation.triggers import RETRAIN, Launch
 from churn_platform.contracts import KEY, LABEL, LABELS, USERS
-from churn_platform.local.runs import Refused, RunFailed, Runs
+from churn_platform.local.runs import RefusedError, RunFailedError, Runs
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation
@@ -61,11 +61,14 @@ def replay(
 ) -> Iterator[Lived]:
     """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.
 
-    Raises Refused where the last month is not over yet: it could not be closed. Raises RunFailed where a month stops.
+    Raises RefusedError where the last month is not over yet: it could not be closed. Raises RunFailedError where a
+    month stops.
     """
     last = settings.first + (months - 1)
     if last.as_of >= date.today():
-        raise Refused(f"{months} months from {settings.first} on end with {last}, which is not over: ask for fewer")
+        raise RefusedError(
+            f"{months} months from {settings.first} on end with {last}, which is not over: ask for fewer"
+        )
     player = _Player(settings)
     awaited: list[tuple[Path, bytes]] = []
     for month in simulate(months, customers, seed, shocks, settings.first):
@@ -94,7 +97,7 @@ class _Player:
         before = self._champion()
         causes, faults, evaluations = self._settle()
         if not self._home.lake.has(FEATURES, month.month):
-            raise RunFailed(f"{month.month} was not closed: {'; '.join(faults)}")
+            raise RunFailedError(f"{month.month} was not closed: {'; '.join(faults)}")
         number = self._number()
         champion = before if number == before[0] else self._champion()
         if self._first is None:
@@ -137,7 +140,7 @@ class _Player:
                     evaluations.append(self._runs.retrain(launch.month, launch.tags)[0])
                 else:
                     self._runs.run(launch.job, launch.month, tags=launch.tags)
-            except RunFailed as fault:
+            except RunFailedError as fault:
                 faults.append(f"{launch.job} of {launch.month}: {fault}")
         return tuple(causes), tuple(faults), evaluations
 

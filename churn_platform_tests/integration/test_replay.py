@@ -14,7 +14,7 @@ from churn_platform.cli import main
 from churn_platform.home import Home
 from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
-from churn_platform.local.runs import Refused, RunFailed
+from churn_platform.local.runs import RefusedError, RunFailedError
 from churn_platform.months import Month
 from churn_platform.replay.lived import replay, settings_in
 from churn_platform.replay.regret import Lived, summary
@@ -88,7 +88,10 @@ def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (DropError("users: no rows"), pytest.raises(RunFailed, match=r"2024-01 was not closed: .*: users: no rows")),
+        (
+            DropError("users: no rows"),
+            pytest.raises(RunFailedError, match=r"2024-01 was not closed: .*: users: no rows"),
+        ),
         (DagsterExecutionInterruptedError(), pytest.raises(KeyboardInterrupt)),
     ],
 )
@@ -104,7 +107,7 @@ def test_a_month_that_stops_ends_the_replay(
 
 
 def test_months_that_are_not_over_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="2000 months from 2024-01 on end with 2190-08, which is not over"):
+    with pytest.raises(RefusedError, match="2000 months from 2024-01 on end with 2190-08, which is not over"):
         next(replay(settings_in(tmp_path), 2000, 60, 1))
 
 

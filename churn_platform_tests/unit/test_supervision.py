@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from churn_platform.local import guard, supervision
-from churn_platform.local.supervision import Program, State, Supervisor
+from churn_platform.local.supervision import Program, ProgramState, Supervisor
 
 # Starts a child, says both numbers, and waits. A deaf child does not end by SIGTERM.
 PARENT = """
@@ -78,7 +78,7 @@ def _supervise(programs: list[Program], folder: Path, script: Callable[[Supervis
         finally:
             stop.set()
             await running
-        assert {one.state for one in supervisor.running.values()} == {State.STOPPED}
+        assert {one.state for one in supervisor.running.values()} == {ProgramState.STOPPED}
 
     asyncio.run(run())
     return told
@@ -138,14 +138,14 @@ def test_programs_wait_for_what_they_need(tmp_path: Path) -> None:
 
     async def script(supervisor: Supervisor) -> None:
         running = supervisor.running
-        await _eventually(lambda: running["first"].state is State.STARTING)
+        await _eventually(lambda: running["first"].state is ProgramState.STARTING)
         await asyncio.sleep(0.3)
-        assert {running["once"].state, running["last"].state} == {State.WAITING}
+        assert {running["once"].state, running["last"].state} == {ProgramState.WAITING}
         ready.set()
-        await _eventually(lambda: running["last"].state is State.UP)
-        assert running["once"].state is State.DONE
+        await _eventually(lambda: running["last"].state is ProgramState.UP)
+        assert running["once"].state is ProgramState.DONE
         ready.clear()
-        await _eventually(lambda: running["first"].state is State.SILENT)
+        await _eventually(lambda: running["first"].state is ProgramState.SILENT)
 
     assert _supervise([first, once, last], tmp_path, script) == ["first is up", "hello", "last is up"]
 
@@ -159,7 +159,7 @@ def test_what_falls_silent_is_started_again(tmp_path: Path, monkeypatch: pytest.
 
     async def script(supervisor: Supervisor) -> None:
         await _eventually(lambda: supervisor.running["hung"].deaths == 1)
-        await _eventually(lambda: supervisor.running["hung"].state is State.UP)
+        await _eventually(lambda: supervisor.running["hung"].state is ProgramState.UP)
 
     told = _supervise(
         [Program("hung", (sys.executable, "-c", "import time; time.sleep(600)"), is_ready)], tmp_path, script

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from churn_platform.automation.closing import MonthFacts, next_closing
 from churn_platform.automation.refreshing import next_refresh
 from churn_platform.automation.retraining import (
-    Champion,
+    ChampionFacts,
     DriftFacts,
     Limits,
     ModelFacts,
-    Realised,
+    RealisedFacts,
     cause,
     next_retraining,
 )
-from churn_platform.automation.triggers import ATTEMPTS, CLOSE, MATURE, RETRAIN, Decision, Launch, Run, State, Wait
+from churn_platform.automation.triggers import ATTEMPTS, CLOSE, MATURE, RETRAIN, Action, Launch, Run, RunState, Wait
 from churn_platform.months import Month
 
 JAN = Month(2024, 1)
@@ -49,16 +49,16 @@ def only(*runs: Run) -> Callable[[Month], Sequence[Run]]:
     return lambda _: runs
 
 
-def ask(*months: MonthFacts, history: Callable[[Month], Sequence[Run]] = none) -> Decision:
+def ask(*months: MonthFacts, history: Callable[[Month], Sequence[Run]] = none) -> Action:
     return next_closing(months, JAN, TODAY, history)
 
 
-def launched(decision: Decision) -> Launch:
+def launched(decision: Action) -> Launch:
     assert isinstance(decision, Launch), decision
     return decision
 
 
-def waits(decision: Decision) -> str:
+def waits(decision: Action) -> str:
     assert isinstance(decision, Wait), decision
     return decision.why
 
@@ -118,7 +118,7 @@ def test_late_and_corrected_labels_only_mature_their_month() -> None:
 
 
 def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
-    failed = Run("a", launched(ask(delivered(JAN))).event, State.FAILED, "users: no rows")
+    failed = Run("a", launched(ask(delivered(JAN))).event, RunState.FAILED, "users: no rows")
     decision = ask(delivered(JAN), delivered(FEB), history=only(failed))
     assert waits(decision) == (
         "2024-01 stopped, month_close failed: users: no rows; 2024-02 waits for 2024-01 to be closed"
@@ -129,7 +129,7 @@ def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
 
 def test_a_correction_that_stops_leaves_the_sound_state_to_go_on_from() -> None:
     broken = closed(JAN, landed="older")
-    failed = Run("a", launched(ask(broken)).event, State.FAILED, "broken")
+    failed = Run("a", launched(ask(broken)).event, RunState.FAILED, "broken")
     history = {JAN: [failed]}
     assert launched(ask(broken, delivered(FEB), history=lambda m: history.get(m, []))).month == FEB
     stale = replace(broken, stale=True)
@@ -137,29 +137,29 @@ def test_a_correction_that_stops_leaves_the_sound_state_to_go_on_from() -> None:
 
 
 def test_broken_labels_that_came_with_the_drop_are_not_tried_again_alone() -> None:
-    failed = Run("a", launched(ask(delivered(JAN))).event, State.FAILED, "labels.csv: broken")
+    failed = Run("a", launched(ask(delivered(JAN))).event, RunState.FAILED, "labels.csv: broken")
     assert waits(ask(closed(JAN, landed_labels=None), history=only(failed))).endswith("labels.csv: broken")
 
 
 def test_a_drop_that_was_put_back_is_closed_again_with_another_key() -> None:
     back = closed(JAN, landed="the correction")
     event = launched(ask(back)).event
-    runs = only(Run("b", "2024-01 correction", State.SUCCEEDED), Run("a", event, State.SUCCEEDED))
+    runs = only(Run("b", "2024-01 correction", RunState.SUCCEEDED), Run("a", event, RunState.SUCCEEDED))
     launch = launched(ask(back, history=runs))
     assert (launch.event, launch.attempt) == (event, 2)
 
 
 def test_a_run_under_way_is_waited_for() -> None:
     for event in ("", launched(ask(delivered(JAN))).event):
-        assert "under way" in waits(ask(delivered(JAN), history=only(Run("a", event, State.UNDER_WAY))))
+        assert "under way" in waits(ask(delivered(JAN), history=only(Run("a", event, RunState.UNDER_WAY))))
 
 
 def test_a_closing_by_hand_that_failed_does_not_count() -> None:
-    assert launched(ask(delivered(JAN), history=only(Run("a", "", State.FAILED)))).attempt == 1
+    assert launched(ask(delivered(JAN), history=only(Run("a", "", RunState.FAILED)))).attempt == 1
 
 
 def test_a_run_that_settled_nothing_is_not_repeated_for_ever() -> None:
-    done = Run("a", launched(ask(delivered(JAN))).event, State.SUCCEEDED)
+    done = Run("a", launched(ask(delivered(JAN))).event, RunState.SUCCEEDED)
     assert "run it by hand" in waits(ask(delivered(JAN), history=only(done)))
 
 
@@ -198,7 +198,7 @@ class World:
         before = self.months.get(launch.month - 1)
         assert launch.month == JAN or (before is not None and before.closed and not before.stale)
         good = launch.job == MATURE or self.good[facts.state]
-        ended = State.SUCCEEDED if good else State.FAILED
+        ended = RunState.SUCCEEDED if good else RunState.FAILED
         self.runs.setdefault(launch.month, []).append(Run("r", launch.event, ended))
         if not good:
             return
@@ -227,13 +227,13 @@ def test_whatever_is_delivered_all_sound_months_end_up_closed(deliveries: list[t
 # Retraining
 
 LIMITS = Limits(drift_share=0.02, realised_margin=0.03, cooldown=1)
-CHAMPION = Champion(1, JAN, 0.83)
+CHAMPION = ChampionFacts(1, JAN, 0.83)
 QUIET = DriftFacts(FEB, frozenset(), 40, None)
 
 
 def model(**changes: object) -> ModelFacts:
     """A champion for January, February matured, nothing drifted."""
-    facts = ModelFacts(CHAMPION, FEB, "content", (QUIET,), Realised(FEB, 1, 0.83), frozenset({JAN}))
+    facts = ModelFacts(CHAMPION, FEB, "content", (QUIET,), RealisedFacts(FEB, 1, 0.83), frozenset({JAN}))
     return replace(facts, **changes)  # type: ignore[arg-type]
 
 
@@ -241,7 +241,7 @@ def drift(month: Month, *columns: str, target: str | None = None) -> DriftFacts:
     return DriftFacts(month, frozenset(columns), 40, target)
 
 
-def next_of(facts: ModelFacts, history: Callable[[Month], Sequence[Run]] = none, limits: Limits = LIMITS) -> Decision:
+def next_of(facts: ModelFacts, history: Callable[[Month], Sequence[Run]] = none, limits: Limits = LIMITS) -> Action:
     return next_retraining(facts, limits, history)
 
 
@@ -262,7 +262,7 @@ def test_quiet_months_train_nothing() -> None:
             "RETRAINING_TRIGGERED target_drift 0.210 -> 0.262 month=2024-02",
         ),
         (
-            model(realised=Realised(FEB, 1, 0.7)),
+            model(realised=RealisedFacts(FEB, 1, 0.7)),
             "RETRAINING_TRIGGERED realised_auc=0.7000 < 0.8300 - 0.03 month=2024-02",
         ),
     ],
@@ -282,12 +282,12 @@ def test_drift_counts_from_its_threshold_on(columns: tuple[str, ...]) -> None:
 
 
 def test_the_scores_of_another_version_accuse_nobody() -> None:
-    assert cause(model(realised=Realised(FEB, 2, 0.5)), LIMITS) is None
-    assert cause(model(realised=Realised(FEB, 1, 0.801)), LIMITS) is None
+    assert cause(model(realised=RealisedFacts(FEB, 2, 0.5)), LIMITS) is None
+    assert cause(model(realised=RealisedFacts(FEB, 1, 0.801)), LIMITS) is None
 
 
 def test_a_month_is_trained_for_once() -> None:
-    facts = model(drifts=(drift(FEB, "monthly_fee"),), realised=Realised(FEB, 1, 0.5))
+    facts = model(drifts=(drift(FEB, "monthly_fee"),), realised=RealisedFacts(FEB, 1, 0.5))
     trained = replace(facts, trained=frozenset({JAN, FEB}))
     assert waits(next_of(trained)) == (
         "realised_auc=0.5000 < 0.8300 - 0.03 month=2024-02, but 2024-02 was trained for: the next can be 2024-03"
@@ -295,7 +295,9 @@ def test_a_month_is_trained_for_once() -> None:
 
 
 def test_what_the_champion_was_trained_on_is_no_drift() -> None:
-    promoted = model(champion=Champion(2, FEB, 0.8), drifts=(drift(FEB, "monthly_fee"),), trained=frozenset({JAN, FEB}))
+    promoted = model(
+        champion=ChampionFacts(2, FEB, 0.8), drifts=(drift(FEB, "monthly_fee"),), trained=frozenset({JAN, FEB})
+    )
     assert waits(next_of(promoted)) == "nothing calls for a retraining"
 
 
@@ -340,7 +342,7 @@ def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
         assert launch.attempt == attempt
         keys.append(launch.run_key)
         assert launched(next_of(facts, only(*runs))).run_key == launch.run_key
-        runs.insert(0, Run(str(attempt), event, State.FAILED, "MLflow does not answer"))
+        runs.insert(0, Run(str(attempt), event, RunState.FAILED, "MLflow does not answer"))
         # The comparison may have been written before the run failed; the promotion has not seen it then.
         facts = replace(facts, trained=frozenset({JAN, FEB}))
     assert len(set(keys)) == ATTEMPTS
@@ -351,7 +353,7 @@ def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
 
 def test_a_candidate_that_lost_without_a_champion_is_not_trained_again() -> None:
     facts = model(champion=None)
-    done = Run("a", launched(next_of(facts)).event, State.SUCCEEDED)
+    done = Run("a", launched(next_of(facts)).event, RunState.SUCCEEDED)
     assert isinstance(next_of(facts, only(done)), Wait)
     assert launched(next_of(replace(facts, content="corrected labels"), only(done))).attempt == 1
 
@@ -363,8 +365,8 @@ def test_scores_of_another_version_are_made_again_once() -> None:
     launch = launched(next_refresh(FEB, 2, True, none))
     assert (launch.month, launch.why) == (FEB, "scores of 2024-02 are not version 2's")
     assert launched(next_refresh(FEB, 3, True, none)).run_key != launch.run_key
-    assert isinstance(next_refresh(FEB, 2, True, only(Run("a", launch.event, State.UNDER_WAY))), Wait)
-    assert launched(next_refresh(FEB, 2, True, only(Run("a", launch.event, State.FAILED)))).attempt == 2
+    assert isinstance(next_refresh(FEB, 2, True, only(Run("a", launch.event, RunState.UNDER_WAY))), Wait)
+    assert launched(next_refresh(FEB, 2, True, only(Run("a", launch.event, RunState.FAILED)))).attempt == 2
     for quiet in (
         next_refresh(FEB, 2, False, none),
         next_refresh(None, 2, True, none),

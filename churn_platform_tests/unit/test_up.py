@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from churn_platform.cli import main
 from churn_platform.local import first_start
-from churn_platform.local.up import CannotStart, links, only_one, programs, refuse_taken_ports
+from churn_platform.local.up import CannotStartError, links, only_one, programs, refuse_taken_ports
 from churn_platform.settings import Settings
 
 PORTS = ("dagster_port", "code_server_port", "serving_port", "mlflow_port")
@@ -45,7 +45,7 @@ def test_every_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
         settings = Settings(
             home=tmp_path, dagster_port=taken, code_server_port=same, serving_port=same, mlflow_port=free
         )
-        with pytest.raises(CannotStart) as refused:
+        with pytest.raises(CannotStartError) as refused:
             refuse_taken_ports(settings)
     said = str(refused.value)
     assert f"port {taken} is taken by another program: end that, or set CHURN_DAGSTER_PORT" in said
@@ -55,7 +55,7 @@ def test_every_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
 
 
 def test_a_port_that_nobody_could_know_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="CHURN_SERVING_PORT is 0"):
+    with pytest.raises(CannotStartError, match="CHURN_SERVING_PORT is 0"):
         refuse_taken_ports(Settings(home=tmp_path, serving_port=0))
 
 
@@ -81,7 +81,7 @@ with only_one(Path({str(tmp_path)!r})):
     assert holder.stdout is not None
     holder.stdout.readline()
     expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is up already, process {holder.pid}")
-    with pytest.raises(CannotStart, match=expected), only_one(tmp_path):
+    with pytest.raises(CannotStartError, match=expected), only_one(tmp_path):
         raise AssertionError("two at once")
     with only_one(tmp_path / "another"):
         pass
