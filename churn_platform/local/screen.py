@@ -1,7 +1,7 @@
 """The screen of `churn up`: what is up, where to find it, and what is happening.
 
-Here: drawing, on a terminal one screen that stays, elsewhere plain lines. Not here: what is drawn (`up`,
-`supervision`).
+Here: drawing, on a terminal one screen that stays, elsewhere plain lines. Not here: what is drawn
+(`programs`, `supervision`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Supervision: programs that are kept running, each with a log, until all are stopped.
 
 Here: starting, watching, starting again with growing pauses, and stopping whole process groups. Not here: which
-programs the platform has (`up`), how it looks (`screen`), or what happens if the supervisor is killed (`guard`).
+programs the platform has (`programs`), how it looks (`screen`), or what happens if the supervisor is killed (`guard`).
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import socket
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,9 +18,12 @@ from click.testing import CliRunner
 
 from churn_platform.cli import main
 from churn_platform.local import first_start
-from churn_platform.local.up import CannotStartError, links, only_one, programs, refuse_taken_ports
+from churn_platform.local.checks import CannotStartError, only_one, refuse_taken_ports
+from churn_platform.local.programs import links, programs
 from churn_platform.settings import Settings
 
+NOBODY = 2**22 + 1
+"""A number that Linux gives to no process."""
 PORTS = ("dagster_port", "code_server_port", "serving_port", "mlflow_port")
 
 
@@ -69,27 +74,26 @@ def test_nothing_starts_where_a_port_is_taken(tmp_path: Path) -> None:
 
 
 def test_one_platform_a_home(tmp_path: Path) -> None:
-    code = f"""
-import sys, time
-from pathlib import Path
-from churn_platform.local.up import only_one
-with only_one(Path({str(tmp_path)!r})):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    holder.stdout.readline()
-    expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is up already, process {holder.pid}")
-    with pytest.raises(CannotStartError, match=expected), only_one(tmp_path):
-        raise AssertionError("two at once")
-    with only_one(tmp_path / "another"):
-        pass
-    holder.kill()
-    holder.wait()
+    expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is up already, process {os.getpid()}")
+    with only_one(tmp_path):
+        with pytest.raises(CannotStartError, match=expected), only_one(tmp_path):
+            raise AssertionError("two at once")
+        with only_one(tmp_path / "another"):
+            pass
     for _ in range(2):
         with only_one(tmp_path):
             pass
+
+
+def test_what_a_killed_platform_leaves_is_waited_for(tmp_path: Path) -> None:
+    with (tmp_path / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(NOBODY))
+        lock.flush()
+        guard = threading.Timer(0.5, partial(fcntl.flock, lock, fcntl.LOCK_UN))
+        guard.start()
+        with only_one(tmp_path):
+            guard.join()
 
 
 def test_passwords_are_neither_arguments_nor_shown(tmp_path: Path) -> None:

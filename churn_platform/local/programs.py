@@ -1,0 +1,141 @@
+"""Programs: what a platform on one machine consists of.
+
+Here: which programs, with which commands and environment, in which order, and where a person finds them. Not here:
+whether one does its work (`health`), keeping them running (`supervision`), or how they look (`screen`).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import msgspec
+
+from churn_platform.automation import instance
+from churn_platform.champion.registry import MODEL
+from churn_platform.files import replacing
+from churn_platform.local import first_start
+from churn_platform.local.health import answers, has_heartbeats, serves_grpc
+from churn_platform.local.supervision import Program
+from churn_platform.settings import DELIVERED, Settings
+
+if TYPE_CHECKING:
+    from churn_platform.local.screen import Link
+
+HOST = "127.0.0.1"
+STORAGE = "storage"
+FIRST_START = "first-start"
+
+
+def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
+    """The platform's programs, in the order of the screen."""
+    python = (sys.executable, "-P", "-m")  # what lies in the current folder is nobody's module
+    workspace = _workspace(settings)
+    dagster = f"http://{HOST}:{settings.dagster_port}"
+    first = []
+    if first_start.is_due(settings):
+        first = [Program(FIRST_START, (*python, first_start.__name__), after=[STORAGE], once=True)]
+    mlflow = Program(
+        "mlflow",
+        (
+            *(*python, "mlflow", "server", "--host", HOST, "--port", str(settings.mlflow_port), "--workers", "1"),
+            *("--default-artifact-root", (settings.mlflow_home / "artifacts").as_uri()),
+        ),
+        answers(client, f"http://{HOST}:{settings.mlflow_port}/health"),
+    )
+    return [
+        Program(STORAGE, (*python, instance.__name__), once=True),
+        Program(
+            "code-server",
+            (
+                *(*python, "dagster", "code-server", "start", "--host", HOST, "--port", str(settings.code_server_port)),
+                *("--module-name", "churn_platform.definitions"),
+            ),
+            serves_grpc(code_server(settings)),
+            after=[STORAGE],
+        ),
+        Program(
+            "dagster-webserver",
+            (
+                *(*python, "dagster_webserver", "--host", HOST, "--port", str(settings.dagster_port)),
+                *("--workspace", str(workspace)),
+            ),
+            answers(client, f"{dagster}/server_info"),
+            after=["code-server"],
+        ),
+        *([mlflow] if _has_mlflow_ui(settings) else []),
+        Program(
+            "serving",
+            (*python, "serving"),
+            answers(client, f"http://{HOST}:{settings.serving_port}/health"),
+        ),
+        *first,
+        Program(
+            "dagster-daemon",
+            (*python, "dagster._daemon", "run", "--workspace", str(workspace)),
+            has_heartbeats(client, f"{dagster}/graphql"),
+            # Its sensors would close the first months a second time.
+            after=["dagster-webserver", *(program.name for program in first)],
+        ),
+    ]
+
+
+def _workspace(settings: Settings) -> Path:
+    """Write the file that tells the UI and the daemon to share one code server, so that a reload reaches both."""
+    server = {"host": HOST, "port": settings.code_server_port, "location_name": instance.LOCATION}
+    file = settings.dagster_home / "workspace.yaml"
+    with replacing(file) as temporary:
+        temporary.write_bytes(msgspec.yaml.encode({"load_from": [{"grpc_server": server}]}))
+    return file
+
+
+def _has_mlflow_ui(settings: Settings) -> bool:
+    """Whether the MLflow UI is one of the programs here: a store reached by HTTP has its own."""
+    return not settings.mlflow_uri.startswith("http")
+
+
+def code_server(settings: Settings) -> str:
+    """Where Dagster's code server is asked by gRPC."""
+    return f"{HOST}:{settings.code_server_port}"
+
+
+def ports(settings: Settings) -> dict[str, int]:
+    """The ports that the programs listen on, by setting."""
+    found = {
+        "CHURN_DAGSTER_PORT": settings.dagster_port,
+        "CHURN_CODE_SERVER_PORT": settings.code_server_port,
+        "CHURN_SERVING_PORT": settings.serving_port,
+    }
+    if _has_mlflow_ui(settings):
+        found["CHURN_MLFLOW_PORT"] = settings.mlflow_port
+    return found
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What the programs find in their environment beside what this process has in its own."""
+    return {
+        "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
+        "CHURN_HOME": str(settings.home),
+        "CHURN_DROPS": str(settings.drops),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # which may hold a password, and arguments can be seen by all
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its workers would only cost memory
+        "PYTHONUNBUFFERED": "1",  # what a program says before it is killed is in its log
+    }
+
+
+def links(settings: Settings) -> list[Link]:
+    """What a person may want to open."""
+    from churn_platform.local.screen import Link
+
+    mlflow = f"http://{HOST}:{settings.mlflow_port}" if _has_mlflow_ui(settings) else settings.mlflow_uri
+    token = "CHURN_API_TOKEN" if settings.api_token.get_secret_value() else str(settings.home / "api_token")
+    return [
+        Link("Dagster", f"http://{HOST}:{settings.dagster_port}", "months, runs, lineage"),
+        Link("MLflow", f"{mlflow}/#/models/{MODEL}", "versions, metrics, champion"),
+        Link("API", f"http://{HOST}:{settings.serving_port}/docs", "predictions"),
+        Link("token", token, "what /retrain and /generate ask for"),
+        Link("logs", str(settings.logs), "one file for each program"),
+    ]
