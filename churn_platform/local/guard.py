@@ -35,11 +35,11 @@ def send(groups: Iterable[int], number: signal.Signals) -> None:
             os.killpg(group, number)
 
 
-def end(groups: Iterable[int]) -> None:
+def end(groups: Iterable[int], patience: float = PATIENCE) -> None:
     """Ask groups to end, and kill what is left after a while."""
     groups = list(groups)
     send(groups, signal.SIGTERM)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     while time.monotonic() < until and any(map(alive, groups)):
         time.sleep(0.05)
     send(groups, signal.SIGKILL)

@@ -20,13 +20,25 @@ from pathlib import Path
 
 from churn_platform.local import guard
 
-PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds before a program that has died is started again, the last one from then on."""
-HEALTHY = 60.0
-"""Seconds up after which a death counts as the first one again."""
-SILENCE = 30.0
-"""Seconds that a program may not answer, once it has, before it is killed and started again."""
 KEPT_LOGS = 3
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long a supervisor waits, in seconds.
+
+    `pauses` come before a program that has died is started again, the last one from then on; after `healthy` up, a
+    death counts as the first one again. For `silence` a program may not answer, once it has, before it is killed and
+    started again. When all is stopped, programs have `ending` to end by themselves.
+    """
+
+    pauses: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+    healthy: float = 60.0
+    silence: float = 30.0
+    ending: float = guard.PATIENCE
+
+
+WAITS = Waits()
 
 
 class ProgramState(StrEnum):
@@ -81,12 +93,14 @@ class Supervisor:
         environment: Mapping[str, str],
         tell: Callable[[str], None],
         held: Sequence[int] = (),
+        waits: Waits = WAITS,
     ) -> None:
         self.running = {program.name: Running(program) for program in programs}
         self._logs = logs
         self._environment = {**os.environ, **environment}
         self._tell = tell
         self._held = held
+        self._waits = waits
         self._groups: set[int] = set()
         self._guard: subprocess.Popen[str] | None = None
 
@@ -105,7 +119,7 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(guard.end, self._groups)
+            await asyncio.to_thread(guard.end, self._groups, self._waits.ending)
             self._end_guard()
             for running in self.running.values():
                 running.state = ProgramState.STOPPED
@@ -125,9 +139,10 @@ class Supervisor:
                 running.state = ProgramState.DONE
                 running.arrived.set()
                 await asyncio.Event().wait()
-            if time.monotonic() - began > HEALTHY:
+            if time.monotonic() - began > self._waits.healthy:
                 running.deaths = 0
-            pause = PAUSES[min(running.deaths, len(PAUSES) - 1)]
+            pauses = self._waits.pauses
+            pause = pauses[min(running.deaths, len(pauses) - 1)]
             running.deaths += 1
             running.state = ProgramState.DEAD
             last = self._last_words(program)
@@ -175,8 +190,8 @@ class Supervisor:
                 answered = time.monotonic()
             elif running.state is not ProgramState.STARTING:
                 running.state = ProgramState.SILENT
-                if time.monotonic() - answered > SILENCE and running.process is not None:
-                    self._tell(f"{running.program.name} has not answered for {SILENCE:.0f} s and is killed")
+                if time.monotonic() - answered > self._waits.silence and running.process is not None:
+                    self._tell(f"{running.program.name} has not answered for {self._waits.silence:.0f} s and is killed")
                     guard.send([running.process.pid], signal.SIGKILL)
             await asyncio.sleep(2.0 if running.state is ProgramState.UP else 0.25)
 

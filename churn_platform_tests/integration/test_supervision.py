@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pytest
-
-from churn_platform.local import guard, supervision
-from churn_platform.local.supervision import Program, ProgramState, Supervisor
+from churn_platform.local import guard
+from churn_platform.local.supervision import Program, ProgramState, Supervisor, Waits
 
 # Starts a child, says both numbers, and waits. A deaf child does not end by SIGTERM.
 PARENT = """
@@ -29,9 +29,7 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(autouse=True)
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "PAUSES", (0.05, 0.1))
+HURRIED = Waits(pauses=(0.05, 0.1))
 
 
 def _until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -52,6 +50,17 @@ def _lives(process: int) -> bool:
         return False
 
 
+def _guards() -> set[int]:
+    """The guards that this process has started and that live."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone meanwhile
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z" and int(parent) == os.getpid() and guard.__name__ in (process / "cmdline").read_text():
+                found.add(int(process.name))
+    return found
+
+
 def _generations(file: Path) -> list[tuple[int, ...]]:
     lines = file.read_text().splitlines() if file.exists() else []
     return [tuple(map(int, line.split())) for line in lines]
@@ -65,12 +74,14 @@ def _are_gone(processes: tuple[int, ...]) -> bool:
     return not any(map(_lives, processes))
 
 
-def _supervise(programs: list[Program], folder: Path, script: Callable[[Supervisor], object]) -> list[str]:
+def _supervise(
+    programs: list[Program], folder: Path, script: Callable[[Supervisor], object], waits: Waits = HURRIED
+) -> list[str]:
     """Run programs until the script, a coroutine function, has ended; gives what was told."""
     told: list[str] = []
 
     async def run() -> None:
-        supervisor = Supervisor(programs, folder / "logs", {"GREETING": "hello"}, told.append)
+        supervisor = Supervisor(programs, folder / "logs", {"GREETING": "hello"}, told.append, waits=waits)
         stop = asyncio.Event()
         running = asyncio.create_task(supervisor.run(stop))
         try:
@@ -88,14 +99,12 @@ def _parent(folder: Path, *arguments: str) -> Program:
     return Program("parent", (sys.executable, "-c", PARENT, str(folder / "parent"), *arguments))
 
 
-def test_a_stop_leaves_nothing_not_even_the_deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 0.3)
-
+def test_a_stop_leaves_nothing_not_even_the_deaf(tmp_path: Path) -> None:
     async def script(_: Supervisor) -> None:
         await _eventually(lambda: _generations(tmp_path / "parent"))
         assert all(map(_lives, _generations(tmp_path / "parent")[0]))
 
-    _supervise([_parent(tmp_path, "deaf")], tmp_path, script)
+    _supervise([_parent(tmp_path, "deaf")], tmp_path, script, Waits(ending=0.3))
     _until(lambda: not any(map(_lives, _generations(tmp_path / "parent")[0])))
 
 
@@ -150,8 +159,7 @@ def test_programs_wait_for_what_they_need(tmp_path: Path) -> None:
     assert _supervise([first, once, last], tmp_path, script) == ["first is up", "hello", "last is up"]
 
 
-def test_what_falls_silent_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "SILENCE", 0.2)
+def test_what_falls_silent_is_started_again(tmp_path: Path) -> None:
     answers = iter([True, *[False] * 4])
 
     async def is_ready() -> bool:
@@ -161,9 +169,8 @@ def test_what_falls_silent_is_started_again(tmp_path: Path, monkeypatch: pytest.
         await _eventually(lambda: supervisor.running["hung"].deaths == 1)
         await _eventually(lambda: supervisor.running["hung"].state is ProgramState.UP)
 
-    told = _supervise(
-        [Program("hung", (sys.executable, "-c", "import time; time.sleep(600)"), is_ready)], tmp_path, script
-    )
+    hung = Program("hung", (sys.executable, "-c", "import time; time.sleep(600)"), is_ready)
+    told = _supervise([hung], tmp_path, script, replace(HURRIED, silence=0.2))
     assert "hung has not answered for 0 s and is killed" in told
 
 
@@ -203,11 +210,10 @@ asyncio.run(Supervisor(programs, Path({str(tmp_path)!r}) / "logs", {{}}, print).
 
 
 def test_a_guard_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    async def script(supervisor: Supervisor) -> None:
-        await _eventually(lambda: _generations(tmp_path / "parent"))
-        before = supervisor._guard
-        assert before is not None
-        before.kill()
-        await _eventually(lambda: supervisor._guard is not before and supervisor._guard is not None)
+    async def script(_: Supervisor) -> None:
+        await _eventually(lambda: _generations(tmp_path / "parent") and _guards())
+        (before,) = _guards()
+        os.kill(before, signal.SIGKILL)
+        await _eventually(lambda: _guards() - {before})
 
     _supervise([_parent(tmp_path)], tmp_path, script)
