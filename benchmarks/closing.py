@@ -52,7 +52,7 @@ def warm_close(settings: Settings) -> dict[str, float]:
     for _ in range(ROUNDS):
         spent = [0.0]
         began = time.perf_counter()
-        with _timed(expectations, "judge", spent), _timed(expectations.Judgement, "write_page", spent):
+        with _timed(expectations, "evaluate_suite", spent), _timed(expectations.Judgement, "write_page", spent):
             list(runs.close(month))
         totals.append(time.perf_counter() - began)
         beyond.append(totals[-1] - spent[0])

@@ -148,11 +148,15 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             owners=OWNERS,
             check_specs=[
                 dg.AssetCheckSpec(
-                    name, asset=EVALUATION, blocking=blocking, partitions_def=months, description=question
+                    gate.name,
+                    asset=EVALUATION,
+                    blocking=gate.blocking,
+                    partitions_def=months,
+                    description=gate.question,
                 )
-                for name, (question, blocking) in GATES.items()
+                for gate in GATES
             ],
-            description="Candidate and champion scored on the same unseen customers, and the gate's answer.",
+            description="Candidate and champion scored on the same unseen customers, and what the gates answer.",
         )(evaluation),
         dg.asset(
             name=PROMOTION,

@@ -39,7 +39,7 @@ _POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'no
 
 @dataclass(frozen=True)
 class Broken:
-    """One value that breaks a rule; `row` is the value of the row column that `judge` was told."""
+    """One value that breaks a rule; `row` is the value of the row column that `evaluate_suite` was told."""
 
     row: int
     column: str
@@ -115,8 +115,8 @@ def _rules(column: Column, mostly: float) -> Iterator[tuple[str, Expectation]]:
         )
 
 
-def judge(table: Table, frame: pd.DataFrame, row: str, tolerance: float) -> Judgement:
-    """Judge a whole parsed table by its contract.
+def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float) -> Judgement:
+    """Evaluate the suite of a table's contract on the whole parsed table.
 
     `frame` has the contract's columns, typed, and a column `row` that numbers its rows. An expectation holds if
     at most the share `tolerance` of the rows break it. Raises RuntimeError where one cannot be evaluated.

@@ -93,7 +93,7 @@ def _judge(engine: Backend, drop: Path, table: Table, tolerance: float, customer
     assert path is not None  # file_of raises for a required table
     parsed = parse(engine, path, table)
     frame = parsed.typed.to_pandas()
-    judgement = expectations.judge(table, frame, ROW, tolerance)
+    judgement = expectations.evaluate_suite(table, frame, ROW, tolerance)
 
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
     for found in _without_repeats(judgement.broken, frame):

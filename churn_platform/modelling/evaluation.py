@@ -1,4 +1,4 @@
-"""Evaluation: candidate and champion measured on the same customers, and what the gate says to it.
+"""Evaluation: candidate and champion measured on the same customers, and what the gates answer.
 
 Here: from labels and probabilities to one record that a person can read and the promotion can ask again. Not here:
 which customers those are, whose models gave the probabilities (`assets`), or the rules (`gate`).
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from churn_platform.modelling.comparison import auc_difference_interval
-from churn_platform.modelling.gate import MIN_PER_CLASS, Contender, Facts, Gate, Segment, decide
+from churn_platform.modelling.gate import MIN_PER_CLASS, Contender, Facts, GateAnswer, Segment, decide
 from churn_platform.modelling.metrics import measure
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Evaluation(Facts, frozen=True, kw_only=True):
-    """The facts, and the gate's answer at the time: `promote` if all blocking gates passed, `decision` in a sentence.
+    """The facts, and the gates' answers at the time: `promote` if all blocking gates passed, `decision` in a sentence.
 
     Facts decide: the promotion hands them to `gate.decide` again, and does not rely on `promote`.
     """
 
-    gates: tuple[Gate, ...]
+    gates: tuple[GateAnswer, ...]
     promote: bool
     decision: str
 

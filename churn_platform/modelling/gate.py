@@ -7,6 +7,8 @@ here: measuring the facts (`evaluation`), or moving the champion (`champion.prom
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -33,16 +35,6 @@ def should_promote(new_auc: float, prod_auc: float | None, delta: float = 0.01) 
     return new_auc > prod_auc + delta
 
 
-GATES = {
-    "delta_rule": ("Does the candidate's AUC exceed the champion's by more than delta, on the same customers?", True),
-    "onnx_parity": ("Does the ONNX model that will serve give the scikit-learn model's probabilities?", True),
-    "month_order": ("Is the candidate trained for a month that is not older than the champion's?", True),
-    "interval_above_zero": ("Is the difference between the two AUCs more than chance?", False),
-    "segments": ("Does the candidate rank every group of customers about as well as all of them?", False),
-}
-"""Every gate's question, and whether it blocks the promotion."""
-
-
 class Contender(msgspec.Struct, frozen=True):
     """A version as the comparison saw it: the month that it was trained for, its `metrics.measure`."""
 
@@ -61,11 +53,13 @@ class Segment(msgspec.Struct, frozen=True):
     auc: float | None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate decides by, measured on the holdout customers of `month`.
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the gates decide by, measured on the holdout customers of `month`.
 
     `interval` is the paired bootstrap's 95 % interval of the AUC difference, candidate minus champion; `parity` the
     largest difference between the candidate's ONNX and scikit-learn probabilities; `positives` counts churned rows.
+    A fact that is added later needs a default: the evaluations in earlier receipts lack it. Defaults are not written,
+    so that the hashes of those evaluations still hold.
     """
 
     month: str
@@ -79,8 +73,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     positives: int
 
 
-class Gate(msgspec.Struct, frozen=True):
-    """One question to a candidate and its answer. Only `blocking` gates stop a promotion; others warn."""
+class GateAnswer(msgspec.Struct, frozen=True):
+    """What one gate answered. Only `blocking` gates stop a promotion; others warn."""
 
     name: str
     passed: bool
@@ -88,49 +82,29 @@ class Gate(msgspec.Struct, frozen=True):
     explanation: str
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """Whether to promote, why in one sentence, and the gates that it follows from."""
-
-    promote: bool
-    decision: str
-    gates: tuple[Gate, ...]
+Finding = tuple[bool, str]
+"""Whether a candidate passes a gate, and why in one sentence: people read it in the UI and in the receipt."""
 
 
-def judge(facts: Facts) -> tuple[Gate, ...]:
-    """Every gate's answer to these facts, the blocking ones first."""
-    return (
-        _delta_rule(facts),
-        _onnx_parity(facts),
-        _month_order(facts),
-        _interval_above_zero(facts),
-        _segments(facts),
-    )
+@dataclass(frozen=True)
+class Gate:
+    """A question to a candidate. Only a `blocking` gate stops a promotion; another one warns.
 
-
-def decide(facts: Facts, serving: int | None) -> Decision:
-    """Ask the gate, now that version `serving` is the champion (None: there is none).
-
-    The check on an evaluation and the promotion both ask here, the promotion with the champion of its own time: a
-    comparison with another version says nothing about this one, so it promotes nobody.
+    `ask` answers from the facts alone, so that the promotion gets the same answer from a stored evaluation.
     """
-    gates = judge(facts)
-    compared = facts.champion.version if facts.champion else None
-    candidate = f"version {facts.candidate.version}"
-    if serving == facts.candidate.version:
-        return Decision(False, f"{candidate} serves already: nothing to promote", gates)
-    if serving != compared:
-        against = f"against {_version(compared)}" if compared is not None else "without a champion"
-        return Decision(False, f"evaluated {against}, but {_version(serving)} serves now: evaluate again", gates)
-    if failed := [gate for gate in gates if gate.blocking and not gate.passed]:
-        return Decision(False, f"{candidate} is not promoted: {'; '.join(g.explanation for g in failed)}", gates)
-    return Decision(True, f"{candidate} is promoted: {gates[0].explanation}", gates)
+
+    name: str
+    question: str
+    blocking: bool
+    ask: Callable[[Facts], Finding]
+
+    def answer(self, facts: Facts) -> GateAnswer:
+        """Ask, and record the answer."""
+        passed, explanation = self.ask(facts)
+        return GateAnswer(self.name, passed, self.blocking, explanation)
 
 
-def _version(number: int | None) -> str:
-    return "no version" if number is None else f"version {number}"
-
-
-def _delta_rule(facts: Facts) -> Gate:
+def _delta_rule(facts: Facts) -> Finding:
     new, champion = facts.candidate.metrics["auc"], facts.champion
     prod = champion.metrics["auc"] if champion else None
     passed = should_promote(new, prod, facts.delta)
@@ -145,64 +119,121 @@ def _delta_rule(facts: Facts) -> Gate:
         comparison = f"{new:.{digits}f} {'>' if passed else '<='} {prod:.{digits}f} + {facts.delta:g}"
         verdict = f"{candidate} wins by {new - prod:.{digits}f}" if passed else f"version {champion.version} stays"
         explanation = f"{comparison}: {verdict}{_in_words(facts.interval)}"
-    return Gate("delta_rule", passed, True, explanation)
+    return passed, explanation
 
 
 def _in_words(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
 
 
-def _onnx_parity(facts: Facts) -> Gate:
+def _onnx_parity(facts: Facts) -> Finding:
     passed = facts.parity <= TOLERANCE  # also False for NaN
-    return Gate(
-        "onnx_parity",
-        passed,
-        True,
+    return passed, (
         f"the ONNX model differs from scikit-learn's by at most {facts.parity:.1e} on {facts.rows} customers, "
-        f"{'within' if passed else 'but allowed is'} {TOLERANCE:.0e}",
+        f"{'within' if passed else 'but allowed is'} {TOLERANCE:.0e}"
     )
 
 
-def _month_order(facts: Facts) -> Gate:
+def _month_order(facts: Facts) -> Finding:
     candidate, champion = facts.candidate, facts.champion
     if champion is None:
-        return Gate("month_order", True, True, f"trained for {candidate.month}; there is no champion to be older than")
+        return True, f"trained for {candidate.month}; there is no champion to be older than"
     passed = Month.parse(candidate.month) >= Month.parse(champion.month)
-    return Gate(
-        "month_order",
-        passed,
-        True,
+    return passed, (
         f"trained for {candidate.month}, {'not ' if passed else ''}older than "
-        f"version {champion.version}'s {champion.month}",
+        f"version {champion.version}'s {champion.month}"
     )
 
 
-def _interval_above_zero(facts: Facts) -> Gate:
+def _interval_above_zero(facts: Facts) -> Finding:
     if facts.interval is None:
-        return Gate("interval_above_zero", True, False, "there is no champion to compare with")
+        return True, "there is no champion to compare with"
     low, high = facts.interval
     where = "above zero" if low > 0 else "below zero" if high < 0 else "around zero, so it may be chance"
-    return Gate(
-        "interval_above_zero",
-        low > 0,
-        False,
-        f"the AUC difference lies between {low:.3f} and {high:.3f} (95 %): {where}",
-    )
+    return low > 0, f"the AUC difference lies between {low:.3f} and {high:.3f} (95 %): {where}"
 
 
-def _segments(facts: Facts) -> Gate:
+def _segments(facts: Facts) -> Finding:
     overall = facts.candidate.metrics["auc"]
     measured = [(segment.auc, segment) for segment in facts.segments if segment.auc is not None]
     left_out = [f"{segment.column} {segment.value}" for segment in facts.segments if segment.auc is None]
     note = f"; too few customers of a class to tell: {', '.join(left_out)}" if left_out else ""
     if not measured:
-        return Gate("segments", True, False, f"no group of customers to compare{note}")
+        return True, f"no group of customers to compare{note}"
     worst, segment = min(measured, key=lambda pair: pair[0])
     passed = worst >= overall - SEGMENT_MARGIN
-    return Gate(
-        "segments",
-        passed,
-        False,
+    return passed, (
         f"the worst group is {segment.column} {segment.value} with AUC {worst:.4f}, {overall:.4f} over all: "
-        f"{'within' if passed else 'more than'} {SEGMENT_MARGIN:g}{'' if passed else ' below'}{note}",
+        f"{'within' if passed else 'more than'} {SEGMENT_MARGIN:g}{'' if passed else ' below'}{note}"
     )
+
+
+GATES = (
+    Gate(
+        "delta_rule",
+        "Does the candidate's AUC exceed the champion's by more than delta, on the same customers?",
+        True,
+        _delta_rule,
+    ),
+    Gate(
+        "onnx_parity",
+        "Does the ONNX model that will serve give the scikit-learn model's probabilities?",
+        True,
+        _onnx_parity,
+    ),
+    Gate(
+        "month_order",
+        "Is the candidate trained for a month that is not older than the champion's?",
+        True,
+        _month_order,
+    ),
+    Gate(
+        "interval_above_zero",
+        "Is the difference between the two AUCs more than chance?",
+        False,
+        _interval_above_zero,
+    ),
+    Gate(
+        "segments",
+        "Does the candidate rank every group of customers about as well as all of them?",
+        False,
+        _segments,
+    ),
+)
+"""Every gate, in the order in which people see them. The delta rule is first: its sentence says why one is promoted."""
+
+
+def answers(facts: Facts) -> tuple[GateAnswer, ...]:
+    """Every gate's answer to these facts, in the order of GATES."""
+    return tuple(gate.answer(facts) for gate in GATES)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether to promote, why in one sentence, and the gates that it follows from."""
+
+    promote: bool
+    decision: str
+    gates: tuple[GateAnswer, ...]
+
+
+def decide(facts: Facts, serving: int | None) -> Decision:
+    """Ask the gate, now that version `serving` is the champion (None: there is none).
+
+    The check on an evaluation and the promotion both ask here, the promotion with the champion of its own time: a
+    comparison with another version says nothing about this one, so it promotes nobody.
+    """
+    gates = answers(facts)
+    compared = facts.champion.version if facts.champion else None
+    candidate = f"version {facts.candidate.version}"
+    if serving == facts.candidate.version:
+        return Decision(False, f"{candidate} serves already: nothing to promote", gates)
+    if serving != compared:
+        against = f"against {_version(compared)}" if compared is not None else "without a champion"
+        return Decision(False, f"evaluated {against}, but {_version(serving)} serves now: evaluate again", gates)
+    if failed := [gate for gate in gates if gate.blocking and not gate.passed]:
+        return Decision(False, f"{candidate} is not promoted: {'; '.join(g.explanation for g in failed)}", gates)
+    return Decision(True, f"{candidate} is promoted: {gates[0].explanation}", gates)
+
+
+def _version(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"

@@ -94,12 +94,13 @@ def test_one_run_for_each_month() -> None:
 def test_checks() -> None:
     checks = {(key.asset_key.to_user_string(), key.name): GRAPH.get(key) for key in GRAPH.asset_check_keys}
     contracts = {(name, "keeps_the_contract") for name in SPINE if name.startswith("landed/")}
-    gates = {("evaluation", name) for name in GATES}
+    gates = {("evaluation", gate.name) for gate in GATES}
     assert contracts | gates <= set(checks)
     for place in contracts:
         assert checks[place].blocking
-    for name, (_, blocking) in GATES.items():
-        assert checks["evaluation", name].blocking is blocking
+    for gate in GATES:
+        assert checks["evaluation", gate.name].blocking is gate.blocking
+        assert checks["evaluation", gate.name].description == gate.question
     assert all(check.description for check in checks.values())
     assert all(check.partitions_def is not None for check in checks.values())
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from churn_platform.contracts import SUBSCRIPTIONS, TABLES, USAGE, USERS, Kind, Table
-from churn_platform.intake.expectations import DUPLICATE, Broken, judge
+from churn_platform.intake.expectations import DUPLICATE, Broken, evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
@@ -26,7 +26,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame]) -> None:
-    judgement = judge(table, frames[table.name], ROW, 0.01)
+    judgement = evaluate_suite(table, frames[table.name], ROW, 0.01)
     assert judgement.broken == ()
     assert judgement.result.success
     asked = [(o.expectation_config.type, o.expectation_config.kwargs["column"]) for o in judgement.result.results]
@@ -59,7 +59,7 @@ def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame])
 def test_each_rule(table: Table, column: str, value: Any, rule: str, frames: dict[str, pd.DataFrame]) -> None:
     frame = frames[table.name].copy()
     frame.loc[7, column] = value
-    judgement = judge(table, frame, ROW, 0.01)
+    judgement = evaluate_suite(table, frame, ROW, 0.01)
     assert judgement.broken == (Broken(7, column, rule),)
 
 
@@ -78,14 +78,16 @@ def test_bounds_are_included_and_unknown_may_be(
 ) -> None:
     frame = frames[table.name].copy()
     frame.loc[7, column] = value
-    assert judge(table, frame, ROW, 0.01).broken == ()
+    assert evaluate_suite(table, frame, ROW, 0.01).broken == ()
 
 
 def test_every_row_of_a_repeated_key_is_named(frames: dict[str, pd.DataFrame]) -> None:
     frame = frames["users"].copy()
     for row in (3, 8):
         frame.loc[row, "user_id"] = frame["user_id"][5]
-    assert judge(USERS, frame, ROW, 0.01).broken == tuple(Broken(row, "user_id", DUPLICATE) for row in (3, 5, 8))
+    assert evaluate_suite(USERS, frame, ROW, 0.01).broken == tuple(
+        Broken(row, "user_id", DUPLICATE) for row in (3, 5, 8)
+    )
 
 
 @pytest.mark.parametrize(("broken", "holds"), [(2, True), (3, True), (4, False)])
@@ -93,25 +95,25 @@ def test_the_verdict_bears_what_the_tolerance_allows(broken: int, holds: bool, f
     frame = frames["users"].copy()
     assert len(frame) == 60
     frame.loc[: broken - 1, "user_gender"] = "unsaid"
-    judgement = judge(USERS, frame, ROW, 0.05)
+    judgement = evaluate_suite(USERS, frame, ROW, 0.05)
     assert judgement.result.success is holds
     assert len(judgement.broken) == broken  # every one of them, not an extract
 
 
 def test_a_table_without_rows_can_be_judged(frames: dict[str, pd.DataFrame]) -> None:
-    assert judge(USERS, frames["users"].head(0), ROW, 0.01).broken == ()
+    assert evaluate_suite(USERS, frames["users"].head(0), ROW, 0.01).broken == ()
 
 
 def test_what_cannot_be_evaluated_is_no_verdict(frames: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(RuntimeError, match=r"users: expect_column_values_to_not_be_null failed: .*user_gender"):
-        judge(USERS, frames["users"].drop(columns="user_gender"), ROW, 0.01)
+        evaluate_suite(USERS, frames["users"].drop(columns="user_gender"), ROW, 0.01)
 
 
 def test_the_page_reads_the_same_on_a_closed_network(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     frame = frames["users"].copy()
     frame.loc[:4, "user_gender"] = "unsaid"
     path = tmp_path / "deep" / "users.html"
-    judge(USERS, frame, ROW, 0.01).write_page("users of 2024-01", path)
+    evaluate_suite(USERS, frame, ROW, 0.01).write_page("users of 2024-01", path)
     page = path.read_text()
     assert "<h1>users of 2024-01</h1>" in page
     assert "unsaid" in page
@@ -130,7 +132,7 @@ def test_a_page_runs_nothing_that_a_drop_delivers(
     frame = frames["users"].copy()
     frame.loc[:4, "user_gender"] = hostile
     path = tmp_path / "users.html"
-    judge(USERS, frame, ROW, 0.01).write_page("users", path)
+    evaluate_suite(USERS, frame, ROW, 0.01).write_page("users", path)
     assert hostile not in path.read_text()
 
 
@@ -138,7 +140,7 @@ def test_a_column_of_nothing_is_judged(frames: dict[str, pd.DataFrame]) -> None:
     frame = frames["subscriptions"].copy()
     for column in ("months_active", "monthly_fee", "contract_type"):
         frame[column] = pd.Series([None] * len(frame), dtype=frame[column].dtype if column == "monthly_fee" else object)
-    broken = judge(SUBSCRIPTIONS, frame, ROW, 0.01).broken
+    broken = evaluate_suite(SUBSCRIPTIONS, frame, ROW, 0.01).broken
     assert {(b.column, b.rule) for b in broken} == {
         (c, "is blank") for c in ("months_active", "monthly_fee", "contract_type")
     }

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from churn_platform.modelling.comparison import auc_difference_interval, weighted_aucs
 from churn_platform.modelling.evaluation import Evaluation, Scored, evaluate, segment_aucs
-from churn_platform.modelling.gate import Contender, Facts, Gate, Segment, decide, judge, should_promote
+from churn_platform.modelling.gate import Contender, Facts, GateAnswer, Segment, answers, decide, should_promote
 from churn_platform.modelling.metrics import lift, measure
 
 NAN = float("nan")
@@ -138,8 +138,8 @@ def facts(new: float = 0.8312, old: float | None = 0.8101, **changes: object) ->
     return msgspec.structs.replace(base, **changes)
 
 
-def gate_of(asked: Facts, name: str) -> Gate:
-    (gate,) = (gate for gate in judge(asked) if gate.name == name)
+def gate_of(asked: Facts, name: str) -> GateAnswer:
+    (gate,) = (gate for gate in answers(asked) if gate.name == name)
     return gate
 
 
