@@ -35,7 +35,7 @@ def engine() -> str:
     return f"DuckDB {version('duckdb')}"
 
 
-class MissingTable(Fault):
+class MissingTableError(Fault):
     """A month's table is not in the lake; the message says which month has to be closed first."""
 
 
@@ -81,12 +81,12 @@ class Lake:
         return tuple(sorted(Month.parse(path.stem) for path in (self.root / name).glob("*.parquet")))
 
     def require(self, name: str, month: Month) -> None:
-        """Raise MissingTable unless the month's table is there."""
+        """Raise MissingTableError unless the month's table is there."""
         if not self.has(name, month):
-            raise MissingTable(f"{name} of {month} is not there: close {month} first (churn close {month})")
+            raise MissingTableError(f"{name} of {month} is not there: close {month} first (churn close {month})")
 
     def read(self, name: str, month: Month) -> ibis.Table:
-        """The month's table as an Ibis expression. Raises MissingTable."""
+        """The month's table as an Ibis expression. Raises MissingTableError."""
         self.require(name, month)
         return self.read_file(self.path(name, month))
 
@@ -95,12 +95,12 @@ class Lake:
         return self.engine.read_parquet(path)
 
     def frame(self, name: str, month: Month) -> pd.DataFrame:
-        """The month's table in memory, in the file's row order. Raises MissingTable."""
+        """The month's table in memory, in the file's row order. Raises MissingTableError."""
         frame: pd.DataFrame = self.read(name, month).to_pandas()
         return frame
 
     def rows(self, name: str, month: Month) -> int:
-        """The month's row count. Raises MissingTable."""
+        """The month's row count. Raises MissingTableError."""
         self.require(name, month)
         return row_count(self.path(name, month))
 

@@ -16,7 +16,7 @@ from churn_platform.champion.receipts import digest_of
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
 from churn_platform.home import Home
-from churn_platform.modelling.evaluation import Evaluation, Scored, evaluate
+from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate
 from churn_platform.modelling.gate import GATES
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import SCHEMA
@@ -90,11 +90,11 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
     )
 
 
-def _scored(version: Version, bundle: Bundle, customers: "pd.DataFrame") -> Scored:
+def _scored(version: Version, bundle: Bundle, customers: "pd.DataFrame") -> VersionScores:
     from churn_platform.modelling.encoding import encode_frame
 
     probabilities = bundle.score(encode_frame(bundle.schema, customers))
-    return Scored(version.number, str(version.month), bundle.manifest.threshold, probabilities)
+    return VersionScores(version.number, str(version.month), bundle.manifest.threshold, probabilities)
 
 
 def _metrics(compared: Evaluation) -> dg.MarkdownMetadataValue:

@@ -36,7 +36,7 @@ def _publication(table: CatalogTable, months: dg.MonthlyPartitionsDefinition) ->
             try:
                 url = home.settings.postgres_url.get_secret_value()
                 made = published.publish(url, home.lake, table, month)
-            except published.Unavailable as fault:
+            except published.PostgresUnavailableError as fault:
                 raise dg.Failure(str(fault)) from None  # which Dagster tries again
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.sha256),

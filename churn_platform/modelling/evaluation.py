@@ -32,7 +32,7 @@ class Evaluation(Facts, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Scored:
+class VersionScores:
     """A version and the churn probabilities [rows] that it gave to the customers of the evaluation."""
 
     version: int
@@ -48,8 +48,8 @@ class Scored:
 def evaluate(
     month: str,
     labels: np.ndarray,
-    candidate: Scored,
-    champion: Scored | None,
+    candidate: VersionScores,
+    champion: VersionScores | None,
     *,
     parity: float,
     segments: pd.DataFrame,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 WINDOWS = (1, 3, 6, 12)
 FOLDS = 4
-HAIR = 0.005
-"""Windows whose AUC is this close to the best count as equally good: half the gate's default delta.
+TIE_MARGIN = 0.005
+"""A window whose AUC is at most this much below the best counts as just as good: half the gate's default delta.
 
 Among simulated months of one pattern with 5,000 customers, the difference between two windows varied by a standard
 deviation of 0.001 to 0.006; a change of pattern cost the windows that span it 0.1 and more.
@@ -72,8 +72,8 @@ def train(
 
     For each window that the rows' months reach, a model trained on the window's rows of the other folds' customers
     scores each fold's customers in the newest month, so that no customer is scored by a model that knows them from
-    any month. The longest window within HAIR of the best wins. Validation favours the shortest one, since it looks
-    at the very month that this one is made of; what the model will score are months that nobody has seen, for
+    any month. The longest window within TIE_MARGIN of the best wins. Validation favours the shortest one, since it
+    looks at the very month that this one is made of; what the model will score are months that nobody has seen, for
     which more months are the safer ground. Raises ValueError where the rows cannot be trained or validated on.
     """
     began = time.perf_counter()
@@ -98,7 +98,7 @@ def train(
         out_of_fold[window] = probabilities[newest]
     scores = {window: _mean_auc(labels[newest], p, fold[newest]) for window, p in out_of_fold.items()}
 
-    window = max(w for w, auc in scores.items() if auc >= max(scores.values()) - HAIR)
+    window = max(w for w, auc in scores.items() if auc >= max(scores.values()) - TIE_MARGIN)
     within = np.isin(month, reach[window])
     pipeline = estimators.build(estimator, schema, seed)
     estimators.fit(pipeline, encoded[within], labels[within])

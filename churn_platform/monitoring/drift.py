@@ -89,7 +89,7 @@ def reference_months(month: Month, trained_on: Collection[Month], known: Collect
 def compare(lake: Lake, month: Month, reference: Sequence[Month], threshold: float, pages: Path) -> Drift:
     """Compare the month's features with those of the reference; write `<month>.html` and `<month>.json` to `pages`.
 
-    `threshold` is the share of drifted columns from which the page calls the whole drifted. Raises MissingTable.
+    `threshold` is the share of drifted columns from which the page calls the whole drifted. Raises MissingTableError.
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it at its import
     from evidently import DataDefinition, Dataset, Report

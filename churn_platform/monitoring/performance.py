@@ -88,12 +88,12 @@ def read(lake: Lake, month: Month) -> Realised | None:
 
 
 def expect(lake: Lake, month: Month, version: Version) -> Expected:
-    """What the month's scores, made by `version`, promise. Raises MissingTable."""
+    """What the month's scores, made by `version`, promise. Raises MissingTableError."""
     return _expected(month, version, lake.read(CHURN_SCORES, month).probability.to_pandas().to_numpy())
 
 
 def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Realised:
-    """What the month's scores, made by `version`, were worth. Raises MissingTable, and ValueError without rows."""
+    """What the month's scores, made by `version`, were worth. Raises MissingTableError, and ValueError without rows."""
     leaked = version.month >= month
     rows = _labelled(lake, month, holdout_only=leaked)
     if rows.empty:

@@ -44,7 +44,7 @@ class MonthStatus(msgspec.Struct, frozen=True):
     other_engine: str | None
 
 
-class Champion(msgspec.Struct, frozen=True):
+class ChampionStatus(msgspec.Struct, frozen=True):
     """Who serves, the month that it was trained for, and its AUC on that month's holdout customers."""
 
     version: int
@@ -56,7 +56,7 @@ class Status(msgspec.Struct, frozen=True):
     """Every landed month, oldest first, and the champion."""
 
     months: tuple[MonthStatus, ...]
-    champion: Champion | None
+    champion: ChampionStatus | None
 
 
 def read(home: Home) -> Status:
@@ -108,6 +108,6 @@ def _candidate(home: Home, month: Month) -> Candidate | None:
     )
 
 
-def _champion(home: Home) -> Champion | None:
+def _champion(home: Home) -> ChampionStatus | None:
     version = home.registry.champion()
-    return Champion(version.number, str(version.month), version.auc) if version else None
+    return ChampionStatus(version.number, str(version.month), version.auc) if version else None

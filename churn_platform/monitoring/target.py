@@ -41,7 +41,7 @@ def read(lake: Lake, month: Month) -> TargetDrift | None:
 
 
 def compare(lake: Lake, month: Month, reference: Sequence[Month]) -> TargetDrift:
-    """Compare the month's labels with those of the reference months. Raises MissingTable.
+    """Compare the month's labels with those of the reference months. Raises MissingTableError.
 
     It drifted where the two-sided two-proportion z-test says so at LEVEL and the share moved by LEAST_CHANGE.
     """

@@ -33,7 +33,7 @@ from churn_platform.simulation.hazard import Shock
 from churn_platform.tables import training_set
 from churn_platform.tables.features import SCHEMA, is_holdout
 from churn_platform.tables.names import FEATURES
-from churn_platform.tables.training_set import NotTrainable
+from churn_platform.tables.training_set import NotTrainableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ class _Player:
         try:
             training_set.refuse_too_few(month, rows, settings.min_training_customers)
             pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
-        except (NotTrainable, ValueError):
+        except (NotTrainableError, ValueError):
             return  # this month it would not have been retrained either
         self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
 

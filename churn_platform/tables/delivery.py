@@ -49,7 +49,7 @@ _BATCH = 50_000
 def online_rows(lake: Lake, month: Month) -> Iterator[tuple[str, dict[str, Value]]]:
     """Each active customer's features by name, in key order, read in batches: numbers, booleans, text, None.
 
-    Raises MissingTable.
+    Raises MissingTableError.
     """
     names = [feature.name for feature in SCHEMA]
     for batch in _batches(lake, month, [KEY, *names]):
@@ -64,7 +64,7 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     Columns, in key order: `user_id`, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
     riskiest tenth of the customers), `monthly_fee`, `value_at_risk` (probability times monthly fee: the monthly fee
     that is expected to be lost, in dollars), `reasons` (what moves the risk most; for the EXPLAINED riskiest), and
-    `model_version`. Raises MissingTable.
+    `model_version`. Raises MissingTableError.
     """
     import ibis
     import pandas as pd
@@ -99,7 +99,7 @@ def deciles(riskiest: np.ndarray) -> np.ndarray:
 
 
 def write_csv(lake: Lake, month: Month, path: Path) -> None:
-    """Put the month's scores into a CSV file for other systems, atomically. Raises MissingTable."""
+    """Put the month's scores into a CSV file for other systems, atomically. Raises MissingTableError."""
     with replacing(path) as temporary:
         lake.read(CHURN_SCORES, month).order_by(KEY).to_csv(temporary)
 

@@ -52,16 +52,16 @@ CREATE TABLE IF NOT EXISTS published_months (
 """
 
 
-class NotPublished(Fault):
+class NotPublishedError(Fault):
     """A month that PostgreSQL did not take; what was published is as it was. The message says why and what to do."""
 
 
-class Unavailable(NotPublished):
+class PostgresUnavailableError(NotPublishedError):
     """PostgreSQL cannot be reached or is too busy at present; later it may take the month."""
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishedMonth:
     """A month as published: its rows, the SHA-256 of the lake's file, and whether that was published before."""
 
     rows: int
@@ -69,11 +69,12 @@ class Publication:
     unchanged: bool
 
 
-def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> Publication:
+def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> PublishedMonth:
     """Put a month of the lake's table in the place of what is published of it; the same content again does nothing.
 
-    Publishers wait for each other. Columns that are new in the lake are added; those that are no more stay, and are
-    null. Raises MissingTable, Unavailable, and NotPublished where a column's type has changed or the rows do not fit.
+    Publishers wait for each other. Columns that are new in the lake are added; those that are gone stay, and are
+    null. Raises MissingTableError, PostgresUnavailableError, and NotPublishedError where a column's type has changed or
+    the rows do not fit.
     """
     lake.require(table.source, month)
     with _connection(url, table, month) as connection:
@@ -84,8 +85,8 @@ def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> Publicat
         with lake.path(table.source, month).open("rb") as file:  # under the lock, so that the newest comes last
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             if (rows := writer.published(digest)) is not None:
-                return Publication(rows, digest, unchanged=True)
-            return Publication(writer.write(file, digest), digest, unchanged=False)
+                return PublishedMonth(rows, digest, unchanged=True)
+            return PublishedMonth(writer.write(file, digest), digest, unchanged=False)
 
 
 @contextmanager
@@ -97,9 +98,9 @@ def _connection(url: str, table: CatalogTable, month: Month) -> Iterator[Connect
             yield connection
     except psycopg.OperationalError as error:
         reason = f"the PostgreSQL of {URL_SETTING} cannot be used at present: {_line(error)}"
-        raise Unavailable(f"{table.name} of {month} is not published, {reason}") from None
+        raise PostgresUnavailableError(f"{table.name} of {month} is not published, {reason}") from None
     except psycopg.Error as error:
-        raise NotPublished(
+        raise NotPublishedError(
             f"{table.name} of {month} is not published, PostgreSQL refuses it: {_line(error)}"
         ) from error
 
@@ -109,14 +110,16 @@ def _line(error: psycopg.Error) -> str:
 
 
 def _refuse_unreadable(url: str) -> None:
-    """Raise NotPublished for a URL that would be taken apart wrongly, so that no error shows a part of the password."""
+    """Raise NotPublishedError for a URL that would be taken apart wrongly: no error may show a part of the password."""
     user = url.partition("://")[2].rpartition("@")[0]
     if any(character in "@/?#" for character in user):
-        raise NotPublished(f"{URL_SETTING}: write @, / and ? in its user and password as %40, %2F and %3F")
+        raise NotPublishedError(f"{URL_SETTING}: write @, / and ? in its user and password as %40, %2F and %3F")
     try:
         conninfo_to_dict(url)
     except (psycopg.ProgrammingError, UnicodeDecodeError):
-        raise NotPublished(f"{URL_SETTING} is not a URL such as postgresql://user:password@host/database") from None
+        raise NotPublishedError(
+            f"{URL_SETTING} is not a URL such as postgresql://user:password@host/database"
+        ) from None
 
 
 class _Writer:
@@ -171,7 +174,7 @@ class _Writer:
         ):
             if is_such(field.type):
                 return name
-        raise NotPublished(
+        raise NotPublishedError(
             f"{self._table.name}.{field.name} of {self._month} is {field.type} in the lake, for which PostgreSQL has no"
             " type here: make it text, a boolean, a number or a date"
         )
@@ -188,7 +191,7 @@ class _Writer:
             present = self._columns()
         for name in types.keys() & present.keys():
             if types[name] != present[name]:
-                raise NotPublished(
+                raise NotPublishedError(
                     f"{self._table.name}.{name} is {present[name]} in PostgreSQL, and {types[name]} in {self._month} of"
                     f" the lake. The lake keeps every month: run DROP TABLE {self._table.name} CASCADE in psql, then"
                     f" materialize published/{self._table.name} for all months"

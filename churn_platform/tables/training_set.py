@@ -27,7 +27,7 @@ REACH = 12
 """The most months that a version may look back: the longest window that training tries."""
 
 
-class NotTrainable(Fault):
+class NotTrainableError(Fault):
     """A month that no candidate can be trained for; the message says which months can, or the counts."""
 
 
@@ -56,13 +56,13 @@ def matured(lake: Lake) -> tuple[Month, ...]:
 
 
 def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
-    """The matured months up to `month`, oldest first. Raises NotTrainable unless `month` is one of them."""
+    """The matured months up to `month`, oldest first. Raises NotTrainableError unless `month` is one of them."""
     known = matured(lake)
     if month not in known:
         closed = lake.has(FEATURES, month)
         reason = "has no labels yet" if closed else f"is not closed: close {month} first (churn close {month})"
         newest = f"; the newest month that can be trained for is {known[-1]}" if known else "; no month has matured yet"
-        raise NotTrainable(f"{month} {reason}{newest}")
+        raise NotTrainableError(f"{month} {reason}{newest}")
     return tuple(m for m in known if m <= month and month.since(m) < REACH)
 
 
@@ -106,11 +106,11 @@ def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str
 
 
 def refuse_too_few(month: Month, rows: pd.DataFrame, least: int) -> None:
-    """Raise NotTrainable where the month's own rows are too few, or of one class."""
+    """Raise NotTrainableError where the month's own rows are too few, or of one class."""
     labels = rows.loc[rows["month"] == str(month), LABEL]
     churned = int(labels.sum())
     counts = f"{month} has {len(labels)} labelled training customers, {churned} of them churned"
     if len(labels) < least:
-        raise NotTrainable(f"{counts}; CHURN_MIN_TRAINING_CUSTOMERS asks for at least {least}")
+        raise NotTrainableError(f"{counts}; CHURN_MIN_TRAINING_CUSTOMERS asks for at least {least}")
     if churned in (0, len(labels)):
-        raise NotTrainable(f"{counts}: training needs some who did and some who did not")
+        raise NotTrainableError(f"{counts}: training needs some who did and some who did not")

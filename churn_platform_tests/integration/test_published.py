@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from churn_platform.contracts import Column, Kind
-from churn_platform.lake import Lake, MissingTable
+from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.tables import published
 from churn_platform.tables.catalog import CATALOG, CatalogTable
 from churn_platform.tables.names import CHURN_SCORES
-from churn_platform.tables.published import NotPublished, Unavailable, publish
+from churn_platform.tables.published import NotPublishedError, PostgresUnavailableError, publish
 from churn_platform_tests.processes import KILLED
 from churn_platform_tests.published_cases import FEBRUARY, JANUARY, MARCH, ask, empty_database, execute
 from churn_platform_tests.published_cases import two_months as make_two_months
@@ -122,7 +122,7 @@ def test_the_key_is_a_customer_and_a_month(url: str, lake: Lake) -> None:
     note(lake, JANUARY)
     publish(url, lake, NOTES, JANUARY)
     note(lake, JANUARY, user_id=["a", "a", "b"])
-    with pytest.raises(NotPublished, match=r"notes of 2024-01 is not published, .* refuses it: .*duplicate key"):
+    with pytest.raises(NotPublishedError, match=r"notes of 2024-01 is not published, .* refuses it: .*duplicate key"):
         publish(url, lake, NOTES, JANUARY)
     assert ask(url, "SELECT user_id FROM notes ORDER BY 1") == [("000000",), ("000001",), ("000002",)]
     key = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'notes_2024_01_pkey'"
@@ -276,7 +276,7 @@ def test_a_changed_type_is_refused(url: str, lake: Lake) -> None:
     note(lake, JANUARY, mood=[1, 2, 3])
     publish(url, lake, NOTES, JANUARY)
     note(lake, FEBRUARY, mood=["low", "high", "none"])
-    with pytest.raises(NotPublished) as refused:
+    with pytest.raises(NotPublishedError) as refused:
         publish(url, lake, NOTES, FEBRUARY)
     told = str(refused.value)
     assert told.startswith("notes.mood is bigint in PostgreSQL, and text in 2024-02 of the lake")
@@ -287,17 +287,17 @@ def test_a_changed_type_is_refused(url: str, lake: Lake) -> None:
 
 
 def test_what_cannot_be_published_is_told(url: str, lake: Lake) -> None:
-    with pytest.raises(MissingTable, match="close 2024-01 first"):
+    with pytest.raises(MissingTableError, match="close 2024-01 first"):
         publish(url, lake, NOTES, JANUARY)
     note(lake, JANUARY, parts=[[1], [2], [3]])
-    with pytest.raises(NotPublished, match=r"notes.parts of 2024-01 is list<.*> in the lake"):
+    with pytest.raises(NotPublishedError, match=r"notes.parts of 2024-01 is list<.*> in the lake"):
         publish(url, lake, NOTES, JANUARY)
     note(lake, JANUARY, text=["a", "b\0", "c"])
-    with pytest.raises(NotPublished, match="notes of 2024-01 is not published, PostgreSQL refuses it"):
+    with pytest.raises(NotPublishedError, match="notes of 2024-01 is not published, PostgreSQL refuses it"):
         publish(url, lake, NOTES, JANUARY)
     execute(url, "CREATE TABLE notes (somebody text)")
     note(lake, JANUARY)
-    with pytest.raises(NotPublished, match='relation "notes" already exists'):
+    with pytest.raises(NotPublishedError, match='relation "notes" already exists'):
         publish(url, lake, NOTES, JANUARY)
     assert ask(url, "SELECT column_name FROM information_schema.columns WHERE table_name = 'notes'") == [("somebody",)]
 
@@ -313,7 +313,8 @@ def test_an_unreachable_server_is_told_within_seconds(
         if answers:
             server.listen()
         started = time.monotonic()
-        with pytest.raises(Unavailable, match=r"notes of 2024-01 is not published.*CHURN_POSTGRES_URL") as told:
+        wanted = r"notes of 2024-01 is not published.*CHURN_POSTGRES_URL"
+        with pytest.raises(PostgresUnavailableError, match=wanted) as told:
             publish(f"postgresql://churn:hidden@127.0.0.1:{server.getsockname()[1]}/churn", lake, NOTES, JANUARY)
     assert time.monotonic() - started < 5
     assert "hidden" not in str(told.value)
@@ -334,7 +335,7 @@ def test_an_unreachable_server_is_told_within_seconds(
 )
 def test_a_wrong_url_shows_no_password(url: str, lake: Lake) -> None:
     note(lake, JANUARY)
-    with pytest.raises(NotPublished, match="CHURN_POSTGRES_URL") as told:
+    with pytest.raises(NotPublishedError, match="CHURN_POSTGRES_URL") as told:
         publish(url, lake, NOTES, JANUARY)
     assert "hid" not in str(told.value)
     assert "den" not in str(told.value)

@@ -141,7 +141,7 @@ def test_an_absent_server_is_tried_again(
     url: str, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, _ = on_postgres(tmp_path, url)
-    publish, fails = published.publish, [published.Unavailable("features of 2024-01 is not published, no server")]
+    publish, fails = published.publish, [published.PostgresUnavailableError("features of 2024-01: no server")]
 
     def failing_once(*arguments: object) -> published.Publication:
         if fails:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_platform.contracts import KEY
-from churn_platform.lake import Lake, MissingTable
+from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.tables import delivery
@@ -81,7 +81,7 @@ def test_online_rows_are_what_the_store_holds(lake: Lake, tmp_path: Path) -> Non
 
 
 def test_a_month_that_is_not_closed_is_named(lake: Lake) -> None:
-    with pytest.raises(MissingTable, match="features of 2024-01 is not there"):
+    with pytest.raises(MissingTableError, match="features of 2024-01 is not there"):
         next(delivery.online_rows(lake, JANUARY))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from churn_platform.files import replacing, sha256_of
-from churn_platform.lake import Lake, MissingTable
+from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
 
@@ -56,7 +56,7 @@ def test_months_are_those_with_a_table(lake: Lake) -> None:
 
 def test_a_missing_table_says_what_to_close(lake: Lake) -> None:
     for read in (lake.read, lake.frame, lake.rows):
-        with pytest.raises(MissingTable, match=r"features of 2024-01 is not there: close 2024-01 first"):
+        with pytest.raises(MissingTableError, match=r"features of 2024-01 is not there: close 2024-01 first"):
             read("features", MONTH)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from churn_platform.modelling.comparison import auc_difference_interval, weighted_aucs
-from churn_platform.modelling.evaluation import Evaluation, Scored, evaluate, segment_aucs
+from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, segment_aucs
 from churn_platform.modelling.gate import Contender, Facts, GateAnswer, Segment, answers, decide, should_promote
 from churn_platform.modelling.metrics import lift, measure
 
@@ -239,8 +239,8 @@ def test_an_evaluation_is_one_record_that_survives_json_and_can_be_asked_again()
     evaluation = evaluate(
         "2024-02",
         labels,
-        Scored(3, "2024-02", 0.5, new),
-        Scored(2, "2024-01", 0.6, old),
+        VersionScores(3, "2024-02", 0.5, new),
+        VersionScores(2, "2024-01", 0.6, old),
         parity=1e-7,
         segments=segments,
         delta=0.01,
@@ -264,7 +264,7 @@ def test_an_evaluation_without_a_champion():
     labels, new = scores(200, 1.0)
     none = pd.DataFrame(index=range(200))
     evaluation = evaluate(
-        "2024-01", labels, Scored(1, "2024-01", 0.5, new), None, parity=0.0, segments=none, delta=0.01, seed=7
+        "2024-01", labels, VersionScores(1, "2024-01", 0.5, new), None, parity=0.0, segments=none, delta=0.01, seed=7
     )
     assert (evaluation.champion, evaluation.interval, evaluation.promote) == (None, None, True)
 

@@ -76,7 +76,7 @@ def test_a_pattern_that_turned_takes_the_newest_month_alone():
     old = [customers(1000, month, weights=(-2.0, -1.0)) for month in ("2023-11", "2023-12")]
     result = train(pd.concat([*old, customers(1000, "2024-01")]), SCHEMA, "logistic_regression", seed=7)
     assert (result.window, result.months, result.rows) == (1, ("2024-01",), 1000)
-    assert result.scores[1] > result.scores[3] + training.HAIR
+    assert result.scores[1] > result.scores[3] + training.TIE_MARGIN
 
 
 def test_validation_never_scores_a_customer_that_its_model_knows(monkeypatch):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from churn_platform.contracts import KEY, LABEL, LABELS
-from churn_platform.lake import Lake, MissingTable
+from churn_platform.lake import Lake, MissingTableError
 from churn_platform.monitoring import drift, target
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, HISTORY, SCHEMA
@@ -192,7 +192,7 @@ def test_a_report_is_read_as_it_was_written(lake: Lake, tmp_path: Path) -> None:
 
 def test_a_month_that_is_not_closed_is_named(lake: Lake, tmp_path: Path) -> None:
     put_features(lake, JANUARY)
-    with pytest.raises(MissingTable, match="features of 2024-02 is not there"):
+    with pytest.raises(MissingTableError, match="features of 2024-02 is not there"):
         drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
 
 

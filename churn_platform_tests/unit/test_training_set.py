@@ -16,7 +16,7 @@ from churn_platform.tables.features import SCHEMA
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform.tables.training_set import (
     REACH,
-    NotTrainable,
+    NotTrainableError,
     holdout,
     matured,
     months_to_learn_from,
@@ -66,15 +66,16 @@ def test_no_more_than_twelve_months(tmp_path: Path) -> None:
 
 def test_a_month_without_labels_is_refused(lake: Lake) -> None:
     with pytest.raises(
-        NotTrainable, match=r"^2024-03 has no labels yet; the newest month that can be trained for is 2024-02$"
+        NotTrainableError, match=r"^2024-03 has no labels yet; the newest month that can be trained for is 2024-02$"
     ):
         months_to_learn_from(lake, THIRD)
 
 
 def test_a_month_that_is_not_closed_is_refused(lake: Lake, tmp_path: Path) -> None:
-    with pytest.raises(NotTrainable, match=r"^2024-04 is not closed: close 2024-04 first .*the newest .* is 2024-02$"):
+    wanted = r"^2024-04 is not closed: close 2024-04 first .*the newest .* is 2024-02$"
+    with pytest.raises(NotTrainableError, match=wanted):
         months_to_learn_from(lake, THIRD + 1)
-    with pytest.raises(NotTrainable, match=r"^2024-01 is not closed: .*; no month has matured yet$"):
+    with pytest.raises(NotTrainableError, match=r"^2024-01 is not closed: .*; no month has matured yet$"):
         months_to_learn_from(Lake(tmp_path / "empty"), FIRST)
 
 
@@ -127,14 +128,14 @@ def test_too_few_and_one_class_are_refused_with_the_counts(lake: Lake) -> None:
     count, churned = len(own), int(own[LABEL].sum())
     refuse_too_few(SECOND, rows, count)
     with pytest.raises(
-        NotTrainable,
+        NotTrainableError,
         match=f"^2024-02 has {count} labelled training customers, {churned} of them churned; "
         f"CHURN_MIN_TRAINING_CUSTOMERS asks for at least {count + 1}$",
     ):
         refuse_too_few(SECOND, rows, count + 1)
     for label, number in [(True, count), (False, 0)]:
         rows.loc[rows["month"] == "2024-02", LABEL] = label
-        with pytest.raises(NotTrainable, match=f"{number} of them churned: training needs some who did and some who"):
+        with pytest.raises(NotTrainableError, match=f"{number} of them churned: training needs some who did and some"):
             refuse_too_few(SECOND, rows, 2)
-    with pytest.raises(NotTrainable, match="2024-05 has 0 labelled training customers"):
+    with pytest.raises(NotTrainableError, match="2024-05 has 0 labelled training customers"):
         refuse_too_few(Month(2024, 5), rows, 2)
