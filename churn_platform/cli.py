@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from pydantic import ValidationError
 
-from churn_platform.faults import Fault
-from churn_platform.months import Month
+from churn_platform.faults import entrance
+from churn_platform.months import Month, MonthError
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,13 +30,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a fault's sentence is all that a person needs to see."""
-        try:
+        with entrance():
             return super().invoke(ctx)
-        except Fault as fault:
-            raise click.ClickException(str(fault)) from fault
-        except ValidationError as error:  # of Settings; a wrong value may be a secret, so it is not shown
-            told = (f"CHURN_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-            raise click.ClickException("; ".join(told)) from error
 
 
 class MonthType(click.ParamType[Month]):
@@ -49,7 +43,7 @@ class MonthType(click.ParamType[Month]):
         """Parse, or fail with the parser's own sentence."""
         try:
             return Month.parse(value)
-        except ValueError as error:
+        except MonthError as error:
             self.fail(str(error), param, ctx)
 
 

@@ -1,8 +1,25 @@
 """Faults: what goes wrong in a way that a person can mend, told in one sentence.
 
-Here: the one base class. Not here: the faults themselves; each stands with what raises it.
+Here: the base class, and how a program ends with a fault. Not here: the faults themselves; each stands with what
+raises it.
 """
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Fault(Exception):
     """Its message names the file, month, table, column or setting, and says what to do; a stack trace adds nothing."""
+
+
+@contextmanager
+def entrance() -> Iterator[None]:
+    """Around all that a program does: a fault ends it with its sentence and exit code 1, a bug keeps its traceback."""
+    try:
+        yield
+    except Fault as fault:
+        sys.stderr.write(f"Error: {fault}\n")
+        raise SystemExit(1) from fault

@@ -11,8 +11,14 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from churn_platform.faults import Fault
+
 _KEY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _FOLDER = re.compile(r"month_(\d{3,})")
+
+
+class MonthError(Fault, ValueError):
+    """A text is not a month. It is a ValueError for pydantic, which tells of no other kind which field was wrong."""
 
 
 @dataclass(frozen=True, order=True)
@@ -24,10 +30,10 @@ class Month:
 
     @classmethod
     def parse(cls, key: str) -> Month:
-        """The month of a key such as `2024-01`. Raises ValueError for anything else."""
+        """The month of a key such as `2024-01`. Raises MonthError for anything else."""
         match = _KEY.fullmatch(key)
         if match is None:
-            raise ValueError(f"{key!r} is not a month: write it as YYYY-MM, such as 2024-01")
+            raise MonthError(f"{key!r} is not a month: write it as YYYY-MM, such as 2024-01")
         return cls(int(match[1]), int(match[2]))
 
     @classmethod

@@ -15,6 +15,8 @@ from urllib.request import url2pathname
 
 import msgspec
 
+from churn_platform.faults import Fault
+
 if TYPE_CHECKING:
     import httpx
 
@@ -24,6 +26,10 @@ ALIAS = "champion"
 
 class RegistryUnavailable(Exception):
     """The registry or its artifacts cannot be read at present."""
+
+
+class RegistryUriError(Fault):
+    """Serving cannot read a registry of this kind."""
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -46,12 +52,15 @@ class Registry(Protocol):
 
 
 def open_registry(uri: str, timeout: float) -> Registry:
-    """The registry at an MLflow URI: `sqlite:///path` or `http(s)://...`. `timeout` is in seconds."""
+    """The registry at an MLflow URI: `sqlite:///path` or `http(s)://...`. `timeout` is in seconds.
+
+    Raises RegistryUriError.
+    """
     if uri.startswith("sqlite:///"):
         return SqliteRegistry(Path(uri.removeprefix("sqlite:///")))
     if uri.startswith(("http://", "https://")):
         return HttpRegistry(uri, timeout)
-    raise ValueError("CHURN_MLFLOW_TRACKING_URI must start with sqlite:/// or http(s):// for serving")
+    raise RegistryUriError("CHURN_MLFLOW_TRACKING_URI must start with sqlite:/// or http(s):// for serving")
 
 
 def _registered(version: int, tags: dict[str, str]) -> Registered:

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from churn_platform.faults import entrance
 from churn_platform.settings import Settings
 from serving.app import create_app
 
@@ -33,9 +34,10 @@ def server(app: Any, settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def main(settings: Settings | None = None) -> None:
+def main() -> None:
     """Serve until SIGINT or SIGTERM; requests under way are answered first."""
-    settings = settings or Settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    server(create_app(settings), settings).run()
+    with entrance():
+        settings = Settings()
+        server(create_app(settings), settings).run()

@@ -18,36 +18,52 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from churn_platform.faults import Fault
 from churn_platform.settings import Settings
 from serving.problems import Problem
 
 SCHEME = "token"
 
 
+class TokenError(Fault):
+    """The token's file cannot be made or read; the message says which file and why, and nothing that is in it."""
+
+
 def api_token(settings: Settings) -> str:
     """The bearer token: `CHURN_API_TOKEN`, or else the one in `CHURN_HOME/api_token`, which is made when absent.
 
     The file is readable by its owner alone. Of several processes that make it at once one wins, and all use its token.
+    Raises TokenError.
     """
     if token := settings.api_token.get_secret_value():
         return token
     path = settings.home / "api_token"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".api_token.", dir=path.parent)  # mode 600
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-            os.link(temporary, path)  # fails where another process was faster; a rename would replace its token
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    token = path.read_text().strip()
+    try:
+        if not path.exists():
+            _make_token(path)
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise TokenError(
+            f"the API's token {path} cannot be made or read: {reason}; mend that, or set CHURN_API_TOKEN"
+        ) from error
     if not token:
-        raise ValueError(f"{path} is empty: remove it, or set CHURN_API_TOKEN")
+        raise TokenError(f"the API's token {path} is empty: remove the file, or set CHURN_API_TOKEN")
     return token
+
+
+def _make_token(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".api_token.", dir=path.parent)  # mode 600
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        os.link(temporary, path)  # fails where another process was faster; a rename would replace its token
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
 
 
 def client_address(scope: Any) -> str:

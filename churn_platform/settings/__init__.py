@@ -1,11 +1,17 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
-Here: all groups of settings as one, which is what the platform is given. Not here: the fields (`groups`), or what they
-do. Nothing else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
+Here: all groups of settings as one, which is what the platform is given, and what is said where one is wrong. Not
+here: the fields (`groups`), or what they do. Nothing else reads the environment. `python -m churn_platform.settings`
+writes `docs/settings.md`.
 """
 
 from __future__ import annotations
 
+from typing import Any, Self
+
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+
+from churn_platform.faults import Fault
 from churn_platform.settings.groups import (
     DELIVERED,
     AddressSettings,
@@ -20,11 +26,27 @@ from churn_platform.settings.groups import (
     StoreSettings,
 )
 
-__all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "variable"]
+__all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "variable"]
+
+
+class SettingsError(Fault):
+    """Some settings cannot be what they are; the message names them. A wrong value may be a secret: it is not shown."""
 
 
 class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, MonitoringSettings, AutomationSettings):
-    """All settings. `Settings()` reads the environment; keyword arguments override it in tests."""
+    """All settings. `Settings()` reads the environment; keyword arguments override it in tests.
+
+    Raises SettingsError.
+    """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_sentence(cls, values: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            told = [f"{_named(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+            raise SettingsError("; ".join(told)) from None
 
 
 GROUPS: tuple[type[Group], ...] = (
@@ -38,6 +60,11 @@ GROUPS: tuple[type[Group], ...] = (
     AddressSettings,
 )
 """Every group, in the documentation's order."""
+
+
+def _named(place: str) -> str:
+    """The environment variable of a field, which an error calls by its name or by its alias."""
+    return variable(place) if place in Settings.model_fields else place
 
 
 def variable(name: str) -> str:

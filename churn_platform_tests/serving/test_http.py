@@ -17,7 +17,7 @@ from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, user_id
 from serving.predictor import Predictor
 from serving.problems import Problem
-from serving.security import Limit, api_token
+from serving.security import Limit, TokenError, api_token
 
 Serve = Callable[..., Service]
 
@@ -146,10 +146,24 @@ def test_the_token_may_be_set(tmp_path: Path) -> None:
     assert not settings.home.exists()
 
 
-def test_an_empty_token_file_lets_nobody_in(tmp_path: Path) -> None:
-    (tmp_path / "api_token").write_text("\n")
-    with pytest.raises(ValueError, match="api_token is empty"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n", "api_token is empty: remove the file"),
+        (b"\xffsecret", "api_token cannot be made or read: it is not text"),
+    ],
+)
+def test_a_token_file_that_holds_no_token_lets_nobody_in(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "api_token").write_bytes(content)
+    with pytest.raises(TokenError, match=message) as refused:
         api_token(Settings(home=tmp_path))
+    assert "secret" not in str(refused.value)
+
+
+def test_a_home_that_is_no_folder_has_no_token(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(TokenError, match=r"home/api_token cannot be made or read: .*; mend that"):
+        api_token(Settings(home=tmp_path / "home"))
 
 
 def test_changes_are_limited_per_minute(world: World, serve: Serve) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from churn_platform_tests.serving.world import World, user_id
 
@@ -113,8 +114,45 @@ def test_it_is_ready_soon_and_without_the_registry_too(world: World) -> None:
         assert time.monotonic() - started < 6
 
 
-def test_a_setting_that_cannot_be_stops_it_with_a_reason(world: World) -> None:
-    with process(world, CHURN_ONLINE_STORE_URL="redis://localhost") as (running, _, _):
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("CHURN_SERVING_PORT", "70000", "CHURN_SERVING_PORT: Input should be less than or equal to 65535"),
+        (
+            "CHURN_ONLINE_STORE_URL",
+            "redis://user:secret@localhost",
+            "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:/// or postgresql://",
+        ),
+        (
+            "CHURN_MLFLOW_TRACKING_URI",
+            "databricks://user:secret@host",
+            "CHURN_MLFLOW_TRACKING_URI must start with sqlite:/// or http(s):// for serving",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_stops_it_with_one_sentence(world: World, name: str, value: str, reason: str) -> None:
+    with process(world, **{name: value}) as (running, _, _):
         output, _ = running.communicate(timeout=30)
-        assert running.returncode == 1
-        assert "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:///" in output
+        assert (running.returncode, output) == (1, f"Error: {reason}\n")
+
+
+def test_a_token_that_cannot_be_used_stops_it_with_one_sentence(world: World) -> None:
+    (world.home / "api_token").write_text("\n")
+    with process(world) as (running, _, _):
+        output, _ = running.communicate(timeout=30)
+        said = f"Error: the API's token {world.home / 'api_token'} is empty: remove the file, or set CHURN_API_TOKEN\n"
+        assert (running.returncode, output) == (1, said)
+
+
+def test_churn_serve_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "api_token").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", "from churn_platform.cli import main; main()", "serve"],
+        env={**os.environ, "CHURN_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: the API's token {tmp_path / 'api_token'} cannot be made or read: ")
+    assert done.stderr.count("\n") == 1

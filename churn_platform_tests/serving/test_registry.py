@@ -15,7 +15,7 @@ import pytest
 
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, mlflow_client, user_id, write_bundle
-from serving.registry import ALIAS, MODEL, RegistryUnavailable, open_registry
+from serving.registry import ALIAS, MODEL, RegistryUnavailable, RegistryUriError, open_registry
 
 
 def test_sqlite_gives_the_champion_and_its_tags(world: World) -> None:
@@ -54,7 +54,7 @@ def test_a_version_without_its_tags_is_refused(world: World) -> None:
 
 
 def test_other_stores_are_refused() -> None:
-    with pytest.raises(ValueError, match="CHURN_MLFLOW_TRACKING_URI"):
+    with pytest.raises(RegistryUriError, match="CHURN_MLFLOW_TRACKING_URI"):
         open_registry("postgresql://localhost/mlflow", 1)
 
 

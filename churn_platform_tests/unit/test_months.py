@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn_platform.months import Month
+from churn_platform.months import Month, MonthError
 
 MONTHS = st.builds(Month, st.integers(1900, 2200), st.integers(1, 12))
 FIRST = Month(2024, 1)
@@ -21,7 +21,7 @@ def test_a_key_is_read_as_it_is_written(month: Month) -> None:
 
 @pytest.mark.parametrize("key", ["", "2024-1", "2024-13", "2024-00", "2024-01-01", "24-01", "2024/01", " 2024-01"])
 def test_anything_else_is_no_month(key: str) -> None:
-    with pytest.raises(ValueError, match="write it as YYYY-MM"):
+    with pytest.raises(MonthError, match="write it as YYYY-MM"):
         Month.parse(key)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from churn_platform.months import Month
-from churn_platform.settings import GROUPS, Settings, variable
+from churn_platform.settings import GROUPS, Settings, SettingsError, variable
 
 
 def test_everything_can_be_left_alone() -> None:
@@ -56,8 +57,20 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 )
 def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"CHURN_{name.upper()}", value)
-    with pytest.raises(ValidationError, match=name):
+    with pytest.raises(SettingsError, match=f"^CHURN_{name.upper()}: "):
         Settings()
+
+
+def test_all_wrong_values_are_named_in_one_sentence_and_never_shown() -> None:
+    secret = ["hidden"]
+    with pytest.raises(SettingsError) as refused:
+        Settings(first_month="2024-13", api_token=secret, git_commit=5)
+    assert sorted(str(refused.value).split("; ")) == [
+        "CHURN_API_TOKEN: Input should be a valid string",
+        "CHURN_FIRST_MONTH: '2024-13' is not a month: write it as YYYY-MM, such as 2024-01",
+        "GIT_COMMIT: Input should be a valid string",
+    ]
+    assert "hidden" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_everything_lives_under_one_home(tmp_path: Path) -> None:
