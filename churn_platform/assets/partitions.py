@@ -17,7 +17,7 @@ def months_of(settings: Settings) -> dg.MonthlyPartitionsDefinition:
     since features look back: hence `delivered`. It is read when the definitions are loaded.
     """
     delivered = settings.last_month == DELIVERED
-    last = str(newest(settings.drops, settings.first)) if delivered else settings.last_month
+    last = str(newest(settings.drops, settings.first) or settings.first) if delivered else settings.last_month
     return dg.MonthlyPartitionsDefinition(
         start_date=settings.first_month,  # in fmt's own format, or Dagster fails to parse it
         end_date=str(Month.parse(last) + 1) if last else None,

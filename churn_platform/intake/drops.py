@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from churn_platform.contracts import TABLES, Table
@@ -23,9 +24,8 @@ class DropError(Fault):
 def delivered(folder: Path, first: Month) -> dict[Month, Path]:
     """The drops of a folder by month, oldest first. Raises DropError where two folders claim one month."""
     found: dict[Month, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() and (month := Month.of_folder(path.name, first)) is not None:
-            found[month].append(path)
+    for month, path in _drops(folder, first):
+        found[month].append(path)
     for month, paths in found.items():
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
@@ -33,10 +33,16 @@ def delivered(folder: Path, first: Month) -> dict[Month, Path]:
     return {month: found[month][0] for month in sorted(found)}
 
 
-def newest(folder: Path, first: Month) -> Month:
-    """The newest month that has a drop, and the first month where there is none."""
-    names = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
-    return max((month for name in names if (month := Month.of_folder(name, first)) is not None), default=first)
+def newest(folder: Path, first: Month) -> Month | None:
+    """The newest month that has a drop, or None where there is none. What is before the first month does not count."""
+    return max((month for month, _ in _drops(folder, first) if month >= first), default=None)
+
+
+def _drops(folder: Path, first: Month) -> Iterator[tuple[Month, Path]]:
+    """The folders that stand for a month, in the order of their names."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir() and (month := Month.of_folder(path.name, first)) is not None:
+            yield month, path
 
 
 def drop_of(folder: Path, first: Month, month: Month) -> Path:

@@ -52,10 +52,10 @@ async def _run(settings: Settings, lock: int) -> None:
 
 async def _follow_deliveries(settings: Settings, tell: Callable[[str], None]) -> None:
     """Have the definitions loaded again when a new month is delivered: they offer the months they knew when loaded."""
-    known = newest(settings.drops, settings.first)
+    known = newest(settings.drops, settings.first) or settings.first
     while True:
         await asyncio.sleep(2)
-        month = newest(settings.drops, settings.first)
+        month = newest(settings.drops, settings.first) or settings.first
         if month != known and await ask_grpc(code_server(settings), "ReloadCode", seconds=120):
             known = month
             tell(f"{month} is delivered: Dagster offers it now")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from churn_platform.contracts import LABELS, TABLES, USERS
-from churn_platform.intake.drops import ENDINGS, DropError, content_hash, delivered, drop_of, file_of
+from churn_platform.intake.drops import ENDINGS, DropError, content_hash, delivered, drop_of, file_of, newest
 from churn_platform.months import Month
 from churn_platform_tests import homes
 
@@ -31,6 +31,27 @@ def test_both_ways_of_naming(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_delivers_nothing(tmp_path: Path) -> None:
     assert delivered(tmp_path / "nowhere", FIRST) == {}
+
+
+@pytest.mark.parametrize(
+    ("folders", "month"),
+    [
+        ([], None),
+        (["month_000", "month_002"], Month(2024, 3)),
+        (["month_000", "2024-05"], Month(2024, 5)),
+        (["2024-05", "month_004"], Month(2024, 5)),
+        (["2023-06"], None),
+        (["month_001", ".month_007.ab12", "notes", "month_7"], Month(2024, 2)),
+    ],
+)
+def test_the_newest_drop(tmp_path: Path, folders: list[str], month: Month | None) -> None:
+    make(tmp_path, *folders)
+    (tmp_path / "month_009").write_text("a file is no drop")
+    assert newest(tmp_path, FIRST) == month
+
+
+def test_a_folder_that_is_not_there_has_no_newest_drop(tmp_path: Path) -> None:
+    assert newest(tmp_path / "nowhere", FIRST) is None
 
 
 def test_two_drops_of_one_month(tmp_path: Path) -> None:
