@@ -5,7 +5,6 @@ Here: commands, what they print and how they end. Not here: what they do (the ro
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,9 @@ import msgspec
 from churn_platform.faults import entrance
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import Settings
+from churn_platform.simulation import CUSTOMERS
+from churn_platform.simulation.__main__ import simulate
+from churn_platform.simulation.hazard import Shock
 
 if TYPE_CHECKING:
     from churn_platform.champion.receipts import Receipt
@@ -212,34 +214,13 @@ def status(as_json: bool) -> None:
         show(found)
 
 
-@main.command()
-@click.option("--months", type=click.IntRange(min=1), required=True, help="How many months.")
-@click.option(
-    "--customers", type=click.IntRange(min=1), default=7043, show_default=True, help="Customers at the start."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--shock", "shocks", multiple=True, help="A change that lasts, such as 2024-07:price_rise.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder that drops go to."
-)
-def simulate(months: int, customers: int, seed: int, shocks: tuple[str, ...], out: Path) -> None:
-    """Write the monthly drops of a synthetic company; one JSON line a month says what was written."""
-    from churn_platform.simulation import drops as simulation
-    from churn_platform.simulation.hazard import Shock
-
-    try:
-        known = [Shock.parse(shock) for shock in shocks]
-        for month in simulation.simulate(months, customers, seed, known, Settings().first):
-            simulation.write_drop(month, out)
-            click.echo(json.dumps(month.summary()))
-    except (ValueError, FileExistsError) as error:
-        raise click.ClickException(str(error)) from error
+main.add_command(simulate)
 
 
 @main.command()
 @click.option("--months", type=click.IntRange(min=1), default=24, show_default=True, help="How many months.")
 @click.option(
-    "--customers", type=click.IntRange(min=1), default=7043, show_default=True, help="Customers at the start."
+    "--customers", type=click.IntRange(min=1), default=CUSTOMERS, show_default=True, help="Customers at the start."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another company.")
 @click.option("--shock", "shocks", multiple=True, help="A change that lasts, such as 2025-01:price_rise.")
@@ -262,12 +243,8 @@ def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], labe
     from churn_platform.replay import lived as replays
     from churn_platform.replay import regret
     from churn_platform.replay import screen as replay_screen
-    from churn_platform.simulation.hazard import Shock
 
-    try:
-        known = [Shock.parse(shock) for shock in shocks]
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+    known = [Shock.parse(shock) for shock in shocks]
     with tempfile.TemporaryDirectory() as folder:
         settings = replays.settings_in(Path(folder))
         lived = replays.replay(settings, months, customers, seed, known, label_delay)

@@ -1,45 +1,63 @@
-"""`python -m churn_platform.simulation`: write drops, and print one JSON line for each."""
+"""The command: `churn simulate`, and `python -m churn_platform.simulation` where the rest of the platform is missing.
+
+Here: what is asked for and what is printed. Not here: what a month holds and how it is written (`drops`). That module
+is imported in the function, since `churn --help` should not wait for numpy.
+"""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from churn_platform.simulation.drops import CUSTOMERS, simulate, simulate_next, write_drop
+import click
+
+from churn_platform.faults import entrance
+from churn_platform.settings import Settings
+from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.hazard import Shock, ShockKind
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write drops and print one JSON line for each."""
-    parser = argparse.ArgumentParser(prog="python -m churn_platform.simulation", description=main.__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of drops")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--months", type=int, metavar="N", help="the first N months (1)")
-    which.add_argument("--next", action="store_true", help="only the month after the newest in DIR")
-    parser.add_argument("--customers", type=int, default=CUSTOMERS, metavar="K", help=f"({CUSTOMERS})")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed, another company (0)")
-    parser.add_argument(
-        "--shock",
-        action="append",
-        default=[],
-        metavar="YYYY-MM:KIND",
-        help=f"what happens from a month on, may be repeated; kinds: {', '.join(ShockKind)}",
-    )
-    asked = parser.parse_args(arguments)
-    try:
-        shocks = [Shock.parse(text) for text in asked.shock]
-        company = (asked.customers, asked.seed, shocks)
-        months = 1 if asked.months is None else asked.months
-        for month in [simulate_next(asked.out, *company)] if asked.next else simulate(months, *company):
-            write_drop(month, asked.out)
-            sys.stdout.write(json.dumps(month.summary()) + "\n")
-            sys.stdout.flush()
-    except (ValueError, FileExistsError) as error:
-        parser.error(str(error))
+@click.command("simulate")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    required=True,
+    help="The folder that drops go to.",
+)
+@click.option("--months", type=int, help="How many months, from the first one on.  [default: 1]")
+@click.option("--next", "only_next", is_flag=True, help="Only the month after the newest drop in the folder.")
+@click.option("--customers", type=int, default=CUSTOMERS, show_default=True, help="Customers at the start.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option(
+    "--shock",
+    "shocks",
+    multiple=True,
+    metavar="YYYY-MM:KIND",
+    help=f"A change that lasts from a month on; may be repeated. With --next, KIND alone means from that month on."
+    f" Kinds: {', '.join(ShockKind)}.",
+)
+def simulate(
+    out: Path, months: int | None, only_next: bool, customers: int, seed: int, shocks: tuple[str, ...]
+) -> None:
+    """Write the monthly drops of a synthetic company; one JSON line a month says what was written.
+
+    The first month is CHURN_FIRST_MONTH.
+    """
+    from churn_platform.simulation import drops
+
+    if only_next and months is not None:
+        raise click.UsageError("say --months or --next, not both")
+    first = Settings().first
+    upcoming = drops.next_month(out, first) if only_next else None
+    known = [Shock.parse(shock, upcoming) for shock in shocks]
+    skipped = upcoming.since(first) if upcoming else 0
+    wanted = skipped + 1 if months is None else months
+    for month in islice(drops.simulate(wanted, customers, seed, known, first), skipped, None):
+        drops.write_drop(month, out)
+        click.echo(json.dumps(month.summary()))
 
 
 if __name__ == "__main__":
-    main()
+    with entrance():
+        simulate()

@@ -1,8 +1,7 @@
 """The simulation: monthly drops of the synthetic company that look and behave like real ones.
 
-Here: the company's months as the contract's tables, writing a drop, `python -m churn_platform.simulation`.
-Not here: the customers (`company`), who churns and why (`hazard`), or what the tables hold (`contracts`). Only numpy
-and the standard library are needed, so that the serving image can generate a month too.
+Here: the company's months as the contract's tables, and writing a drop. Not here: the command (`__main__`), the
+customers (`company`), who churns and why (`hazard`), or what the tables hold (`contracts`).
 
 Everything follows from the seed: each month draws from streams of its own, so that a month's bytes do not depend on
 how many months were asked for. The company has lived for years before its first drop, so that tenure and
@@ -17,24 +16,29 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from churn_platform.contracts import KEY, LABEL, LABELS, TABLES
+from churn_platform.faults import Fault
+from churn_platform.intake.drops import newest
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
+from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.company import ADD_ONS, CONTRACTS, FLAGS, GENDERS, NETS, NO_INTERNET, STREAMS, Company
 from churn_platform.simulation.hazard import Shock, ShockKind, in_force
 
 FIRST = Month(2024, 1)
-CUSTOMERS = 7043
 
 _LETTERS = 26**5
 _IDS = 10**4 * _LETTERS
 _ID_STRIDE = 73_430_942_011
 """Prime to `_IDS` and about its golden section: its multiples modulo `_IDS` are all different and well spread."""
+
+
+class SimulationError(Fault):
+    """There is no such company, or its month has a drop already."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,13 @@ def simulate(
     """The company's first `months` months, one after the other.
 
     The first has exactly `customers` customers, the others about as many. The same arguments give the same values;
-    a month depends neither on `months` nor on later shocks. Raises ValueError for fewer than 0 months or 1 customer.
+    a month depends neither on `months` nor on later shocks. Raises SimulationError for less than 1 month or 1 customer,
+    and for a negative seed.
     """
-    if months < 0 or customers < 1:
-        raise ValueError(f"{months} months of {customers} customers: ask for at least 0 months and 1 customer")
+    if months < 1 or customers < 1:
+        raise SimulationError(f"{months} months of {customers} customers: ask for at least 1 month and 1 customer")
+    if seed < 0:
+        raise SimulationError(f"the seed is {seed}: it must be 0 or more")
     company = Company.settled(customers, seed, first, shocks)
     for index in range(months):
         month = first + index
@@ -84,19 +91,10 @@ def simulate(
         yield _observe(company, month, index, probability, in_force(shocks, month))
 
 
-def simulate_next(
-    folder: Path, customers: int = CUSTOMERS, seed: int = 0, shocks: Sequence[Shock] = (), first: Month = FIRST
-) -> SimulatedMonth:
-    """The month after the newest drop in a folder of drops, of the company that the other arguments name."""
-    index = next_month_index(folder, first)
-    return next(islice(simulate(index + 1, customers, seed, shocks, first), index, None))
-
-
-def next_month_index(folder: Path, first: Month = FIRST) -> int:
-    """The index of the month after the newest drop in a folder of drops; 0 where there is none."""
-    names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    delivered = [month for name in names if (month := Month.of_folder(name, first)) is not None]
-    return max([0, *(month.since(first) + 1 for month in delivered)])
+def next_month(folder: Path, first: Month) -> Month:
+    """The month after the newest drop in a folder of drops; the first one where there is none."""
+    found = newest(folder, first)
+    return first if found is None else found + 1
 
 
 def user_ids(serials: np.ndarray, seed: int) -> np.ndarray:
@@ -113,7 +111,7 @@ def user_ids(serials: np.ndarray, seed: int) -> np.ndarray:
 def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
     """Write `month_NNN/` with one CSV file per table of the contract, and give its path.
 
-    The folder appears whole or not at all. Raises FileExistsError where the month has a drop already.
+    The folder appears whole or not at all. Raises SimulationError where the month has a drop already.
     """
     drop = folder_of_drops / month.folder
     for existing in (drop, folder_of_drops / str(month.month)):
@@ -136,8 +134,8 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
     return drop
 
 
-def _delivered(month: SimulatedMonth, drop: Path) -> FileExistsError:
-    return FileExistsError(f"{drop} holds a drop of {month.month} already: remove it, or ask for the next month")
+def _delivered(month: SimulatedMonth, drop: Path) -> SimulationError:
+    return SimulationError(f"{drop} holds a drop of {month.month} already: remove it, or ask for the next month")
 
 
 def _cell(value: object) -> str:
@@ -177,6 +175,8 @@ def _observe(
         f"{table.name}.{column.name}" for table in TABLES for column in table.columns if column.name not in values
     ]
     if missing:
-        raise ValueError(f"no synthetic values for {', '.join(missing)} of the contract: add them in simulation.py")
+        raise ValueError(
+            f"no synthetic values for {', '.join(missing)} of the contract: add them to simulation/drops.py"
+        )
     tables = {table.name: {column.name: values[column.name] for column in table.columns} for table in TABLES}
     return SimulatedMonth(month, index, tables, probability[order])

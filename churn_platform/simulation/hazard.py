@@ -4,7 +4,8 @@ Here: the hazard's coefficients in quiet months and after each shock. Not here: 
 nor what else a shock does to them (`company`).
 
 A customer active at as_of churns in the window after it with the probability
-`1 / (1 + exp(-(intercept + sum of coefficient * covariate)))`, a discrete-time logistic hazard.
+`1 / (1 + exp(-(intercept + sum of coefficient * covariate)))`, a discrete-time logistic hazard. numpy is imported where
+it is used: the command line names the shocks in its help.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from churn_platform.faults import Fault
 from churn_platform.months import Month
+
+if TYPE_CHECKING:
+    import numpy as np
 
 QUIET: dict[str, float] = {
     "intercept": -1.3,
@@ -77,6 +81,10 @@ AFTER: dict[ShockKind, dict[str, float]] = {
 """The coefficients that differ from `QUIET` after a shock. Of two shocks, the later one's hold."""
 
 
+class ShockError(Fault):
+    """A text is not a shock."""
+
+
 @dataclass(frozen=True, order=True)
 class Shock:
     """A lasting change of the company from the drop of `month` on."""
@@ -85,16 +93,18 @@ class Shock:
     kind: ShockKind
 
     @classmethod
-    def parse(cls, text: str) -> Shock:
-        """The shock of a text such as `2024-07:price_rise`. Raises ValueError, which lists the kinds."""
-        month, _, kind = text.partition(":")
+    def parse(cls, text: str, month: Month | None = None) -> Shock:
+        """The shock of a text such as `2024-07:price_rise`; where a month is given, of a kind alone too, from it on.
+
+        Raises ShockError, which lists the kinds.
+        """
+        key, colon, kind = text.rpartition(":")
         try:
-            return cls(Month.parse(month), ShockKind(kind))
-        except ValueError as error:
-            kinds = ", ".join(ShockKind)
-            raise ValueError(
-                f"{text!r} is not a shock ({error}): write it as YYYY-MM:kind, such as 2024-07:price_rise; "
-                f"the kinds are {kinds}"
+            return cls(Month.parse(key) if colon or month is None else month, ShockKind(kind))
+        except ValueError as error:  # of either
+            raise ShockError(
+                f"{text!r} is not a shock: write it as YYYY-MM:kind, such as 2024-07:price_rise;"
+                f" the kinds are {', '.join(ShockKind)}"
             ) from error
 
 
@@ -109,6 +119,8 @@ def churn_probability(covariates: Mapping[str, np.ndarray], shocks: Sequence[Sho
     `covariates` maps every name in `QUIET` but the intercept to float64 [n]; `shocks` are those in force, the
     latest last.
     """
+    import numpy as np
+
     coefficients = dict(QUIET)
     for shock in shocks:
         coefficients |= AFTER[shock]

@@ -1,0 +1,104 @@
+"""The simulation's command: by both of its entrances it writes what is asked for, and says what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from churn_platform.cli import main as churn
+from churn_platform.contracts import BY_NAME
+from churn_platform.months import Month
+from churn_platform.simulation.drops import simulate, write_drop
+from churn_platform.simulation.hazard import Shock, ShockKind
+from churn_platform_tests import homes
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(params=["churn simulate", "python -m churn_platform.simulation"])
+def command(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs the command by one of its entrances; gives the exit code and what it wrote to stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            if request.param == "churn simulate":
+                churn(["simulate", *arguments])
+            monkeypatch.setattr(sys, "argv", ["simulation", *arguments])
+            runpy.run_module("churn_platform.simulation", run_name="__main__")
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_the_command_writes_months_and_says_so(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Month(2025, 1)
+    monkeypatch.setenv("CHURN_FIRST_MONTH", str(first))
+    shocks = [Shock(first, ShockKind.NEW_PLAN), Shock(first + 3, ShockKind.PRICE_RISE)]
+    expected = list(simulate(4, 200, 4, shocks, first))
+    company = ["--out", str(tmp_path / "drops"), "--customers", "200", "--seed", "4", "--shock", "2025-01:new_plan"]
+    told = [command(*company, "--months", "2"), command(*company, "--next")]
+    told.append(command(*company, "--next", "--shock", "price_rise"))
+    assert [code for code, *_ in told] == [0, 0, 0]
+    lines = [json.loads(line) for _, out, _ in told for line in out.splitlines()]
+    assert lines == [month.summary() for month in expected]
+    assert (lines[3]["month"], lines[3]["folder"], lines[3]["rows"].keys()) == ("2025-04", "month_003", BY_NAME.keys())
+    for month in expected:
+        write_drop(month, tmp_path / "expected")
+    assert homes.contents(tmp_path / "drops", "**/*.csv") == homes.contents(tmp_path / "expected", "**/*.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--shock", "2024-03:war"], 1, "'2024-03:war' is not a shock: write it as YYYY-MM:kind"),
+        (["--shock", "price_rise"], 1, "'price_rise' is not a shock: write it as YYYY-MM:kind"),
+        (["--next", "--shock", ":price_rise"], 1, "':price_rise' is not a shock: write it as YYYY-MM:kind"),
+        (["--customers", "0"], 1, "ask for at least 1 month and 1 customer"),
+        (["--months", "0"], 1, "ask for at least 1 month and 1 customer"),
+        (["--seed", "-1"], 1, "the seed is -1: it must be 0 or more"),
+        (["--months", "1"], 1, "holds a drop of 2024-01 already: remove it, or ask for the next month"),
+        (["--months", "1", "--next"], 2, "say --months or --next, not both"),
+        (["--customers", "many"], 2, "'many' is not a valid integer"),
+        ([], 1, "holds a drop of 2024-01 already"),
+    ],
+)
+def test_the_command_explains_what_it_refuses(
+    command: Command, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "month_000").mkdir()
+    ended, out, err = command("--out", str(tmp_path), "--customers", "20", *arguments)
+    assert (ended, out) == (code, "")
+    assert message in err
+    assert err.startswith("Error: " if code == 1 else "Usage: ")
+    assert code == 2 or err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["month_000"]
+
+
+def test_a_wrong_setting_is_told_too(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHURN_FIRST_MONTH", "January")
+    code, _, err = command("--out", str(tmp_path))
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("Error: CHURN_FIRST_MONTH: 'January' is not a month")
+
+
+def test_the_module_runs_without_heavy_libraries(tmp_path: Path) -> None:
+    program = (
+        "import runpy, sys; sys.argv[1:] = ['--out', sys.argv[1], '--customers', '20']\n"
+        "try: runpy.run_module('churn_platform.simulation', run_name='__main__')\n"
+        "except SystemExit as ended: assert ended.code == 0, ended.code\n"
+        "assert not {'pandas', 'duckdb', 'ibis', 'sklearn', 'dagster'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["folder"] == "month_000"
