@@ -143,7 +143,7 @@ def test_an_absent_server_is_tried_again(
     settings, _ = on_postgres(tmp_path, url)
     publish, fails = published.publish, [published.PostgresUnavailableError("features of 2024-01: no server")]
 
-    def failing_once(*arguments: object) -> published.Publication:
+    def failing_once(*arguments: object) -> published.PublishedMonth:
         if fails:
             raise fails.pop()
         return publish(*arguments)  # type: ignore[arg-type]
