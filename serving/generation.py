@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from pathlib import Path
 
 import msgspec
 
-from churn_platform.months import Month
 from churn_platform.settings import Settings
 from serving.messages import Generated, GenerateRequest
 from serving.problems import Problem
@@ -21,47 +20,56 @@ from serving.problems import Problem
 log = logging.getLogger(__name__)
 
 _SECONDS = 120.0
+_FAULT = b"Error: "
+"""How the simulation's sentence begins where it says no; a bug's traceback begins with another word."""
 
 
 class Generator:
     """Writes one drop at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self._drops = settings.drops
-        self._first = settings.first
+        self._drops = str(settings.drops)
+        # The simulation reads settings for itself, and is to read these, wherever they came from.
+        self._told = {
+            "CHURN_HOME": str(settings.home),
+            "CHURN_DROPS": self._drops,
+            "CHURN_FIRST_MONTH": str(settings.first),
+        }
         self._busy = asyncio.Lock()
 
     async def generate(self, asked: GenerateRequest) -> Generated:
-        """Write the month after the newest drop. Raises Problem 409 while another is being written, and 500."""
+        """Write the month after the newest drop. Raises Problem.
+
+        409 while another month is being written, or where the month is there already; 500 where the simulation failed.
+        """
         if self._busy.locked():
             raise Problem(409, "conflict", "A month is being generated already.")
+        arguments = ["--out", self._drops, "--next", "--customers", str(asked.samples)]
+        if asked.wanted is not None:
+            arguments += ["--shock", asked.wanted]
         async with self._busy:
-            command = ["--out", str(self._drops), "--next", "--customers", str(asked.samples)]
-            if asked.drift is not None:
-                command += ["--shock", f"{next_month(self._drops, self._first)}:{asked.drift}"]
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "churn_platform.simulation",
-                *command,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    output, errors = await process.communicate()
-            except BaseException:  # too slow, or this program is ending
-                process.kill()
-                raise
-        if process.returncode != 0:
+            status, output, errors = await self._simulate(*arguments)
+        if status == 1 and errors.startswith(_FAULT):
+            raise Problem(409, "conflict", errors.removeprefix(_FAULT).decode(errors="replace").strip())
+        if status != 0:
             log.error("the simulation failed: %s", errors.decode(errors="replace"))
             raise Problem(500, "not_generated", "The simulation failed; the service's log says why.")
         written = msgspec.json.decode(output.splitlines()[-1], type=Generated)
-        return msgspec.structs.replace(written, drift=asked.drift)
+        return msgspec.structs.replace(written, shock=asked.wanted, drift=asked.wanted)
 
-
-def next_month(drops: Path, first: Month) -> Month:
-    """The month after the newest drop in a folder; the first one where there is none."""
-    names = [path.name for path in drops.iterdir() if path.is_dir()] if drops.is_dir() else []
-    delivered = [month for name in names if (month := Month.of_folder(name, first)) is not None]
-    return max(delivered) + 1 if delivered else first
+    async def _simulate(self, *arguments: str) -> tuple[int | None, bytes, bytes]:
+        """Run the simulation; its exit code and what it wrote to stdout and stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "churn_platform.simulation"),  # -P: no module comes from the current folder
+            *arguments,
+            env={**os.environ, **self._told},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(_SECONDS):
+                output, errors = await process.communicate()
+        except BaseException:  # too slow, or this program is ending
+            process.kill()
+            raise
+        return process.returncode, output, errors

@@ -27,6 +27,14 @@ Call = Annotated[Literal[0, 1], Meta(description="1 where the probability reache
 ModelVersion = Annotated[int, Meta(description="The registry's version of the model that answered.", examples=[3])]
 AsOf = Annotated[str, Meta(description="The day that the features describe.", examples=["2024-02-29"])]
 FeaturesUsed = Annotated[dict[str, FeatureValue], Meta(description="The features that the model was given.")]
+ShockKind = Literal["price_rise", "service_outage", "new_plan", "covariate_only"]
+OldShock = Annotated[
+    ShockKind | None,
+    Meta(
+        description="Deprecated: the old name of `shock`.",
+        extra_json_schema={"extra": {"deprecated": True}},  # where Litestar looks for what goes into OpenAPI's schema
+    ),
+]
 
 
 class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,10 +140,18 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The synthetic month to write."""
 
     samples: Annotated[int, Meta(ge=100, le=10_000, description="About how many customers.")]
-    drift: Annotated[
-        Literal["price_rise", "service_outage", "new_plan", "covariate_only"] | None,
-        Meta(description="What happens in that month; null for a quiet one."),
-    ] = None
+    shock: Annotated[ShockKind | None, Meta(description="What happens from that month on; null for nothing.")] = None
+    drift: OldShock = None
+
+    def __post_init__(self) -> None:
+        """Refuse two different answers to one question."""
+        if self.shock is not None and self.drift is not None and self.shock != self.drift:
+            raise ValueError("field `drift` is the old name of `shock`, and says something else: leave it out")
+
+    @property
+    def wanted(self) -> ShockKind | None:
+        """The shock, by whichever name it was given."""
+        return self.shock or self.drift
 
 
 class Generated(msgspec.Struct, frozen=True):
@@ -144,7 +160,8 @@ class Generated(msgspec.Struct, frozen=True):
     month: Annotated[str, Meta(examples=["2024-03"])]
     folder: Annotated[str, Meta(examples=["month_002"])]
     rows: dict[str, int]
-    drift: str | None = None
+    shock: ShockKind | None = None
+    drift: OldShock = None
 
 
 class RetrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,9 +1,8 @@
-"""Generating a month and retraining: against the real simulation, and against Dagster's GraphQL in its real shapes."""
+"""Retraining, against Dagster's GraphQL in its real shapes."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,13 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from churn_platform.contracts import TABLES
-from churn_platform.months import Month
-from churn_platform.settings import Settings
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.world import World
 from serving import dagster_client
-from serving.generation import next_month
 from serving.security import api_token
 
 Serve = Callable[..., Service]
@@ -252,54 +247,3 @@ def test_runs_that_are_no_retraining_are_404(call: Callable[..., httpx.Response]
     asked = len(dagster.asked)
     assert call("GET", "/retrain/not-a-run").status_code == 404
     assert len(dagster.asked) == asked
-
-
-@pytest.fixture
-def drops(service: Service) -> Iterator[Path]:
-    """The service's folder of drops, empty."""
-    yield service.settings.drops
-    if service.settings.drops.is_dir():
-        shutil.rmtree(service.settings.drops)
-    else:
-        service.settings.drops.unlink()
-
-
-def test_generate_writes_the_next_month(call: Callable[..., httpx.Response], drops: Path) -> None:
-    answer = call("POST", "/generate", json={"samples": 100})
-    assert answer.status_code == 201
-    body = answer.json()
-    assert (body["month"], body["folder"], body["drift"], body["rows"]["users"]) == ("2024-01", "month_000", None, 100)
-    assert {path.stem for path in (drops / "month_000").iterdir()} == {table.name for table in TABLES}
-    body = call("POST", "/generate", json={"samples": 100, "drift": "price_rise"}).json()
-    assert (body["month"], body["folder"], body["drift"]) == ("2024-02", "month_001", "price_rise")
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "samples"),
-        ({"samples": 99}, "samples"),
-        ({"samples": 10_001}, "samples"),
-        ({"samples": 100, "drift": "earthquake"}, "drift"),
-        ({"samples": 100, "seed": 1}, "seed"),
-    ],
-)
-def test_generate_refuses(call: Callable[..., httpx.Response], body: dict[str, Any], field: str) -> None:
-    answer = call("POST", "/generate", json=body)
-    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, field)
-
-
-def test_generate_that_fails_says_so(call: Callable[..., httpx.Response], drops: Path) -> None:
-    drops.write_text("a file where the folder should be")
-    answer = call("POST", "/generate", json={"samples": 100})
-    assert (answer.status_code, answer.json()["code"]) == (500, "not_generated")
-    assert str(drops) not in answer.text
-
-
-def test_the_next_month_is_after_the_newest_drop(tmp_path: Path) -> None:
-    first = Settings().first
-    assert next_month(tmp_path / "none", first) == first
-    for name in ("month_000", "2024-05", "notes", ".month_009.partial"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "month_010").touch()
-    assert next_month(tmp_path, first) == Month(2024, 6)

@@ -37,7 +37,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         responses=documented(400, 401, 409, 413),
     )
     async def generate(
-        data: Annotated[GenerateRequest, Body(examples=[Example(value={"samples": 1000, "drift": "price_rise"})])],
+        data: Annotated[GenerateRequest, Body(examples=[Example(value={"samples": 1000, "shock": "price_rise"})])],
     ) -> Generated:
         """Writes the drop of the month after the newest one, beside the others; sensors then find it."""
         return await generator.generate(data)
