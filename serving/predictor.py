@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -18,7 +18,15 @@ from churn_platform.bundle import Value
 from churn_platform.online.types import Row, StoreUnavailable
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
-from serving.messages import BatchAnswer, CustomerFeatures, NoPrediction, Predicted, Prediction, WhatIf
+from serving.messages import (
+    BatchAnswer,
+    CustomerFeatures,
+    FeatureValue,
+    NoPrediction,
+    Predicted,
+    Prediction,
+    WhatIf,
+)
 from serving.metrics import Metrics
 from serving.prediction_log import Logged, PredictionLog
 from serving.problems import Problem, bad_request
@@ -28,6 +36,9 @@ _CHUNK = 50
 """Customers of a batch that are scored before others get their turn: about a millisecond."""
 
 _encode = msgspec.json.Encoder().encode
+
+_Answer = TypeVar("_Answer", Prediction, Predicted)
+_Features = dict[str, FeatureValue]
 
 
 class Predictor:
@@ -60,7 +71,7 @@ class Predictor:
         champion = self.champion()
         if row is None:
             raise self._unknown(user_id)
-        return _encode(Prediction(*self._answer(champion, user_id, row, "/predict")))
+        return _encode(self._answer(Prediction, champion, user_id, row, "/predict"))
 
     async def predict_batch(self, user_ids: Sequence[str]) -> bytes:
         """A BatchAnswer, as JSON: one champion and one publication for all. Raises Problem 503."""
@@ -77,7 +88,7 @@ class Predictor:
                 if row is None:
                     results.append(NoPrediction(user_id, "missing_features", _no_features(user_id)))
                 else:
-                    results.append(Predicted(*self._answer(champion, user_id, row, "/predict/batch")))
+                    results.append(self._answer(Predicted, champion, user_id, row, "/predict/batch"))
             await asyncio.sleep(0)
         return _encode(BatchAnswer(champion.version, results))
 
@@ -91,8 +102,13 @@ class Predictor:
         now = datetime.now(UTC)
         self._count(champion.version, scored.prediction).inc()
         self._log.add(Logged(now, None, champion.version, None, scored.probability, "/predict/features"))
-        call: Any = scored.prediction
-        return WhatIf(call, scored.probability, champion.version, used, now)
+        return WhatIf(
+            prediction=scored.prediction,
+            probability=scored.probability,
+            model_version=champion.version,
+            features_used=used,
+            timestamp=now,
+        )
 
     async def _row(self, user_id: str) -> Row | None:
         self._require_features()
@@ -105,13 +121,21 @@ class Predictor:
         if self._features.publication is None:
             raise not_ready(self._features.problem)
 
-    def _answer(self, champion: Champion, user_id: str, row: Row, route: str) -> tuple[Any, ...]:
-        """A Prediction's members. The features used are JSON already, so that they are not read and written again."""
+    def _answer(self, kind: type[_Answer], champion: Champion, user_id: str, row: Row, route: str) -> _Answer:
+        """One customer's answer of a kind, counted and logged."""
         probability, prediction, used = champion.score(row.features)
         now = datetime.now(UTC)
         self._count(champion.version, prediction).inc()
         self._log.add(Logged(now, user_id, champion.version, row.as_of, probability, route))
-        return user_id, prediction, probability, champion.version, row.as_of, used, now
+        return kind(
+            user_id=user_id,
+            prediction=prediction,
+            probability=probability,
+            model_version=champion.version,
+            as_of=row.as_of,
+            features_used=cast(_Features, used),  # they are JSON already, which is not read and written once more
+            timestamp=now,
+        )
 
     def _counter(self, version: int, prediction: int) -> Any:
         return self._metrics.predictions.labels(str(version), str(prediction))

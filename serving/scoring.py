@@ -14,6 +14,7 @@ import msgspec
 
 from churn_platform.bundle import Bundle, Feature, Value
 from churn_platform.contracts import STATE_TABLES
+from serving.messages import Call
 from serving.problems import FieldProblem, Problem
 
 _BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
@@ -26,7 +27,7 @@ class Scored(NamedTuple):
     """A probability, the prediction at the model's threshold, and the features used as JSON."""
 
     probability: float
-    prediction: int
+    prediction: Call
     features_used: msgspec.Raw
 
 
@@ -49,7 +50,7 @@ def score(bundle: Bundle, stored: bytes) -> Scored:
             )
         used = _encode({feature.name: features.get(feature.name) for feature in bundle.schema})
     probability = float(bundle.score_features((features,))[0])
-    return Scored(probability, int(probability >= bundle.manifest.threshold), msgspec.Raw(used))
+    return Scored(probability, 1 if probability >= bundle.manifest.threshold else 0, msgspec.Raw(used))
 
 
 def judge(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:
