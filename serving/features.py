@@ -6,7 +6,7 @@ Here: watching the online store, and saying why it has nothing. Not here: readin
 
 from __future__ import annotations
 
-from churn_platform.online.types import Publication, Reader, StoreUnavailable
+from churn_platform.online.types import Publication, Reader, StoreUnavailableError
 from serving.metrics import Metrics, age
 
 
@@ -24,7 +24,7 @@ class OnlineFeatures:
         """Ask the store what it holds. Never raises for what the store holds or does."""
         try:
             publication = await self.reader.publication()
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self.problem = f"features: {error}"  # the last publication stays known: each read finds out for itself
             return
         self.publication = publication

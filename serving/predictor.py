@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from churn_platform.bundle import Value
-from churn_platform.online.types import Row, StoreUnavailable
+from churn_platform.online.types import Row, StoreUnavailableError
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
 from serving.messages import (
@@ -78,7 +78,7 @@ class Predictor:
         self._require_features()
         try:
             rows = await self._features.reader.get_many(list(dict.fromkeys(user_ids)))
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
         champion = self.champion()
         results: list[Predicted | NoPrediction] = []
@@ -114,7 +114,7 @@ class Predictor:
         self._require_features()
         try:
             return await self._features.reader.get(user_id)
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
 
     def _require_features(self) -> None:

@@ -13,7 +13,7 @@ from churn_platform.home import Home
 from churn_platform.lake import Written
 from churn_platform.months import Month
 from churn_platform.online import store
-from churn_platform.online.types import OlderMonth
+from churn_platform.online.types import OlderMonthError
 from churn_platform.tables import delivery
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
@@ -28,7 +28,7 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
     with told_plainly():
         try:
             publication = store.publish(home.settings.online_store, month, delivery.online_rows(home.lake, month))
-        except OlderMonth as refusal:
+        except OlderMonthError as refusal:
             context.log.info(str(refusal))
             return dg.MaterializeResult(metadata={"published": False, "reason": str(refusal)})
     return dg.MaterializeResult(

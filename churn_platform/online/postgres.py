@@ -23,7 +23,7 @@ from churn_platform.online.types import (
     OnlineStoreError,
     Publication,
     Row,
-    StoreUnavailable,
+    StoreUnavailableError,
     is_text,
     new_publication,
     refuse_older,
@@ -73,7 +73,7 @@ def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value
     except psycopg.errors.UniqueViolation as error:
         raise OnlineStoreError(f"{month} cannot be published, each customer must be there once: {error}") from error
     except psycopg.OperationalError as error:
-        raise StoreUnavailable(f"the online store's PostgreSQL cannot be used: {error}") from error
+        raise StoreUnavailableError(f"the online store's PostgreSQL cannot be used: {error}") from error
     except psycopg.DataError as error:
         raise OnlineStoreError(f"{month} cannot be published: {error}") from error
     return publication
@@ -141,7 +141,8 @@ class PostgresReader:
         loop = asyncio.get_running_loop()
         async with self._lock:
             if self._down is not None and loop.time() < self._down[0] + _RETRY_SECONDS:
-                raise StoreUnavailable(self._down[1])  # those who waited through the last attempt need not try again
+                # Those who waited through the last attempt need not try again.
+                raise StoreUnavailableError(self._down[1])
             idle = self._connection is not None  # an old connection may have died unnoticed: worth a second attempt
             for last in (False, True) if idle else (True,):
                 try:
@@ -159,7 +160,7 @@ class PostgresReader:
                     if last or isinstance(error, TimeoutError):
                         reason = f"the online store's PostgreSQL does not answer: {type(error).__name__}"
                         self._down = (loop.time(), reason)
-                        raise StoreUnavailable(reason) from error
+                        raise StoreUnavailableError(reason) from error
             raise AssertionError("unreachable")
 
     async def _disconnect(self) -> None:

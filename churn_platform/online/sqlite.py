@@ -22,7 +22,7 @@ from churn_platform.online.types import (
     OnlineStoreError,
     Publication,
     Row,
-    StoreUnavailable,
+    StoreUnavailableError,
     is_text,
     new_publication,
     refuse_older,
@@ -63,7 +63,7 @@ def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Val
                 with closing(_connect(path)) as present:
                     published = _read_publication(present).month
             except (sqlite3.Error, TypeError) as error:
-                raise StoreUnavailable(
+                raise StoreUnavailableError(
                     f"{path} is not an online store; move it away and publish again: {error}"
                 ) from error
             refuse_older(month, published)
@@ -118,7 +118,7 @@ class SqliteReader:
                 connection = _connect(self._path)
                 publication = _read_publication(connection)
             except (sqlite3.Error, TypeError) as error:
-                raise StoreUnavailable(f"{self._path} cannot be read: {error}") from error
+                raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error
             await self.close()
             self._connection, self._publication, self._identity = connection, publication, identity
         return self._publication
@@ -151,4 +151,4 @@ class SqliteReader:
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path} cannot be read: {error}") from error
+            raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error

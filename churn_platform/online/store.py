@@ -29,9 +29,9 @@ def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value
     """Put these customers and their features in the place of everything that the store holds.
 
     `rows` is consumed once, in a stream; key order is fastest. The month that is there may be published again, a later
-    one always, and publishers wait for each other. Raises OlderMonth when the store holds a newer month,
-    StoreUnavailable, and OnlineStoreError for rows that cannot be (none at all, a customer twice, a value that is not
-    JSON); the store is then as it was. Unknown numbers (NaN) are stored as null.
+    one always, and publishers wait for each other. Raises OlderMonthError when the store holds a newer month,
+    StoreUnavailableError, and OnlineStoreError for rows that cannot be (none at all, a customer twice, a value that is
+    not JSON); the store is then as it was. Unknown numbers (NaN) are stored as null.
     """
     if _is_postgres(url):
         from churn_platform.online import postgres

@@ -25,11 +25,11 @@ class OnlineStoreError(Fault):
     """The online store could not do what was asked; the message says why and never holds a password."""
 
 
-class OlderMonth(OnlineStoreError):
+class OlderMonthError(OnlineStoreError):
     """A publication was refused because the store holds a newer month."""
 
 
-class StoreUnavailable(OnlineStoreError):
+class StoreUnavailableError(OnlineStoreError):
     """The store cannot be reached at present."""
 
 
@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 
 class Reader(Protocol):
-    """How serving reads a store. Every method but `close` raises StoreUnavailable."""
+    """How serving reads a store. Every method but `close` raises StoreUnavailableError."""
 
     async def publication(self) -> Publication | None:
         """What the store holds now, or None where nothing was ever published."""
@@ -66,9 +66,9 @@ class Reader(Protocol):
 
 
 def refuse_older(month: Month, published: str | None) -> None:
-    """Raise OlderMonth where a newer month is published."""
+    """Raise OlderMonthError where a newer month is published."""
     if published is not None and Month.parse(published) > month:
-        raise OlderMonth(f"the online store holds {published}, so {month} is not published over it")
+        raise OlderMonthError(f"the online store holds {published}, so {month} is not published over it")
 
 
 def is_text(user_id: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 
 from churn_platform.months import Month
 from churn_platform.online.store import open_reader, publish
-from churn_platform.online.types import OlderMonth, OnlineStoreError, Publication, Row, StoreUnavailable
+from churn_platform.online.types import OlderMonthError, OnlineStoreError, Publication, Row, StoreUnavailableError
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 
@@ -71,7 +71,7 @@ def test_a_publication_replaces_everything(store_url: str) -> None:
 
 def test_an_older_month_is_refused_and_the_same_month_is_not(store_url: str) -> None:
     publish(store_url, FEBRUARY, rows(2))
-    with pytest.raises(OlderMonth, match="holds 2024-02, so 2024-01 is not published"):
+    with pytest.raises(OlderMonthError, match="holds 2024-02, so 2024-01 is not published"):
         publish(store_url, JANUARY, rows(5))
     publish(store_url, FEBRUARY, rows(3))
     publication, _ = read(store_url)
@@ -110,7 +110,7 @@ def test_publishers_wait_for_each_other(store_url: str) -> None:
         together.wait()
         try:
             return publish(store_url, month, rows(300)).month
-        except OlderMonth:
+        except OlderMonthError:
             return "refused"
 
     months = [JANUARY, FEBRUARY, JANUARY, FEBRUARY]
@@ -180,9 +180,9 @@ def test_any_user_id_can_be_asked_for(store_url: str, user_id: str) -> None:
 def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("not a database, but long enough to be taken for one" * 10)
-    with pytest.raises(StoreUnavailable, match=r"store\.db"):
+    with pytest.raises(StoreUnavailableError, match=r"store\.db"):
         read(f"sqlite:///{path}")
-    with pytest.raises(StoreUnavailable, match="move it away"):
+    with pytest.raises(StoreUnavailableError, match="move it away"):
         publish(f"sqlite:///{path}", JANUARY, rows(1))
 
 
@@ -195,10 +195,10 @@ def test_a_publication_that_crashed_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     url = f"postgresql://user:secret@/database?host={tmp_path}"
-    with pytest.raises(StoreUnavailable) as refused:
+    with pytest.raises(StoreUnavailableError) as refused:
         publish(url, JANUARY, rows(1))
     assert "secret" not in str(refused.value)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         read(url)
 
 
