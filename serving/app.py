@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Edge:
     champions = Champions(registry, settings.serving_home, settings.serving_remembered_scores, metrics)
     reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
     features = OnlineFeatures(reader, metrics)
-    prediction_log = PredictionLog(settings.lake / "prediction_log", settings.prediction_log_rows, metrics)
+    prediction_log = PredictionLog(settings.prediction_log, settings.prediction_log_rows, metrics)
     predictor = Predictor(champions, features, prediction_log, metrics)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
 

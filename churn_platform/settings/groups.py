@@ -224,8 +224,13 @@ class ServingSettings(PlaceSettings):
 
     @property
     def serving_home(self) -> Path:
-        """What serving keeps: its copies of bundles and the prediction log."""
+        """What serving keeps: its copies of bundles."""
         return self.home / "serving"
+
+    @property
+    def prediction_log(self) -> Path:
+        """What serving has answered, as newline-delimited JSON."""
+        return self.lake / "prediction_log"
 
 
 class AddressSettings(ServingSettings):

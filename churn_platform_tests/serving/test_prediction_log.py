@@ -34,7 +34,7 @@ def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
     features = {"features": first["features_used"]}
     whatif = service.client.post("/predict/features", json=features).json()
     service.stop()  # what still waits is written
-    rows = table(world.settings.lake / "prediction_log")
+    rows = table(world.settings.prediction_log)
     assert [(row["user_id"], row["version"], row["route"]) for row in rows] == [
         (user_id(0), 1, "/predict"),
         (user_id(1), 1, "/predict/batch"),
@@ -48,13 +48,13 @@ def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
 def test_it_is_written_while_the_service_runs(world: World, serve: Serve) -> None:
     service = serve(world.settings)
     service.client.post("/predict", json={"user_id": user_id(0)})
-    folder = world.settings.lake / "prediction_log"
+    folder = world.settings.prediction_log
     service.until(lambda: list(folder.glob("*.jsonl")) and len(table(folder)) == 1)
 
 
 def test_a_disk_that_takes_nothing_costs_no_answer(world: World, serve: Serve) -> None:
     world.settings.lake.mkdir()
-    (world.settings.lake / "prediction_log").write_text("a file where a folder should be")
+    world.settings.prediction_log.write_text("a file where a folder should be")
     service = serve(world.settings)
     for number in range(5):
         assert service.client.post("/predict", json={"user_id": user_id(number)}).status_code == 200
