@@ -22,7 +22,7 @@ import msgspec
 from churn_platform.bundle import Bundle, BundleError, Manifest
 from churn_platform.files import sha256
 from serving.metrics import Metrics, age
-from serving.registry import Registered, Registry, RegistryUnavailable
+from serving.registry import Registered, RegistryReader, RegistryUnavailableError
 from serving.scoring import Scored, score
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Champions:
     that it names, and is None when all is well.
     """
 
-    def __init__(self, registry: Registry, home: Path, remembered: int, metrics: Metrics) -> None:
+    def __init__(self, registry: RegistryReader, home: Path, remembered: int, metrics: Metrics) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "champion: not looked for yet"
         self._registry = registry
@@ -79,7 +79,7 @@ class Champions:
                 self._swap(registered, await asyncio.to_thread(self._load, registered))
             else:
                 self.problem = None
-        except RegistryUnavailable as error:
+        except RegistryUnavailableError as error:
             self.problem = f"champion: {error}"
             if self.current is None:
                 await self._last_good()
@@ -102,7 +102,7 @@ class Champions:
             log.error("version %d was refused: %s", registered.version, error)
 
     def _load(self, registered: Registered) -> Bundle:
-        """The version's bundle, from this disk or else fetched. Raises BundleError and RegistryUnavailable."""
+        """The version's bundle, from this disk or else fetched. Raises BundleError and RegistryUnavailableError."""
         folder = self._home / "bundles" / registered.bundle_sha256
         try:
             bundle = Bundle.load(folder, registered.bundle_sha256)
@@ -135,7 +135,7 @@ class Champions:
             partial.rename(folder)
         except OSError as error:
             if not folder.exists():  # else another process was faster, and its copy is as good
-                raise RegistryUnavailable(
+                raise RegistryUnavailableError(
                     f"the bundle cannot be kept under {folder.parent}: {error.strerror}"
                 ) from error
         finally:

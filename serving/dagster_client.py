@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from churn_platform.faults import Fault
 from serving.messages import RetrainStarted, RetrainState
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ query ServingRun($id: ID!) {
 }"""
 
 
-class DagsterUnavailable(Exception):
+class DagsterUnavailableError(Fault):
     """Dagster cannot be reached, or cannot do what was asked at present; the message says why."""
 
 
-class NothingToRetrainOn(Exception):
+class NothingToRetrainOnError(Fault):
     """The month has no labels, or no month has any."""
 
 
@@ -109,7 +110,7 @@ class DagsterClient:
     async def retrain(self, month: str | None) -> RetrainStarted:
         """Start the retraining of a month, by default the newest one with labels.
 
-        Raises DagsterUnavailable and NothingToRetrainOn.
+        Raises DagsterUnavailableError and NothingToRetrainOnError.
         """
         repository, location = await self._find_job()
         month = await self._labelled_month(month)
@@ -128,17 +129,19 @@ class DagsterClient:
             reasons = [error["message"] for error in found.get("errors", [])] or [
                 found.get("message", "no reason given")
             ]
-            raise DagsterUnavailable(f"Dagster does not start {JOB} for {month}: {'; '.join(reasons)}")
+            raise DagsterUnavailableError(f"Dagster does not start {JOB} for {month}: {'; '.join(reasons)}")
         run_id = found["run"]["runId"]
         return RetrainStarted(run_id, self._run_url(run_id), month)
 
     async def state(self, run_id: str) -> RetrainState | None:
-        """A retraining's state, or None where Dagster knows no such run of the job. Raises DagsterUnavailable."""
+        """A retraining's state, or None where Dagster knows no such run of the job. Raises DagsterUnavailableError."""
         found = await self._ask(FIND_RUN, "runOrError", id=run_id)
         if found["__typename"] == "RunNotFoundError" or found.get("jobName", JOB) != JOB:
             return None
         if found["__typename"] != "Run":
-            raise DagsterUnavailable(f"Dagster cannot tell the run's state: {found.get('message', 'no reason given')}")
+            raise DagsterUnavailableError(
+                f"Dagster cannot tell the run's state: {found.get('message', 'no reason given')}"
+            )
         evaluated = _evaluated(found["assetMaterializations"])
         state = RetrainState(
             run_id=found["runId"],
@@ -168,7 +171,7 @@ class DagsterClient:
         for node in found.get("nodes", []):
             if any(job["name"] == JOB for job in node["jobs"]):
                 return node["name"], node["location"]["name"]
-        raise DagsterUnavailable(f"no code location that Dagster has loaded holds the job {JOB}")
+        raise DagsterUnavailableError(f"no code location that Dagster has loaded holds the job {JOB}")
 
     async def _labelled_month(self, asked: str | None) -> str:
         """The month asked for, or else the newest one, if its labels have landed."""
@@ -181,10 +184,10 @@ class DagsterClient:
         ]
         ranges += [(key, key) for key in statuses.get("materializedPartitions", [])]
         if not ranges:
-            raise NothingToRetrainOn("No month's labels have landed yet: deliver a drop with labels.")
+            raise NothingToRetrainOnError("No month's labels have landed yet: deliver a drop with labels.")
         month = asked or str(max(last for _, last in ranges))
         if not any(first <= month <= last for first, last in ranges):  # months in text order are in time order
-            raise NothingToRetrainOn(f"The labels of {month} have not landed yet.")
+            raise NothingToRetrainOnError(f"The labels of {month} have not landed yet.")
         return month
 
     async def _ask(self, document: str, field: str, **variables: Any) -> dict[str, Any]:
@@ -196,10 +199,10 @@ class DagsterClient:
             response = await self._client.post(f"{self._url}/graphql", json={"query": document, "variables": variables})
             answer = response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise DagsterUnavailable(f"Dagster at {self._url} does not answer: {type(error).__name__}") from error
+            raise DagsterUnavailableError(f"Dagster at {self._url} does not answer: {type(error).__name__}") from error
         data = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(data, dict) or not isinstance(data.get(field), dict):
-            raise DagsterUnavailable(f"Dagster at {self._url} answered {response.status_code} without data")
+            raise DagsterUnavailableError(f"Dagster at {self._url} answered {response.status_code} without data")
         found: dict[str, Any] = data[field]
         return found
 
@@ -215,5 +218,5 @@ def _evaluated(materializations: list[dict[str, Any]]) -> Evaluated | None:
             try:
                 return msgspec.convert({name: entries.get(name) for name in Evaluated.__struct_fields__}, Evaluated)
             except msgspec.ValidationError as error:
-                raise DagsterUnavailable(f"the evaluation's metadata is not as expected: {error}") from error
+                raise DagsterUnavailableError(f"the evaluation's metadata is not as expected: {error}") from error
     return None

@@ -15,7 +15,7 @@ from litestar.serialization import encode_json
 from litestar.types import Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
-from serving.problems import MEDIA_TYPE, Problem
+from serving.problems import MEDIA_TYPE, ProblemError
 from serving.security import Limit, client_address
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -46,7 +46,7 @@ class Edge:
         try:
             self._limit.check(client_address(scope))
             await self.app(scope, receive, observed)
-        except Problem as problem:
+        except ProblemError as problem:
             await _answer(problem)(scope, receive, observed)
         finally:
             # Labels come from the routes alone: a client must not be able to make new ones.
@@ -55,7 +55,7 @@ class Edge:
             self._metrics.answered(method, route, status, perf_counter() - started)
 
 
-def _answer(problem: Problem) -> ASGIResponse:
+def _answer(problem: ProblemError) -> ASGIResponse:
     return ASGIResponse(
         body=encode_json(problem.details),
         status_code=problem.details.status,

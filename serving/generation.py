@@ -15,7 +15,7 @@ import msgspec
 
 from churn_platform.settings import Settings
 from serving.messages import Generated, GenerateRequest
-from serving.problems import Problem
+from serving.problems import ProblemError
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +38,22 @@ class Generator:
         self._busy = asyncio.Lock()
 
     async def generate(self, asked: GenerateRequest) -> Generated:
-        """Write the month after the newest drop. Raises Problem.
+        """Write the month after the newest drop. Raises ProblemError.
 
         409 while another month is being written, or where the month is there already; 500 where the simulation failed.
         """
         if self._busy.locked():
-            raise Problem(409, "conflict", "A month is being generated already.")
+            raise ProblemError(409, "conflict", "A month is being generated already.")
         arguments = ["--out", self._drops, "--next", "--customers", str(asked.samples)]
         if asked.wanted is not None:
             arguments += ["--shock", asked.wanted]
         async with self._busy:
             status, output, errors = await self._simulate(*arguments)
         if status == 1 and errors.startswith(_FAULT):
-            raise Problem(409, "conflict", errors.removeprefix(_FAULT).decode(errors="replace").strip())
+            raise ProblemError(409, "conflict", errors.removeprefix(_FAULT).decode(errors="replace").strip())
         if status != 0:
             log.error("the simulation failed: %s", errors.decode(errors="replace"))
-            raise Problem(500, "not_generated", "The simulation failed; the service's log says why.")
+            raise ProblemError(500, "not_generated", "The simulation failed; the service's log says why.")
         written = msgspec.json.decode(output.splitlines()[-1], type=Generated)
         return msgspec.structs.replace(written, shock=asked.wanted, drift=asked.wanted)
 

@@ -29,8 +29,8 @@ from serving.messages import (
 )
 from serving.metrics import Metrics
 from serving.prediction_log import Logged, PredictionLog
-from serving.problems import Problem, bad_request
-from serving.scoring import decode_features, judge
+from serving.problems import ProblemError, bad_request
+from serving.scoring import decode_features, field_problems
 
 _CHUNK = 50
 """Customers of a batch that are scored before others get their turn: about a millisecond."""
@@ -52,21 +52,21 @@ class Predictor:
         self._count = lru_cache(16)(self._counter)
 
     def champion(self) -> Champion:
-        """The champion. Raises Problem 503."""
+        """The champion. Raises ProblemError 503."""
         champion = self._champions.current
         if champion is None:
             raise not_ready(self._champions.problem)
         return champion
 
     async def features(self, user_id: str) -> CustomerFeatures:
-        """What the online store holds of a customer. Raises Problem 404 and 503."""
+        """What the online store holds of a customer. Raises ProblemError 404 and 503."""
         row = await self._row(user_id)
         if row is None:
             raise self._unknown(user_id)
         return CustomerFeatures(user_id, row.as_of, decode_features(row.features))
 
     async def predict(self, user_id: str) -> bytes:
-        """One customer's Prediction, as JSON. Raises Problem 404 and 503."""
+        """One customer's Prediction, as JSON. Raises ProblemError 404 and 503."""
         row = await self._row(user_id)
         champion = self.champion()
         if row is None:
@@ -74,7 +74,7 @@ class Predictor:
         return _encode(self._answer(Prediction, champion, user_id, row, "/predict"))
 
     async def predict_batch(self, user_ids: Sequence[str]) -> bytes:
-        """A BatchAnswer, as JSON: one champion and one publication for all. Raises Problem 503."""
+        """A BatchAnswer, as JSON: one champion and one publication for all. Raises ProblemError 503."""
         self._require_features()
         try:
             rows = await self._features.reader.get_many(list(dict.fromkeys(user_ids)))
@@ -93,9 +93,9 @@ class Predictor:
         return _encode(BatchAnswer(champion.version, results))
 
     def what_if(self, features: dict[str, Value]) -> WhatIf:
-        """The risk with these features. Raises Problem 400 and 503."""
+        """The risk with these features. Raises ProblemError 400 and 503."""
         champion = self.champion()
-        if problems := list(judge(champion.bundle.schema, features)):
+        if problems := list(field_problems(champion.bundle.schema, features)):
             raise bad_request(*problems)
         used = {feature.name: features.get(feature.name) for feature in champion.bundle.schema}
         scored = champion.score(_encode(used))
@@ -140,16 +140,16 @@ class Predictor:
     def _counter(self, version: int, prediction: int) -> Any:
         return self._metrics.predictions.labels(str(version), str(prediction))
 
-    def _unknown(self, user_id: str) -> Problem:
+    def _unknown(self, user_id: str) -> ProblemError:
         champion = self._champions.current
         names = tuple(feature.name for feature in champion.bundle.schema) if champion else ()
-        return Problem(404, "missing_features", _no_features(user_id), missing_features=names)
+        return ProblemError(404, "missing_features", _no_features(user_id), missing_features=names)
 
 
-def not_ready(*missing: str | None) -> Problem:
+def not_ready(*missing: str | None) -> ProblemError:
     """503: the service lacks these at present."""
     known = tuple(item for item in missing if item is not None) or ("unknown",)
-    return Problem(503, "not_ready", "; ".join(known), {"Retry-After": "2"}, missing=known)
+    return ProblemError(503, "not_ready", "; ".join(known), {"Retry-After": "2"}, missing=known)
 
 
 def _no_features(user_id: str) -> str:

@@ -18,6 +18,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
+from churn_platform.faults import Fault
+
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
@@ -50,7 +52,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: tuple[str, ...] = ()
 
 
-class Problem(Exception):
+class ProblemError(Fault):
     """An answer that is an error. `more` holds further members of ProblemDetails."""
 
     def __init__(
@@ -72,9 +74,10 @@ class Problem(Exception):
         return Response(self.details, status_code=self.details.status, media_type=MEDIA_TYPE, headers=self.headers)
 
 
-def bad_request(*fields: FieldProblem) -> Problem:
+def bad_request(*fields: FieldProblem) -> ProblemError:
     """400: these fields are wrong."""
-    return Problem(400, "bad_request", "; ".join(f"{field.field}: {field.message}" for field in fields), fields=fields)
+    detail = "; ".join(f"{field.field}: {field.message}" for field in fields)
+    return ProblemError(400, "bad_request", detail, fields=fields)
 
 
 _CODES = {
@@ -109,10 +112,10 @@ def _on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Proble
         return bad_request(FieldProblem("body", error.detail)).response()
     if status not in _CODES:
         return _unexpected(error)
-    return Problem(status, _CODES[status], error.detail, error.headers).response()
+    return ProblemError(status, _CODES[status], error.detail, error.headers).response()
 
 
-def _on_problem(_: Request[Any, Any, Any], problem: Problem) -> Response[ProblemDetails]:
+def _on_problem(_: Request[Any, Any, Any], problem: ProblemError) -> Response[ProblemDetails]:
     return problem.response()
 
 
@@ -127,11 +130,11 @@ def _on_unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[Prob
 
 def _unexpected(error: Exception) -> Response[ProblemDetails]:
     log.error("an unexpected error was answered with 500", exc_info=error)
-    return Problem(500, "unexpected", "Something went wrong here; it has been logged.").response()
+    return ProblemError(500, "unexpected", "Something went wrong here; it has been logged.").response()
 
 
 HANDLERS: dict[Any, Any] = {
-    Problem: _on_problem,
+    ProblemError: _on_problem,
     ValidationException: _on_validation,
     HTTPException: _on_http,
     UnicodeDecodeError: _on_unreadable,
@@ -168,7 +171,7 @@ def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, Res
         specs[200] = ResponseSpec(answer, generate_examples=False, description="Answered")
     for status in sorted({*statuses, 429}):
         code, detail, more = _DOCUMENTED[status]
-        example = Example(summary=code, value=msgspec.to_builtins(Problem(status, code, detail, **more).details))
+        example = Example(summary=code, value=msgspec.to_builtins(ProblemError(status, code, detail, **more).details))
         specs[status] = ResponseSpec(
             ProblemDetails,
             generate_examples=False,

@@ -24,7 +24,7 @@ MODEL = "streamflow_churn"
 ALIAS = "champion"
 
 
-class RegistryUnavailable(Exception):
+class RegistryUnavailableError(Fault):
     """The registry or its artifacts cannot be read at present."""
 
 
@@ -41,8 +41,8 @@ class Registered(msgspec.Struct, frozen=True):
     bundle_sha256: str
 
 
-class Registry(Protocol):
-    """Both methods wait for files or the network and raise RegistryUnavailable."""
+class RegistryReader(Protocol):
+    """Both methods wait for files or the network and raise RegistryUnavailableError."""
 
     def champion(self) -> Registered | None:
         """The version with the alias `champion`, or None where the registry has none."""
@@ -51,27 +51,27 @@ class Registry(Protocol):
         """One file of the bundle at `uri`."""
 
 
-def open_registry(uri: str, timeout: float) -> Registry:
+def open_registry(uri: str, timeout: float) -> RegistryReader:
     """The registry at an MLflow URI: `sqlite:///path` or `http(s)://...`. `timeout` is in seconds.
 
     Raises RegistryUriError.
     """
     if uri.startswith("sqlite:///"):
-        return SqliteRegistry(Path(uri.removeprefix("sqlite:///")))
+        return SqliteRegistryReader(Path(uri.removeprefix("sqlite:///")))
     if uri.startswith(("http://", "https://")):
-        return HttpRegistry(uri, timeout)
+        return HttpRegistryReader(uri, timeout)
     raise RegistryUriError("CHURN_MLFLOW_TRACKING_URI must start with sqlite:/// or http(s):// for serving")
 
 
 def _registered(version: int, tags: dict[str, str]) -> Registered:
     if missing := [tag for tag in ("month", "bundle_uri", "bundle_sha256") if not tags.get(tag)]:
-        raise RegistryUnavailable(
+        raise RegistryUnavailableError(
             f"version {version} of {MODEL} lacks the tags {', '.join(missing)}: register it again"
         )
     return Registered(version, tags["month"], tags["bundle_uri"], tags["bundle_sha256"])
 
 
-class SqliteRegistry:
+class SqliteRegistryReader:
     """MLflow's SQLite file, and bundles in folders of this machine."""
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ class SqliteRegistry:
                     (MODEL, ALIAS),
                 ).fetchall()
         except sqlite3.Error as error:
-            raise RegistryUnavailable(f"the registry {self._path} cannot be read: {error}") from error
+            raise RegistryUnavailableError(f"the registry {self._path} cannot be read: {error}") from error
         return _registered(found[0][0], {key: value for _, key, value in found}) if found else None
 
     def read(self, uri: str, name: str) -> bytes:
@@ -97,10 +97,10 @@ class SqliteRegistry:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise RegistryUnavailable(f"the bundle's file {path} cannot be read: {error.strerror}") from error
+            raise RegistryUnavailableError(f"the bundle's file {path} cannot be read: {error.strerror}") from error
 
 
-class HttpRegistry:
+class HttpRegistryReader:
     """An MLflow tracking server that proxies its artifacts. A user and password in the URL are sent as HTTP asks."""
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -118,7 +118,7 @@ class HttpRegistry:
         ):
             return None
         if response.status_code != 200:
-            raise RegistryUnavailable(f"the registry answered {response.status_code}: {answer.get('message')}")
+            raise RegistryUnavailableError(f"the registry answered {response.status_code}: {answer.get('message')}")
         found = answer["model_version"]
         return _registered(int(found["version"]), {tag["key"]: tag["value"] for tag in found.get("tags", [])})
 
@@ -126,13 +126,13 @@ class HttpRegistry:
         """Download a file from the server's proxied artifacts."""
         parts = urlsplit(uri)
         if parts.scheme != "mlflow-artifacts":
-            raise RegistryUnavailable(
+            raise RegistryUnavailableError(
                 f"the bundle {uri} is not proxied by the registry: start it with --serve-artifacts"
             )
         path = quote(f"{parts.path.strip('/')}/{name}")
         response = self._get(f"/api/2.0/mlflow-artifacts/artifacts/{path}")
         if response.status_code != 200:
-            raise RegistryUnavailable(f"the bundle's file {name} cannot be fetched: status {response.status_code}")
+            raise RegistryUnavailableError(f"the bundle's file {name} cannot be fetched: status {response.status_code}")
         return response.content
 
     def _get(self, path: str) -> httpx.Response:
@@ -145,7 +145,7 @@ class HttpRegistry:
             if response.headers.get("content-type", "").startswith("application/json"):
                 response.json()
             elif "/mlflow-artifacts/" not in path:
-                raise RegistryUnavailable(f"the registry's answer is not JSON: status {response.status_code}")
+                raise RegistryUnavailableError(f"the registry's answer is not JSON: status {response.status_code}")
         except (httpx.HTTPError, ValueError) as error:
-            raise RegistryUnavailable(f"the registry does not answer: {type(error).__name__}") from error
+            raise RegistryUnavailableError(f"the registry does not answer: {type(error).__name__}") from error
         return response

@@ -15,7 +15,7 @@ import msgspec
 from churn_platform.bundle import Bundle, Feature, Value
 from churn_platform.contracts import STATE_TABLES
 from serving.messages import Call
-from serving.problems import FieldProblem, Problem
+from serving.problems import FieldProblem, ProblemError
 
 _BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
 
@@ -35,14 +35,14 @@ def score(bundle: Bundle, stored: bytes) -> Scored:
     """Score features as the store holds them.
 
     A feature that the store does not have at all counts as unknown only where the model's schema lets it be unknown.
-    Raises Problem 503.
+    Raises ProblemError 503.
     """
     features = decode_features(stored)
     if features.keys() == bundle.feature_names:
         used = stored
     else:
         if missing := tuple(sorted(bundle.required_names - features.keys())):
-            raise Problem(
+            raise ProblemError(
                 503,
                 "store_lacks_features",
                 f"The online store lacks {', '.join(missing)}, which the champion needs: publish it again.",
@@ -53,7 +53,7 @@ def score(bundle: Bundle, stored: bytes) -> Scored:
     return Scored(probability, 1 if probability >= bundle.manifest.threshold else 0, msgspec.Raw(used))
 
 
-def judge(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:
+def field_problems(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:
     """What is wrong with a what-if's features."""
     for name in features.keys() - {feature.name for feature in schema}:
         yield FieldProblem(f"features.{name}", "the champion has no such feature")

@@ -20,7 +20,7 @@ from litestar.types import Guard
 
 from churn_platform.faults import Fault
 from churn_platform.settings import Settings
-from serving.problems import Problem
+from serving.problems import ProblemError
 
 SCHEME = "token"
 
@@ -82,7 +82,7 @@ class Limit:
         self._counts: Counter[str] = Counter()
 
     def check(self, client: str) -> None:
-        """Count one call. Raises Problem 429."""
+        """Count one call. Raises ProblemError 429."""
         if not self.calls:
             return
         now = time.time()
@@ -94,7 +94,7 @@ class Limit:
         if self._counts[client] > self.calls:
             left = self.seconds - int(now % self.seconds)
             per = "second" if self.seconds == 1 else f"{self.seconds} seconds"
-            raise Problem(
+            raise ProblemError(
                 429,
                 "too_many_requests",
                 f"At most {self.calls} calls per {per} from one address.",
@@ -103,13 +103,13 @@ class Limit:
 
 
 def bearer(token: str) -> Guard:
-    """The guard that lets calls with this token pass. Raises Problem 401."""
+    """The guard that lets calls with this token pass. Raises ProblemError 401."""
     expected = f"Bearer {token}".encode()
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         given = connection.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, expected):
-            raise Problem(
+            raise ProblemError(
                 401, "unauthorized", "Give the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
             )
 
@@ -117,7 +117,7 @@ def bearer(token: str) -> Guard:
 
 
 def limited(limit: Limit) -> Guard:
-    """The guard that holds a limit. Raises Problem 429."""
+    """The guard that holds a limit. Raises ProblemError 429."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         limit.check(client_address(connection.scope))

@@ -16,7 +16,7 @@ from churn_platform.settings import Settings
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, user_id
 from serving.predictor import Predictor
-from serving.problems import Problem
+from serving.problems import ProblemError
 from serving.security import Limit, TokenError, api_token
 
 Serve = Callable[..., Service]
@@ -193,7 +193,7 @@ def test_a_limit_counts_each_address_in_each_window(monkeypatch: pytest.MonkeyPa
     limit = Limit(2, 60)
     for client in ("a", "a", "b"):
         limit.check(client)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         limit.check("a")
     assert refused.value.headers == {"Retry-After": "20"}
     limit.check("b")

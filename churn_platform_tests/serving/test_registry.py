@@ -15,7 +15,7 @@ import pytest
 
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, mlflow_client, user_id, write_bundle
-from serving.registry import ALIAS, MODEL, RegistryUnavailable, RegistryUriError, open_registry
+from serving.registry import ALIAS, MODEL, RegistryUnavailableError, RegistryUriError, open_registry
 
 
 def test_sqlite_gives_the_champion_and_its_tags(world: World) -> None:
@@ -37,19 +37,19 @@ def test_sqlite_without_the_alias_or_the_model(new_world: Callable[..., World]) 
 
 def test_sqlite_that_cannot_be_read(tmp_path: Path) -> None:
     registry = open_registry(f"sqlite:///{tmp_path / 'mlflow.db'}", 1)
-    with pytest.raises(RegistryUnavailable, match="cannot be read"):
+    with pytest.raises(RegistryUnavailableError, match="cannot be read"):
         registry.champion()
     assert list(tmp_path.iterdir()) == []  # looking must not make the file, which MLflow would then find
     (tmp_path / "mlflow.db").touch()
-    with pytest.raises(RegistryUnavailable, match="no such table"):
+    with pytest.raises(RegistryUnavailableError, match="no such table"):
         registry.champion()
-    with pytest.raises(RegistryUnavailable, match=r"manifest\.json"):
+    with pytest.raises(RegistryUnavailableError, match=r"manifest\.json"):
         registry.read(str(tmp_path), "manifest.json")
 
 
 def test_a_version_without_its_tags_is_refused(world: World) -> None:
     world.client.delete_model_version_tag(MODEL, "1", "bundle_sha256")
-    with pytest.raises(RegistryUnavailable, match="version 1 of streamflow_churn lacks the tags bundle_sha256"):
+    with pytest.raises(RegistryUnavailableError, match="version 1 of streamflow_churn lacks the tags bundle_sha256"):
         open_registry(world.settings.mlflow_uri, 1).champion()
 
 
@@ -62,10 +62,10 @@ def test_a_server_that_is_down_or_none() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # bound, and nobody listens
         registry = open_registry(f"http://user:secret@127.0.0.1:{silent.getsockname()[1]}", 1)
-        with pytest.raises(RegistryUnavailable, match="does not answer") as refused:
+        with pytest.raises(RegistryUnavailableError, match="does not answer") as refused:
             registry.champion()
         assert "secret" not in str(refused.value)
-    with pytest.raises(RegistryUnavailable, match="not proxied"):
+    with pytest.raises(RegistryUnavailableError, match="not proxied"):
         registry.read("s3://bucket/bundle", "manifest.json")
 
 
@@ -121,7 +121,7 @@ def test_a_real_tracking_server(
     tags = {"month": "2024-02", "bundle_uri": uri, "bundle_sha256": digest}
     client.create_model_version(MODEL, uri, run_id=run.info.run_id, tags=tags)
     client.set_registered_model_alias(MODEL, ALIAS, "1")
-    with pytest.raises(RegistryUnavailable, match="404"):
+    with pytest.raises(RegistryUnavailableError, match="404"):
         registry.read(uri, "nothing.json")
 
     world = new_world(mlflow_tracking_uri=mlflow_server, serving_timeout_seconds=5)

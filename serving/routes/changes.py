@@ -12,10 +12,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import Body, Parameter
 
-from serving.dagster_client import DagsterClient, DagsterUnavailable, NothingToRetrainOn
+from serving.dagster_client import DagsterClient, DagsterUnavailableError, NothingToRetrainOnError
 from serving.generation import Generator
 from serving.messages import Generated, GenerateRequest, RetrainRequest, RetrainStarted, RetrainState
-from serving.problems import Problem, documented
+from serving.problems import ProblemError, documented
 from serving.security import SCHEME, Limit, bearer, limited
 
 _TAGS = ["changes"]
@@ -76,7 +76,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         with _asking_dagster():
             state = await dagster.state(run_id) if _RUN_ID.fullmatch(run_id) else None
         if state is None:
-            raise Problem(404, "not_found", f"Dagster knows no retraining {run_id}.")
+            raise ProblemError(404, "not_found", f"Dagster knows no retraining {run_id}.")
         return state
 
     return [generate, retrain, retrain_state]
@@ -87,7 +87,7 @@ def _asking_dagster() -> Iterator[None]:
     """Answer with a problem where Dagster cannot do what is asked."""
     try:
         yield
-    except NothingToRetrainOn as error:
-        raise Problem(409, "conflict", str(error)) from error
-    except DagsterUnavailable as error:
-        raise Problem(503, "dagster_unavailable", str(error)) from error
+    except NothingToRetrainOnError as error:
+        raise ProblemError(409, "conflict", str(error)) from error
+    except DagsterUnavailableError as error:
+        raise ProblemError(503, "dagster_unavailable", str(error)) from error
