@@ -1,4 +1,4 @@
-"""The lake: one Parquet file per table and month, replaced atomically, readable by everything.
+"""The lake: one Parquet file per table and month, replaced atomically, readable by everything, and JSON documents.
 
 Here: paths, the engine (DuckDB through Ibis), atomic writes and content hashes. Not here: which tables there are
 (`tables.names`) and what they mean.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from ibis.backends.duckdb import Backend
 
+T = TypeVar("T")
+
 _WRITER = re.compile(r"DuckDB version v([0-9.]+)")
 
 
@@ -36,7 +38,11 @@ def engine() -> str:
 
 
 class MissingTableError(Fault):
-    """A month's table is not in the lake; the message says which month has to be closed first."""
+    """A month's table or document is not in the lake; the message says what to run first."""
+
+
+class DocumentError(Fault):
+    """A month's document cannot be read; the message names its file and says what makes it again."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +129,17 @@ class Lake:
         inputs = self._hashes(built_from)
         written = self.write_file(self.path(name, month), table)
         # After the table: a crash between the two leaves it stale, which is mended by building it again.
-        self.write_document(name, month, msgspec.json.encode(inputs))
+        self.write_document(name, month, inputs)
         return written
 
     def is_stale(self, name: str, month: Month) -> bool:
-        """Whether what the month's table was built from has another content now, or is not known."""
-        document = self.document(name, month)
-        if document is None:
+        """Whether what the month's table was built from has another content now, or is not known.
+
+        Raises DocumentError.
+        """
+        inputs = self.document(name, month, dict[str, str])
+        if inputs is None:
             return True
-        inputs = msgspec.json.decode(document, type=dict[str, str])
         sources = (key.rpartition("/") for key in inputs)
         return inputs != self._hashes((source, Month.parse(key)) for source, _, key in sources)
 
@@ -162,14 +170,29 @@ class Lake:
             written.path.replace(place)
         return Written(place, written.rows, written.sha256)
 
-    def write_document(self, name: str, month: Month, document: bytes) -> Path:
-        """Put a month's JSON document in its place, atomically."""
+    def write_document(self, name: str, month: Month, record: msgspec.Struct | dict[str, str]) -> Path:
+        """Put a record in the place of the month's JSON document, atomically."""
         path = self.path(name, month, ".json")
         with replacing(path) as temporary:
-            temporary.write_bytes(document)
+            temporary.write_bytes(msgspec.json.encode(record))
         return path
 
-    def document(self, name: str, month: Month) -> bytes | None:
-        """A month's JSON document, or None where there is none."""
+    def document(self, name: str, month: Month, kind: type[T]) -> T | None:
+        """The month's JSON document as what was written, or None where there is none. Raises DocumentError."""
         path = self.path(name, month, ".json")
-        return path.read_bytes() if path.exists() else None
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DocumentError(
+                f"{path} cannot be read: {error}; make it again with churn close {month}, "
+                f"or with churn retrain {month} where it is about a candidate"
+            ) from error
+
+    def require_document(self, name: str, month: Month, kind: type[T], made_by: str) -> T:
+        """The month's JSON document, which the command `made_by` makes. Raises MissingTableError and DocumentError."""
+        found = self.document(name, month, kind)
+        if found is None:
+            raise MissingTableError(f"{name} of {month} is not there: run {made_by} {month} first")
+        return found

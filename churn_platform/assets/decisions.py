@@ -13,7 +13,7 @@ from churn_platform.assets.partitions import month_of
 from churn_platform.bundle import Bundle
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import digest_of
-from churn_platform.champion.registry import Version
+from churn_platform.champion.registry import CandidateVersion, Version
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate
@@ -36,8 +36,8 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
 
     month, registry = month_of(context), home.registry
     with told_plainly():
-        number = msgspec.json.decode(home.lake.document(CANDIDATE, month) or b"")["version"]
-        candidate, champion = registry.version(number), registry.champion()
+        made = home.lake.require_document(CANDIDATE, month, CandidateVersion, "churn retrain")
+        candidate, champion = registry.version(made.version), registry.champion()
         bundle = registry.bundle(candidate)
         pipeline = registry.model(candidate)
         rival = registry.bundle(champion) if champion else None
@@ -53,7 +53,7 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         delta=home.settings.delta,
         seed=home.settings.seed,
     )
-    home.lake.write_document(EVALUATION, month, msgspec.json.encode(compared))
+    home.lake.write_document(EVALUATION, month, compared)
     contenders = {f"version {candidate.number}": bundle}
     if champion and rival and champion.number != candidate.number:
         contenders[f"version {champion.number} (champion)"] = rival
@@ -117,8 +117,7 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
     """Settle the month's evaluation; since a run of this asset alone bypasses the checks, the gate is asked again."""
     month = month_of(context)
     with told_plainly():
-        document = home.lake.document(EVALUATION, month)
-        compared = msgspec.json.decode(document or b"", type=Evaluation)
+        compared = home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
         receipt = promotions.settle(
             home.registry, home.ledger, compared, by=f"the gate, {asked(context.run)}", run_id=context.run_id
         )

@@ -12,7 +12,7 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
-from churn_platform.champion.registry import MODEL, Version
+from churn_platform.champion.registry import MODEL, CandidateVersion, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
@@ -46,7 +46,7 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         churned=int(keys[LABEL].sum()),
         months=training_sets.sources(lake, months, keys),
     )
-    lake.write_document(TRAINING_SET, month, msgspec.json.encode(made))
+    lake.write_document(TRAINING_SET, month, made)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(written.sha256),
         metadata={
@@ -71,7 +71,8 @@ def candidate(
     from churn_platform.modelling.training import train
 
     month, lake, settings = month_of(context), home.lake, home.settings
-    source = msgspec.json.decode(lake.document(TRAINING_SET, month) or b"", type=TrainingSet)
+    with told_plainly():
+        source = lake.require_document(TRAINING_SET, month, TrainingSet, "churn retrain")
     rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
     holdout = training_sets.holdout(lake, month)
     with told_plainly(ValueError):
@@ -85,7 +86,7 @@ def candidate(
         sample = rows[rows["month"] == str(month)]
         digest = write_bundle(bundle, training, model, SCHEMA, sample, metrics, str(month))
         version = _log(mlflow, home, training, source, metrics, bundle, digest)
-    lake.write_document(CANDIDATE, month, msgspec.json.encode({"version": version.number}))
+    lake.write_document(CANDIDATE, month, CandidateVersion(version.number))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest),
         metadata={

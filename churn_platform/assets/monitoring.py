@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import msgspec
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
@@ -35,7 +34,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
             return _without_reference(context, f"{month} has no reference: no earlier month is closed")
         pages = settings.reports / "drift"
         found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
-    lake.write_document(DRIFT_REPORT, month, msgspec.json.encode(found))
+    lake.write_document(DRIFT_REPORT, month, found)
     if found.sampled:
         context.log.info(f"{month}: compared {found.rows:,} customers, a sample by the hash of their id")
     return dg.MaterializeResult(
@@ -68,7 +67,7 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         if not reference:
             return _without_reference(context, f"{month} has no reference: no earlier month has matured")
         found = target.compare(lake, month, reference)
-    lake.write_document(TARGET_DRIFT, month, msgspec.json.encode(found))
+    lake.write_document(TARGET_DRIFT, month, found)
     return dg.MaterializeResult(
         metadata={
             "churn_share": found.churn_share,
@@ -91,7 +90,7 @@ def expected_performance(
         if (version := _served_by(context, home, month)) is None:
             return
         found = performance.expect(lake, month, version)
-    lake.write_document(EXPECTED, month, msgspec.json.encode(found))
+    lake.write_document(EXPECTED, month, found)
     yield dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
 
 
@@ -105,7 +104,7 @@ def realised_performance(
             return
         threshold = home.registry.bundle(version).manifest.threshold
         found = performance.realise(lake, month, version, threshold)
-    lake.write_document(REALISED, month, msgspec.json.encode(found))
+    lake.write_document(REALISED, month, found)
     if not found.metrics:
         context.log.warning(f"{month}: everyone or nobody churned, so that there is no AUC")
     yield dg.MaterializeResult(metadata=_realised(found))

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import PARTITION_TAG, fault_of_run, will_retry
 from churn_platform.automation.triggers import ATTEMPT_TAG, ATTEMPTS, CAUSE_TAG, CLOSE, MATURE, RETRAIN
@@ -66,11 +64,10 @@ def _of_decisions(home: Home) -> Iterator[Alert]:
         title = f"Version {receipt.version} {receipt.verdict}"
         yield Alert(f"receipt {receipt.number}", title, f"{receipt.reason}\nDecided by {receipt.decided_by}.")
     for month in home.lake.months(FEATURES):
-        if (document := home.lake.document(EVALUATION, month)) is not None:
-            evaluation = msgspec.json.decode(document, type=Evaluation)
-            if not evaluation.promote:
-                title = f"Version {evaluation.candidate.version} not promoted"
-                yield Alert(f"evaluation {digest_of(evaluation)}", title, evaluation.decision)
+        evaluation = home.lake.document(EVALUATION, month, Evaluation)
+        if evaluation is not None and not evaluation.promote:
+            title = f"Version {evaluation.candidate.version} not promoted"
+            yield Alert(f"evaluation {digest_of(evaluation)}", title, evaluation.decision)
 
 
 def _of_features(home: Home, today: date) -> Iterator[Alert]:

@@ -33,7 +33,7 @@ from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
 from churn_platform.tables.features import WINDOW
-from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, REALISED, SNAPSHOTS, TARGET_DRIFT, landed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -122,12 +122,13 @@ def model_facts(home: Home) -> ModelFacts:
         content=_hash(lake.root, tuple(rows), _stamps(lake, rows)) if matured else "",
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
         realised=_realised(lake, matured) if matured else None,
-        trained=frozenset(month for month in closed if lake.document(EVALUATION, month) is not None),
+        trained=frozenset(month for month in closed if lake.path(EVALUATION, month, ".json").exists()),
     )
 
 
 def _drift(lake: Lake, month: Month) -> DriftFacts | None:
-    features, labels = drift.read(lake, month), target.read(lake, month)
+    features = lake.document(DRIFT_REPORT, month, drift.Drift)
+    labels = lake.document(TARGET_DRIFT, month, target.TargetDrift)
     if features is None and labels is None:
         return None
     return DriftFacts(
@@ -139,7 +140,7 @@ def _drift(lake: Lake, month: Month) -> DriftFacts | None:
 
 
 def _realised(lake: Lake, month: Month) -> RealisedFacts | None:
-    found = performance.read(lake, month)
+    found = lake.document(REALISED, month, performance.Realised)
     if found is None or found.auc is None:
         return None
     return RealisedFacts(month, found.expected.version, found.auc)

@@ -1,4 +1,4 @@
-"""Intake: what of each delivered month can be taken in, and what of it was.
+"""Deliveries: which delivered months can be taken in now, and what was taken in before.
 
 Here: whether a drop is complete and settled, what its files hold, and the record of what was landed from which
 content. Not here: what a drop is (`drops`), landing it (`landing`), or what follows from all this (`automation`).
@@ -50,14 +50,13 @@ class Delivery:
 
 def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...]) -> None:
     """Record that a month's tables were landed from this content. Call it after all of them are kept."""
-    taken = Taken(content, tuple(table.name for table in tables))
-    lake.write_document(name, month, msgspec.json.encode(taken))
+    lake.write_document(name, month, Taken(content, tuple(table.name for table in tables)))
 
 
 def taken(lake: Lake, month: Month, name: str) -> str | None:
     """The content that a month's tables were landed from, or None where they were not, or that is not known."""
-    document = lake.document(name, month)
-    return None if document is None else msgspec.json.decode(document, type=Taken).sha256
+    found = lake.document(name, month, Taken)
+    return found.sha256 if found else None
 
 
 def deliveries(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:

@@ -13,8 +13,6 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from churn_platform.automation.history import fault_of
 from churn_platform.automation.instance import LOCATION, open_instance
 from churn_platform.champion.receipts import Receipt
@@ -140,9 +138,7 @@ class Runs:
         Gives the receipt where the gate passed, else None. Raises RunFailedError.
         """
         self.run("retrain", month, tags=tags)
-        document = self.home.lake.document(EVALUATION, month)
-        assert document is not None  # the run wrote it
-        evaluation = msgspec.json.decode(document, type=Evaluation)
+        evaluation = self.home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
         if not evaluation.promote:
             return evaluation, None
         if (settled := self.home.ledger.of_evaluation(evaluation)) is None:

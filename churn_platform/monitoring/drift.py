@@ -19,7 +19,7 @@ from churn_platform.files import replacing
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import HISTORY, SCHEMA, WINDOW
-from churn_platform.tables.names import DRIFT_REPORT, FEATURES
+from churn_platform.tables.names import FEATURES
 
 if TYPE_CHECKING:
     import ibis
@@ -68,12 +68,6 @@ class Drift(msgspec.Struct, frozen=True):
     def sampled(self) -> bool:
         """Whether only a part of the customers was compared."""
         return (self.rows, self.reference_rows) != (self.customers, self.reference_customers)
-
-
-def read(lake: Lake, month: Month) -> Drift | None:
-    """The month's drift as it was found, or None where it was not looked for or has no reference."""
-    document = lake.document(DRIFT_REPORT, month)
-    return None if document is None else msgspec.json.decode(document, type=Drift)
 
 
 def reference_months(month: Month, trained_on: Collection[Month], known: Collection[Month]) -> tuple[Month, ...]:

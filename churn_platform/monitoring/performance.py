@@ -18,7 +18,7 @@ from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
 from churn_platform.tables.delivery import FEE
 from churn_platform.tables.features import is_holdout
-from churn_platform.tables.names import CHURN_SCORES, REALISED, landed
+from churn_platform.tables.names import CHURN_SCORES, landed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,12 +79,6 @@ class Realised(msgspec.Struct, frozen=True):
     def auc(self) -> float | None:
         """The realised AUC, where both kinds of customers are there."""
         return self.metrics.get("auc")
-
-
-def read(lake: Lake, month: Month) -> Realised | None:
-    """The month's realised performance, or None where it has not matured or was not scored."""
-    document = lake.document(REALISED, month)
-    return None if document is None else msgspec.json.decode(document, type=Realised)
 
 
 def expect(lake: Lake, month: Month, version: Version) -> Expected:

@@ -13,7 +13,7 @@ from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
-from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed, quarantine
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, landed, quarantine
 from churn_platform.tables.training_set import matured
 
 
@@ -78,7 +78,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
         matured=month in matured(lake),
         candidate=_candidate(home, month),
-        drift_share=found.drift_share if (found := drift.read(lake, month)) else None,
+        drift_share=found.drift_share if (found := lake.document(DRIFT_REPORT, month, drift.Drift)) else None,
         other_engine=_other_engine(lake, month),
     )
 
@@ -96,10 +96,9 @@ def _quarantined(lake: Lake, table: str, month: Month) -> int:
 
 
 def _candidate(home: Home, month: Month) -> Candidate | None:
-    document = home.lake.document(EVALUATION, month)
-    if document is None:
+    found = home.lake.document(EVALUATION, month, Evaluation)
+    if found is None:
         return None
-    found = msgspec.json.decode(document, type=Evaluation)
     return Candidate(
         version=found.candidate.version,
         auc=found.candidate.metrics["auc"],

@@ -14,7 +14,7 @@ import msgspec
 from churn_platform.contracts import LABEL, LABELS
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.names import TARGET_DRIFT, landed
+from churn_platform.tables.names import landed
 
 LEVEL = 0.01
 LEAST_CHANGE = 0.01
@@ -32,12 +32,6 @@ class TargetDrift(msgspec.Struct, frozen=True):
     drifted: bool
     customers: int
     reference_customers: int
-
-
-def read(lake: Lake, month: Month) -> TargetDrift | None:
-    """The month's target drift, or None where its labels have not landed or have no reference."""
-    document = lake.document(TARGET_DRIFT, month)
-    return None if document is None else msgspec.json.decode(document, type=TargetDrift)
 
 
 def compare(lake: Lake, month: Month, reference: Sequence[Month]) -> TargetDrift:

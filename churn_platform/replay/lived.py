@@ -32,7 +32,7 @@ from churn_platform.simulation.drops import SimulatedMonth, simulate, write_drop
 from churn_platform.simulation.hazard import Shock
 from churn_platform.tables import training_set
 from churn_platform.tables.features import SCHEMA, is_holdout
-from churn_platform.tables.names import FEATURES
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES
 from churn_platform.tables.training_set import NotTrainableError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Player:
         self._retrain_fresh(evaluations)
 
         customers, probability, labels = self._holdout(month)
-        found = drift.read(self._home.lake, month.month)
+        found = self._home.lake.document(DRIFT_REPORT, month.month, drift.Drift)
 
         def measured(model: Model | None) -> float | None:
             return None if model is None else auc(model(customers), labels)

@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 import mlflow
-import msgspec
 import pandas as pd
 import pytest
 
@@ -16,6 +15,7 @@ from churn_platform.assets import decisions, tracking
 from churn_platform.champion.registry import CHALLENGER, MODEL
 from churn_platform.contracts import BY_NAME, STATE_TABLES
 from churn_platform.files import sha256_of
+from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables.features import LAST_SEEN, SCHEMA
@@ -249,12 +249,11 @@ def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
 
 
 def test_evaluation_against_a_champion_shows_both(trained: Platform) -> None:
-    document = trained.home.lake.document("evaluation", SECOND)
-    assert document is not None
-    found = msgspec.json.decode(document)
-    assert found["champion"]["version"] in (1, 2)
-    assert set(found["candidate"]["metrics"]) == set(found["champion"]["metrics"])
-    assert found["rows"] > 50
+    found = trained.home.lake.document("evaluation", SECOND, Evaluation)
+    assert found is not None and found.champion is not None
+    assert found.champion.version in (1, 2)
+    assert set(found.candidate.metrics) == set(found.champion.metrics)
+    assert found.rows > 50
 
 
 def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from churn_platform.monitoring import performance, status
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables import delivery
-from churn_platform.tables.names import DRIFT_REPORT, FEATURES, TARGET_DRIFT, landed
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES, REALISED, TARGET_DRIFT, landed
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
@@ -92,7 +92,7 @@ def test_the_first_month_says_that_it_has_no_reference(
 ) -> None:
     settings = closed.copy(tmp_path).settings
     for name in (DRIFT_REPORT, TARGET_DRIFT):
-        assert Home(settings).lake.document(name, JANUARY) is None
+        assert not Home(settings).lake.path(name, JANUARY, ".json").exists()
     made = materialize(settings, JANUARY, instance, *JUDGED)
     assert {name: made[name].keys() for name in JUDGED} == {name: {"reason"} for name in JUDGED}
 
@@ -115,7 +115,7 @@ def test_with_a_champion_a_month_is_scored_and_judged(platform: Platform, instan
     assert scores["reasons"].str.contains("the risk.").all()
     assert (settings.exports / "churn_scores_2024-03.csv").read_text().count("\n") == len(scores) + 1
 
-    found = performance.read(home.lake, MARCH)
+    found = home.lake.document(REALISED, MARCH, performance.Realised)
     assert found is not None and not found.holdout_only
     assert found.expected.promised_auc == champion.auc
     assert made["realised_performance"]["realised_auc"] == found.auc
@@ -146,7 +146,7 @@ def test_without_labels_a_month_is_judged_once_they_land(platform: Platform, ins
     held_back.rename(labels)
     made = materialize(settings, MARCH, instance, asset_key(LABELS), "target_drift", "realised_performance")
     assert made.keys() == {"landed/labels", "target_drift", "realised_performance"}
-    realised = performance.read(lake, MARCH)
+    realised = lake.document(REALISED, MARCH, performance.Realised)
     assert realised is not None and realised.auc is not None
     expected = made["realised_performance"]["expected_auc"]
     assert expected == pytest.approx(realised.expected.expected_auc)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import msgspec
 import pytest
 
 from churn_platform.automation.instance import open_instance
@@ -241,7 +240,7 @@ def report(settings: Settings, month: Month, *columns: str) -> None:
     names = [*columns, *(f"quiet {n}" for n in range(40 - len(columns)))]
     found = tuple(ColumnDrift(name, "wasserstein", 1.0, 0.1, name in columns) for name in names)
     drift = Drift(str(month), ("2024-01",), len(columns) / 40, columns, found, {}, 500, 500, 500, 500)
-    Home(settings).lake.write_document(DRIFT_REPORT, month, msgspec.json.encode(drift))
+    Home(settings).lake.write_document(DRIFT_REPORT, month, drift)
 
 
 def test_without_a_champion_the_newest_matured_month_is_trained_for_once(daemon: Daemon) -> None:

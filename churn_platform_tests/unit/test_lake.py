@@ -7,11 +7,12 @@ import threading
 from pathlib import Path
 
 import ibis
+import msgspec
 import pandas as pd
 import pytest
 
 from churn_platform.files import replacing, sha256_of
-from churn_platform.lake import Lake, MissingTableError
+from churn_platform.lake import DocumentError, Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
 
@@ -47,7 +48,7 @@ def test_months_are_those_with_a_table(lake: Lake) -> None:
     assert lake.months("a") == ()
     for month in (MONTH + 11, MONTH, MONTH + 1):
         lake.write("a", month, table(1))
-    lake.write_document("a", MONTH + 2, b"{}")
+    lake.write_document("a", MONTH + 2, {})
     (lake.root / "a" / ".2024-09.parquet.x1y2").write_bytes(b"left by a crash")
     assert lake.months("a") == (MONTH, MONTH + 1, MONTH + 11)
     assert lake.has("a", MONTH)
@@ -152,9 +153,50 @@ def test_what_is_named_by_its_content_never_changes(lake: Lake) -> None:
     assert lake.read_file(first.path).count().to_pyarrow().as_py() == 2
 
 
-def test_documents(lake: Lake) -> None:
-    assert lake.document("evaluation", MONTH) is None
-    path = lake.write_document("evaluation", MONTH, b'{"a": 1}')
+class Record(msgspec.Struct, omit_defaults=True):
+    a: int
+    b: str = ""
+
+
+def test_a_document_comes_back_as_what_was_written(lake: Lake) -> None:
+    assert lake.document("evaluation", MONTH, Record) is None
+    path = lake.write_document("evaluation", MONTH, Record(1))
     assert path == lake.root / "evaluation" / "2024-01.json"
-    lake.write_document("evaluation", MONTH, b'{"a": 2}')
-    assert lake.document("evaluation", MONTH) == b'{"a": 2}'
+    assert path.read_bytes() == b'{"a":1}'
+    lake.write_document("evaluation", MONTH, Record(2))
+    assert lake.document("evaluation", MONTH, Record) == Record(2)
+    assert lake.require_document("evaluation", MONTH, Record, "churn retrain") == Record(2)
+
+
+def test_a_missing_document_says_what_makes_it(lake: Lake) -> None:
+    wanted = "^evaluation of 2024-01 is not there: run churn retrain 2024-01 first$"
+    with pytest.raises(MissingTableError, match=wanted):
+        lake.require_document("evaluation", MONTH, Record, "churn retrain")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "Input data was truncated"),
+        (b'{"a": "x"}', "Expected `int`, got `str` - at `$.a`"),
+        (b'{"a": 1, "b": "\xff"}', "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    ],
+)
+def test_a_document_that_cannot_be_read_names_its_file_and_what_mends_it(
+    content: bytes, reason: str, lake: Lake
+) -> None:
+    path = lake.write_document("evaluation", MONTH, Record(1))
+    path.write_bytes(content)
+    with pytest.raises(DocumentError) as told:
+        lake.document("evaluation", MONTH, Record)
+    assert str(told.value) == (
+        f"{path} cannot be read: {reason}; make it again with churn close 2024-01, "
+        "or with churn retrain 2024-01 where it is about a candidate"
+    )
+
+
+def test_a_table_whose_sources_cannot_be_read_is_told(lake: Lake) -> None:
+    lake.write("a", MONTH, table(1))
+    lake.path("a", MONTH, ".json").write_text("[]")
+    with pytest.raises(DocumentError, match=r"a/2024-01\.json cannot be read: Expected `object`, got `array`"):
+        lake.is_stale("a", MONTH)

@@ -185,9 +185,9 @@ def test_a_report_is_read_as_it_was_written(lake: Lake, tmp_path: Path) -> None:
     put_features(lake, JANUARY)
     put_features(lake, FEBRUARY)
     found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
-    assert drift.read(lake, FEBRUARY) is None
-    lake.write_document(DRIFT_REPORT, FEBRUARY, msgspec.json.encode(found))
-    assert drift.read(lake, FEBRUARY) == found
+    assert lake.document(DRIFT_REPORT, FEBRUARY, drift.Drift) is None
+    lake.write_document(DRIFT_REPORT, FEBRUARY, found)
+    assert lake.document(DRIFT_REPORT, FEBRUARY, drift.Drift) == found
 
 
 def test_a_month_that_is_not_closed_is_named(lake: Lake, tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_the_target_drifts_by_sure_changes_that_matter(lake: Lake, churned: int,
     assert found.drifted is drifted
     assert (found.churn_share, found.reference_churn_share) == (churned / customers, 0.2)
     assert (found.customers, found.reference_customers) == (customers, 2000)
-    lake.write_document(TARGET_DRIFT, MARCH, msgspec.json.encode(found))
-    assert target.read(lake, MARCH) == found and target.read(lake, APRIL) is None
+    lake.write_document(TARGET_DRIFT, MARCH, found)
+    assert lake.document(TARGET_DRIFT, MARCH, target.TargetDrift) == found
 
 
 def test_the_z_test_is_that_of_the_chi_squared_test_without_correction() -> None:

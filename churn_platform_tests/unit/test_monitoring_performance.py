@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,6 +130,6 @@ def test_labels_of_strangers_are_refused(served: tuple[Lake, np.ndarray, np.ndar
 def test_a_record_is_read_as_it_was_written(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, *_ = served
     found = performance.realise(lake, FEBRUARY, version(), threshold=0.4)
-    assert performance.read(lake, FEBRUARY) is None
-    lake.write_document(REALISED, FEBRUARY, msgspec.json.encode(found))
-    assert performance.read(lake, FEBRUARY) == found
+    assert lake.document(REALISED, FEBRUARY, performance.Realised) is None
+    lake.write_document(REALISED, FEBRUARY, found)
+    assert lake.document(REALISED, FEBRUARY, performance.Realised) == found

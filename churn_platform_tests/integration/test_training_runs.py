@@ -1,0 +1,63 @@
+"""The training assets in their runs: what they ask for first, and how they tell what goes wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from churn_platform.definitions import build_defs
+from churn_platform.months import Month
+from churn_platform_tests import homes
+from churn_platform_tests.conftest import Platform
+
+FIRST, SECOND, THIRD = homes.MONTHS
+
+
+def materialize(platform: Platform, month: Month, asset: str) -> dg.ExecuteInProcessResult:
+    """Materialize one asset alone."""
+    return (
+        build_defs(platform.settings)
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=dg.DagsterInstance.ephemeral(),
+            partition_key=str(month),
+            asset_selection=[dg.AssetKey(asset)],
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+    )
+
+
+def failure(result: dg.ExecuteInProcessResult) -> dg.StepFailureData:
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    return event.step_failure_data
+
+
+def sentence(result: dg.ExecuteInProcessResult) -> str | None:
+    """What a run that failed tells plainly; None where it shows a stack trace instead."""
+    told = failure(result).user_failure_data
+    return told.description if told else None
+
+
+@pytest.mark.parametrize(
+    ("asset", "needs"), [("candidate", "training_set"), ("evaluation", "candidate"), ("promotion", "evaluation")]
+)
+def test_what_comes_before_is_named(asset: str, needs: str, closed: Platform, tmp_path: Path) -> None:
+    result = materialize(closed.copy(tmp_path), SECOND, asset)
+    assert sentence(result) == f"{needs} of 2024-02 is not there: run churn retrain 2024-02 first"
+
+
+def test_a_record_that_cannot_be_read_is_named(closed: Platform, tmp_path: Path) -> None:
+    platform = closed.copy(tmp_path)
+    record = platform.home.lake.path("evaluation", SECOND, ".json")
+    record.parent.mkdir()
+    record.write_text("half of i")
+    told = sentence(materialize(platform, SECOND, "promotion"))
+    assert told is not None
+    assert told.startswith(f"{record} cannot be read: JSON is malformed")
+    status = platform.churn("status")
+    assert status.exit_code == 1
+    assert f"{record} cannot be read" in status.stderr
+    assert "churn retrain 2024-02" in status.stderr
