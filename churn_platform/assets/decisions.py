@@ -1,6 +1,7 @@
 """The decision assets: the candidate's comparison with the champion, and the promotion that follows from it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import msgspec
@@ -10,72 +11,47 @@ from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
-from churn_platform.bundle import Bundle
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import digest_of
-from churn_platform.champion.registry import CandidateVersion, Version
+from churn_platform.champion.registry import CandidateVersion
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
 from churn_platform.home import Home
-from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate
+from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
 from churn_platform.tables import training_set as training_sets
-from churn_platform.tables.features import SCHEMA
 from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
 
 PROMOTION = "promotion"
 
 
 def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare on the month's holdout customers, whom no version was ever trained on."""
-    from churn_platform.modelling import plots
-    from churn_platform.modelling.encoding import encode_frame
-    from churn_platform.modelling.export import parity
-
-    month, registry = month_of(context), home.registry
+    month, lake, registry = month_of(context), home.lake, home.registry
     with told_plainly():
-        made = home.lake.require_document(CANDIDATE, month, CandidateVersion, "churn retrain")
+        made = lake.require_document(CANDIDATE, month, CandidateVersion, "churn retrain")
         candidate, champion = registry.version(made.version), registry.champion()
-        bundle = registry.bundle(candidate)
-        pipeline = registry.model(candidate)
-        rival = registry.bundle(champion) if champion else None
-    customers = training_sets.holdout(home.lake, month)
-    labels = customers[LABEL].to_numpy(dtype=bool)
-    compared = evaluate(
-        str(month),
-        labels,
-        _scored(candidate, bundle, customers),
-        _scored(champion, rival, customers) if champion and rival else None,
-        parity=parity(bundle, pipeline, encode_frame(SCHEMA, customers)),
-        segments=customers[[column.name for column in USERS.with_role(Role.SEGMENT)]],
-        delta=home.settings.delta,
-        seed=home.settings.seed,
-    )
-    home.lake.write_document(EVALUATION, month, compared)
-    contenders = {f"version {candidate.number}": bundle}
-    if champion and rival and champion.number != candidate.number:
-        contenders[f"version {champion.number} (champion)"] = rival
-    probabilities = {name: b.score(encode_frame(b.schema, customers)) for name, b in contenders.items()}
+        versions = {version.number: version for version in (candidate, champion) if version}
+        bundles = {number: registry.bundle(version) for number, version in versions.items()}
+        customers = training_sets.holdout(lake, month)
+        scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate))
+        labels = customers[LABEL].to_numpy(dtype=bool)
+        compared = evaluate(
+            str(month),
+            labels,
+            scores[candidate.number],
+            scores[champion.number] if champion else None,
+            parity=parity,
+            segments=customers[[column.name for column in USERS.with_role(Role.SEGMENT)]],
+            delta=home.settings.delta,
+            seed=home.settings.seed,
+        )
+    lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest_of(compared)),
-        metadata={
-            "decision": compared.decision,
-            "promote": compared.promote,
-            "version": compared.candidate.version,
-            "auc": compared.candidate.metrics["auc"],
-            **({"champion_auc": compared.champion.metrics["auc"]} if compared.champion else {}),
-            "metrics": _metrics(compared),
-            "segments": markdown_table(
-                ("segment", "customers", "churned", "AUC"),
-                ((f"{s.column} {s.value}", s.rows, s.positives, s.auc) for s in compared.segments),
-            ),
-            "holdout_customers": compared.rows,
-            "churned": compared.positives,
-            "roc": picture(plots.roc_curves(labels, probabilities)),
-            "lift": picture(plots.lift_curves(labels, probabilities)),
-        },
+        metadata=_shown(compared, labels, scores.values()),
         check_results=[
             dg.AssetCheckResult(
                 passed=gate.passed,
@@ -90,11 +66,30 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
     )
 
 
-def _scored(version: Version, bundle: Bundle, customers: "pd.DataFrame") -> VersionScores:
-    from churn_platform.modelling.encoding import encode_frame
+def _shown(compared: Evaluation, labels: "np.ndarray", scores: Iterable[VersionScores]) -> dict[str, Any]:
+    """The comparison's figures and curves; the candidate's scores come first."""
+    from churn_platform.modelling import plots
 
-    probabilities = bundle.score(encode_frame(bundle.schema, customers))
-    return VersionScores(version.number, str(version.month), bundle.manifest.threshold, probabilities)
+    candidate, champion = compared.candidate, compared.champion
+    curves = {
+        f"version {s.version}{'' if s.version == candidate.version else ' (champion)'}": s.probabilities for s in scores
+    }
+    return {
+        "decision": compared.decision,
+        "promote": compared.promote,
+        "version": candidate.version,
+        "auc": candidate.metrics["auc"],
+        **({"champion_auc": champion.metrics["auc"]} if champion else {}),
+        "metrics": _metrics(compared),
+        "segments": markdown_table(
+            ("segment", "customers", "churned", "AUC"),
+            ((f"{s.column} {s.value}", s.rows, s.positives, s.auc) for s in compared.segments),
+        ),
+        "holdout_customers": compared.rows,
+        "churned": compared.positives,
+        "roc": picture(plots.roc_curves(labels, curves)),
+        "lift": picture(plots.lift_curves(labels, curves)),
+    }
 
 
 def _metrics(compared: Evaluation) -> dg.MarkdownMetadataValue:

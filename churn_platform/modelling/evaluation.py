@@ -1,23 +1,28 @@
 """Evaluation: candidate and champion measured on the same customers, and what the gates answer.
 
-Here: from labels and probabilities to one record that a person can read and the promotion can ask again. Not here:
-which customers those are, whose models gave the probabilities (`assets`), or the rules (`gate`).
+Here: from customers and models to one record that a person can read and the promotion can ask again. Not here: which
+customers those are (`tables.training_set`), which versions are compared (`assets`), or the rules (`gate`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from churn_platform.bundle import Bundle
+from churn_platform.modelling import estimators, export
 from churn_platform.modelling.comparison import auc_difference_interval
+from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.gate import MIN_PER_CLASS, Contender, Facts, GateAnswer, Segment, decide
 from churn_platform.modelling.metrics import measure
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
 
 
 class Evaluation(Facts, frozen=True, kw_only=True):
@@ -43,6 +48,24 @@ class VersionScores:
     def measured(self, labels: np.ndarray) -> Contender:
         """The version with its figures against the labels."""
         return Contender(self.version, self.month, measure(labels, self.probabilities, self.threshold))
+
+
+def score_versions(
+    customers: pd.DataFrame, bundles: Mapping[int, Bundle], candidate: int, pipeline: Pipeline
+) -> tuple[dict[int, VersionScores], float]:
+    """What each version gives these customers, by its number, and `export.parity` of the candidate and its pipeline.
+
+    The customers are encoded once for each schema, and each model scores them once.
+    """
+    encoded = {schema: encode_frame(schema, customers) for schema in {bundle.schema for bundle in bundles.values()}}
+    scores = {
+        number: VersionScores(
+            number, bundle.manifest.month, bundle.manifest.threshold, bundle.score(encoded[bundle.schema])
+        )
+        for number, bundle in bundles.items()
+    }
+    trained = estimators.predict(pipeline, encoded[bundles[candidate].schema])
+    return scores, export.parity(scores[candidate].probabilities, trained)
 
 
 def evaluate(

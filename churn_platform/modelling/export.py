@@ -73,12 +73,12 @@ def write_bundle(
     return Bundle.load(folder, sha256(manifest)).digest
 
 
-def parity(bundle: Bundle, pipeline: Pipeline, encoded: np.ndarray) -> float:
-    """The largest difference between the bundle's and the pipeline's probabilities on rows of `encode_frame`.
+def parity(served: np.ndarray, trained: np.ndarray) -> float:
+    """The largest difference between the probabilities [n] of a bundle and of its pipeline for the same customers.
 
     Where one of them is not a number, they differ by 1, the most that two probabilities can.
     """
-    difference = np.abs(bundle.score(encoded) - estimators.predict(pipeline, encoded))
+    difference = np.abs(served - trained)
     return float(np.max(np.nan_to_num(difference, nan=1.0)))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from churn_platform.bundle import Bundle
 from churn_platform.definitions import build_defs
+from churn_platform.modelling import encoding, estimators, evaluation
 from churn_platform.months import Month
+from churn_platform.tables.training_set import holdout
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
@@ -61,3 +65,31 @@ def test_a_record_that_cannot_be_read_is_named(closed: Platform, tmp_path: Path)
     assert status.exit_code == 1
     assert f"{record} cannot be read" in status.stderr
     assert "churn retrain 2024-02" in status.stderr
+
+
+def test_a_comparison_encodes_the_holdout_once_and_has_each_model_score_it_once(
+    trained: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, encodings, scorings = trained.copy(tmp_path), [], []
+    size = len(holdout(platform.home.lake, SECOND))
+    encode, score, predict = encoding.encode_frame, Bundle.score, estimators.predict
+
+    def counted_encode(schema: Any, frame: Any) -> Any:
+        encodings.append(len(frame))
+        return encode(schema, frame)
+
+    def counted_score(bundle: Bundle, rows: Any) -> Any:
+        scorings.append(len(rows))
+        return score(bundle, rows)
+
+    def counted_predict(pipeline: Any, rows: Any) -> Any:
+        scorings.append(len(rows))
+        return predict(pipeline, rows)
+
+    for module in (encoding, evaluation):
+        monkeypatch.setattr(module, "encode_frame", counted_encode, raising=False)
+    monkeypatch.setattr(Bundle, "score", counted_score)
+    monkeypatch.setattr(estimators, "predict", counted_predict)
+    assert materialize(platform, SECOND, "evaluation").success
+    assert encodings == [size]
+    assert scorings.count(size) == 3  # two bundles, and the candidate's pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from churn_platform.bundle import Feature, Manifest
+from churn_platform.modelling import evaluation as evaluations
 from churn_platform.modelling.comparison import auc_difference_interval, weighted_aucs
-from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, segment_aucs
+from churn_platform.modelling.encoding import encode_frame
+from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions, segment_aucs
 from churn_platform.modelling.gate import Contender, Facts, GateAnswer, Segment, answers, decide, should_promote
 from churn_platform.modelling.metrics import lift, measure
+from churn_platform_tests.modelling_cases import SCHEMA, customers
 
 NAN = float("nan")
 
@@ -267,6 +272,45 @@ def test_an_evaluation_without_a_champion():
         "2024-01", labels, VersionScores(1, "2024-01", 0.5, new), None, parity=0.0, segments=none, delta=0.01, seed=7
     )
     assert (evaluation.champion, evaluation.interval, evaluation.promote) == (None, None, True)
+
+
+class Constant:
+    """A bundle and a pipeline that give everyone one probability, and count how often they are asked."""
+
+    def __init__(self, probability: float, schema: tuple[Feature, ...] = SCHEMA) -> None:
+        self.schema = schema
+        self.manifest = Manifest(1, "2024-02", ("2024-02",), "blend", 0.4, {}, {})
+        self.asked = 0
+        self._probability = probability
+
+    def predict_proba(self, encoded: np.ndarray) -> np.ndarray:
+        self.asked += 1
+        return np.full((len(encoded), 2), self._probability)
+
+    def score(self, encoded: np.ndarray) -> np.ndarray:
+        assert encoded.shape[1] == len(self.schema)
+        return self.predict_proba(encoded)[:, 1]
+
+
+@pytest.mark.parametrize(("champions_schema", "encodings"), [(SCHEMA, 1), (SCHEMA[:3], 2)])
+def test_each_schema_is_encoded_once_and_each_model_asked_once(champions_schema, encodings, monkeypatch):
+    encoded = []
+
+    def encode(schema, frame):
+        encoded.append(schema)
+        return encode_frame(schema, frame)
+
+    monkeypatch.setattr(evaluations, "encode_frame", encode)
+    candidate: Any = Constant(0.3)
+    champion: Any = Constant(0.2, champions_schema)
+    pipeline: Any = Constant(0.31)
+    found, parity = score_versions(customers(40), {3: candidate, 2: champion}, 3, pipeline)
+    assert len(encoded) == encodings
+    assert [model.asked for model in (candidate, champion, pipeline)] == [1, 1, 1]
+    assert parity == pytest.approx(0.01)
+    assert (found[3].version, found[3].month, found[3].threshold) == (3, "2024-02", 0.4)
+    assert (found[3].probabilities == 0.3).all()
+    assert (found[2].probabilities == 0.2).all()
 
 
 def test_segments_leave_out_who_is_unknown_and_groups_that_are_too_small():
