@@ -179,7 +179,7 @@ def _show_receipt(receipt: Receipt) -> None:
 def serve() -> None:
     """Answer predictions over HTTP, and nothing else of the platform; `churn up` starts this too."""
     # Serving is a program of its own: it takes this one's place, and none of its memory.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "serving"])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "serving"])  # noqa: S606  # there is no shell to ask
 
 
 @main.command()

@@ -23,7 +23,7 @@ Services = dict[str, dict[str, Any]]
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^${}]*))?\}")
 
 
-class Unset(Exception):
+class UnsetError(Exception):
     """A variable that has to be set is not."""
 
 
@@ -65,7 +65,7 @@ def services(variables: Mapping[str, str]) -> Services:
 
 
 def resolved(node: Any, variables: Mapping[str, str]) -> Any:
-    """A part of the file with its variables resolved. Raises Unset."""
+    """A part of the file with its variables resolved. Raises UnsetError."""
     if isinstance(node, dict):
         return {key: resolved(value, variables) for key, value in node.items()}
     if isinstance(node, list):
@@ -79,7 +79,7 @@ def resolved(node: Any, variables: Mapping[str, str]) -> Any:
             return value
         if kind == "-":
             return text
-        raise Unset(f"{name}: {text or 'is not set'}")
+        raise UnsetError(f"{name}: {text or 'is not set'}")
 
     text = node
     while (following := _VARIABLE.sub(value_of, text)) != text:

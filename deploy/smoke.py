@@ -40,7 +40,7 @@ ENDED_BADLY = ("FAILURE", "CANCELED")
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-class NotWorking(Exception):
+class NotWorkingError(Exception):
     """What the platform did not do; the message is for whoever reads the log."""
 
 
@@ -55,16 +55,16 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     try:
         prediction = smoke(asked.drops, asked.dagster, asked.serving, asked.first_month, asked.patience)
-    except NotWorking as fault:
+    except NotWorkingError as fault:
         sys.exit(f"does not work: {fault}")
     say(json.dumps(prediction))
 
 
 def smoke(drops: Path, dagster: str, serving: str, first_month: str, patience: float) -> dict[str, Any]:
-    """The prediction for the newest month's first customer. Raises NotWorking."""
+    """The prediction for the newest month's first customer. Raises NotWorkingError."""
     delivered = months(drops, first_month)
     if not delivered:
-        raise NotWorking(f"{drops} has no drop: expected folders such as month_000")
+        raise NotWorkingError(f"{drops} has no drop: expected folders such as month_000")
     newest = max(delivered)
     for month in delivered:
         run(dagster, "month_close", month, patience)
@@ -81,7 +81,7 @@ def smoke(drops: Path, dagster: str, serving: str, first_month: str, patience: f
         patience,
     )
     if not 0 <= prediction["probability"] <= 1:
-        raise NotWorking(f"{prediction['probability']} is no probability")
+        raise NotWorkingError(f"{prediction['probability']} is no probability")
     return prediction
 
 
@@ -105,7 +105,7 @@ def _of(prediction: dict[str, Any], as_of: str) -> dict[str, Any] | None:
 
 
 def run(dagster: str, job: str, month: str, patience: float) -> None:
-    """Run a job for a month to its end. Raises NotWorking."""
+    """Run a job for a month to its end. Raises NotWorkingError."""
     began = time.monotonic()
     selector = {"jobName": job, "repositoryName": "__repository__", "repositoryLocationName": LOCATION}
     tags = [{"key": "dagster/partition", "value": month}]
@@ -119,7 +119,7 @@ def run(dagster: str, job: str, month: str, patience: float) -> None:
         patience,
     )
     if launched["__typename"] != "LaunchRunSuccess":
-        raise NotWorking(f"{job} of {month} is not launched: {launched.get('message', launched['__typename'])}")
+        raise NotWorkingError(f"{job} of {month} is not launched: {launched.get('message', launched['__typename'])}")
     run_id = launched["run"]["runId"]
 
     def finished() -> str | None:
@@ -128,15 +128,15 @@ def run(dagster: str, job: str, month: str, patience: float) -> None:
 
     status = until(finished, f"{job} of {month} ends", patience)
     if status in ENDED_BADLY:
-        raise NotWorking(f"{job} of {month} ended with {status}: {dagster}/runs/{run_id}")
+        raise NotWorkingError(f"{job} of {month} ended with {status}: {dagster}/runs/{run_id}")
     say(f"{job} of {month}: {time.monotonic() - began:.0f} s")
 
 
 def graphql(dagster: str, query: str, **variables: Any) -> dict[str, Any]:
-    """The data of an answer. Raises NotWorking where there is none."""
+    """The data of an answer. Raises NotWorkingError where there is none."""
     answer = ask(f"{dagster}/graphql", {"query": query, "variables": variables})
     if not isinstance(answer.get("data"), dict):
-        raise NotWorking(f"{dagster}/graphql: {answer}")
+        raise NotWorkingError(f"{dagster}/graphql: {answer}")
     data: dict[str, Any] = answer["data"]
     return data
 
@@ -144,14 +144,14 @@ def graphql(dagster: str, query: str, **variables: Any) -> dict[str, Any]:
 def ask(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A GET, or a POST of a body, both JSON. Raises OSError where it is not answered with 200."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  # ours alone
     with _open(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
 
 
 def until(attempt: Callable[[], T | None], what: str, patience: float) -> T:
-    """Try until there is an answer, and give it. Raises NotWorking with the last reason."""
+    """Try until there is an answer, and give it. Raises NotWorkingError with the last reason."""
     end = time.monotonic() + patience
     reason = "no answer"
     while time.monotonic() < end:
@@ -163,7 +163,7 @@ def until(attempt: Callable[[], T | None], what: str, patience: float) -> T:
         except OSError as error:
             reason = str(error)
         time.sleep(0.25)
-    raise NotWorking(f"waited {patience:.0f} s until {what}: {reason}")
+    raise NotWorkingError(f"waited {patience:.0f} s until {what}: {reason}")
 
 
 def say(line: str) -> None:

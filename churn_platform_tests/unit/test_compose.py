@@ -152,7 +152,7 @@ def test_the_example_shows_the_defaults(services: compose.Services) -> None:
 
 @pytest.mark.parametrize("missing", sorted(SECRETS))
 def test_without_a_password_nothing_starts(missing: str) -> None:
-    with pytest.raises(compose.Unset, match=missing):
+    with pytest.raises(compose.UnsetError, match=missing):
         compose.services({name: value for name, value in SECRETS.items() if name != missing})
 
 
