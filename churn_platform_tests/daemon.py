@@ -6,11 +6,11 @@ Here: one tick, one launch, and runs in any state. Not here: what sensors should
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
 from churn_platform.settings import Settings
+from churn_platform_tests.dagster_private import RUN_KEY_TAG
 
 
 class Daemon:

@@ -24,7 +24,8 @@ PATIENCE = 240.0
 _LAUNCH = """
 mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { id } } } }"""
 _RUNS = """
-{ runsOrError(limit: 100) { ... on Runs { results { id jobName status parentRunId tags { key value } } } } }"""
+{ runsOrError(limit: 100) { ... on Runs { results {
+  id jobName status parentRunId tags { key value } repositoryOrigin { repositoryLocationName } } } } }"""
 _EVENTS = """
 query($run: ID!) { logsForRun(runId: $run) {
   ... on EventConnection { events { ... on MessageEvent { message } } } } }"""

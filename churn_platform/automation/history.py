@@ -5,7 +5,7 @@ Here: asking Dagster's instance about runs. Not here: deciding by them (`trigger
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
@@ -36,7 +36,8 @@ def runs_of(instance: dg.DagsterInstance, month: Month, *jobs: str) -> tuple[Run
 def under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
     """A sentence about a run of one of these jobs that is waiting or running, or None where there is none."""
     import dagster as dg
-    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+    from churn_platform.automation.dagster_private import NOT_FINISHED_STATUSES
 
     for job in jobs:
         for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=NOT_FINISHED_STATUSES), limit=1):
@@ -52,7 +53,7 @@ def _state(run: dg.DagsterRun) -> RunState:
 
 def will_retry(run: dg.DagsterRun) -> bool:
     """Whether Dagster is about to run a failed run again, and has not begun yet."""
-    from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+    from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
     return run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in run.tags
 
@@ -82,6 +83,22 @@ def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:
         if (data := event.event_specific_data) is not None and getattr(data, "error", None):
             return _innermost(data.error)  # type: ignore[union-attr]
     return f"run {run_id} failed; its log in the UI says why"
+
+
+def was_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether a signal, such as that of Ctrl-C, has ended the run that these events are of."""
+    import dagster as dg
+
+    interruption = dg.DagsterExecutionInterruptedError.__name__
+    return any(error.cls_name == interruption for event in events for error in _errors(event))
+
+
+def _errors(event: dg.DagsterEvent) -> Iterator[Any]:
+    """The error that an event tells of, then what it arose from, the innermost last."""
+    error = getattr(event.event_specific_data, "error", None)
+    while error is not None:
+        yield error
+        error = error.cause or error.context
 
 
 def _innermost(error: Any) -> str:

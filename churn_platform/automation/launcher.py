@@ -13,13 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster import DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus  # part of what a launcher implements
-from dagster._core.storage.tags import GRPC_INFO_TAG
+from churn_platform.automation.dagster_private import GRPC_INFO_TAG, CheckRunHealthResult, Launcher, WorkerStatus
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._grpc.client import DagsterGrpcClient
 
 PROCESS_TAG = "churn/process"
 """Names the process of a run that no code server started."""
@@ -28,7 +25,7 @@ _HERE = ("127.0.0.1", "localhost")
 _CLOCK = 5.0  # seconds that the clock may have been set forward since a run began
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(Launcher):
     """Starts runs as Dagster's default does, and can say whether they live.
 
     Without that, a run whose code server was killed would count as under way for ever, and keep its month and its
@@ -48,7 +45,8 @@ class WatchedRunLauncher(DefaultRunLauncher):
         which fails for good while there is no server.
         """
         if GRPC_INFO_TAG in run.tags:
-            lives = self._runs_here(run) or self._known_to_its_server(run.run_id)
+            # A server that does not answer will, once it is back.
+            lives = self._runs_here(run) or self.server_has(run.run_id) is not False
         else:
             lives = PROCESS_TAG not in run.tags or _lives(run.tags[PROCESS_TAG])
         if lives:
@@ -61,27 +59,12 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
         if json.loads(run.tags[GRPC_INFO_TAG])["host"] not in _HERE:
             return False
-        for entry in self._instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        for entry in self.instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
             number = entry.get_dagster_event().engine_event_data.metadata.get("pid")
             if number is not None:
                 began = _began(int(str(number.value)))
                 return began is not None and began < entry.timestamp + _CLOCK  # later, and the number is in use again
         return False
-
-    def _known_to_its_server(self, run_id: str) -> bool:
-        """Whether the code server has the run. True while it does not answer: once it is back, it will."""
-        from dagster._core.errors import DagsterUserCodeUnreachableError
-        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-        from dagster._serdes import deserialize_value
-
-        client: DagsterGrpcClient | None = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
-        if client is None:  # it has finished
-            return True
-        try:
-            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=10)
-        except DagsterUserCodeUnreachableError:
-            return True
-        return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
 def own_process() -> str:

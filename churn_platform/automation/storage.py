@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagster_postgres import DagsterPostgresStorage
 
 if TYPE_CHECKING:
-    from dagster._serdes import ConfigurableClassData
+    from churn_platform.automation.dagster_private import ConfigurableClassData
 
 
 class Psycopg2Storage(DagsterPostgresStorage):

@@ -13,7 +13,7 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.automation.history import fault_of
+from churn_platform.automation.history import fault_of, was_interrupted
 from churn_platform.automation.instance import LOCATION, open_instance
 from churn_platform.champion.receipts import Receipt
 from churn_platform.faults import Fault
@@ -27,7 +27,8 @@ from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._core.remote_origin import RemoteJobOrigin
+
+    from churn_platform.automation.dagster_private import RemoteJobOrigin
 
 
 class RunFailedError(Fault):
@@ -57,19 +58,8 @@ class Runs:
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """The instance that these runs are on.
-
-        Running in process leaves out where a job comes from, and the UI leaves such runs out of its timeline and of
-        their job's page.
-        """
-        instance = open_instance(self.home.settings)
-        create = instance.create_run_for_job
-
-        def create_with_origin(job_def: dg.JobDefinition, **named: Any) -> dg.DagsterRun:
-            return create(job_def, remote_job_origin=_origin(job_def.name), **named)
-
-        instance.create_run_for_job = create_with_origin  # type: ignore[assignment,method-assign]
-        return instance
+        """The instance that these runs are on."""
+        return open_instance(self.home.settings)
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
@@ -84,26 +74,52 @@ class Runs:
         config: dict[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a job to its end. Raises RunFailedError, and KeyboardInterrupt where a signal ended it."""
-        from dagster._core.storage.tags import MAX_RETRIES_TAG
+        """Run a job to its end.
 
+        Raises RefusedError before it runs where the platform has no such month, RunFailedError, and KeyboardInterrupt
+        where a signal ended it: Dagster makes a failure of Ctrl-C, and whoever pressed it wants more than that.
+        """
+        import dagster as dg
+
+        from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
+
+        definition = self._definitions.resolve_job_def(job)
+        with capture_interrupts():  # a run that is made and never begins would count as under way for ever
+            run = self._make(definition, month, config, tags)
+            events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
+        if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
+            return
+        if was_interrupted(events):
+            raise KeyboardInterrupt
+        raise RunFailedError(fault_of(run.run_id, events))
+
+    def _make(
+        self,
+        job: dg.JobDefinition,
+        month: Month | None,
+        config: dict[str, Any] | None,
+        tags: Mapping[str, str] | None,
+    ) -> dg.DagsterRun:
+        """A run that has not begun, with the origin by which the UI's timeline and its job's page find it."""
+        from churn_platform.automation.dagster_private import MAX_RETRIES_TAG
         from churn_platform.automation.launcher import PROCESS_TAG, own_process
 
-        result = self._definitions.resolve_job_def(job).execute_in_process(
+        return self.instance.create_run_for_job(
+            job,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the UI has the log
                 **({"ops": config} if config else {}),
             },
-            instance=self.instance,
-            partition_key=str(month) if month else None,
-            raise_on_error=False,
-            # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
-            tags={"churn/by": getpass.getuser(), PROCESS_TAG: own_process(), MAX_RETRIES_TAG: "0", **(tags or {})},
+            tags={
+                **(_partition(job, month) if month else {}),
+                "churn/by": getpass.getuser(),
+                # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
+                PROCESS_TAG: own_process(),
+                MAX_RETRIES_TAG: "0",
+                **(tags or {}),
+            },
+            remote_job_origin=_origin(job.name),
         )
-        if not result.success:
-            if any("DagsterExecutionInterruptedError" in str(event.event_specific_data) for event in result.all_events):
-                raise KeyboardInterrupt  # Dagster makes a failure of Ctrl-C; whoever pressed it wants more than that
-            raise RunFailedError(fault_of(result.run_id, result.all_events))
 
     def close(self, month: Month) -> Iterator[Closed]:
         """Close a month, and then again each later closed month that was built from what has changed.
@@ -183,10 +199,22 @@ class Runs:
         return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
 
 
+def _partition(job: dg.JobDefinition, month: Month) -> Mapping[str, str]:
+    """The tags of a run for this month. Raises RefusedError where the platform has no such month."""
+    months = job.partitions_def
+    assert months is not None, f"{job.name} is not run by month"
+    if not months.has_partition_key(str(month)):
+        raise RefusedError(
+            f"{month} is none of the platform's months: they begin with {months.get_first_partition_key()} "
+            f"(CHURN_FIRST_MONTH) and end with {months.get_last_partition_key()}"
+        )
+    return job.get_tags_for_partition_key(str(month), selected_asset_keys=None)
+
+
 def _origin(job: str) -> RemoteJobOrigin:
     """Where the UI finds the job: in the code location that `churn up` serves."""
-    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+    from churn_platform.automation import dagster_private
 
-    location = RegisteredCodeLocationOrigin(LOCATION)
-    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)
+    location = dagster_private.RegisteredCodeLocationOrigin(LOCATION)
+    repository = dagster_private.RemoteRepositoryOrigin(location, dagster_private.SINGLETON_REPOSITORY_NAME)
+    return dagster_private.RemoteJobOrigin(repository, job)

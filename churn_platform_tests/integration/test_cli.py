@@ -144,6 +144,10 @@ def test_a_person_promotes_and_rolls_back(trained: Platform) -> None:
         (("close", "2023-12"), "2023-12 is before the first month: the platform starts with 2024-01"),
         (("close", "2024-02"), "2024-02 has no drop in "),
         (("retrain", "2024-01"), "2024-01 is not closed: close 2024-01 first (churn close 2024-01)"),
+        (
+            ("retrain", "2199-01"),
+            "2199-01 is none of the platform's months: they begin with 2024-01 ",
+        ),
         (("promote", "7", "--reason", "a test"), "streamflow_churn has no version 7; there is none yet"),
         (("rollback",), "nothing to roll back to"),
     ],

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
-from dagster._core.loader import LoadingContext
 
 from churn_platform.contracts import STATE_TABLES
 from churn_platform.definitions import build_defs
@@ -20,6 +18,7 @@ from churn_platform.local.runs import Runs
 from churn_platform.tables.features import LAST_SEEN
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.dagster_private import CachingStaleStatusResolver, LoadingContext, StaleStatus
 
 FIRST, SECOND, THIRD = homes.MONTHS
 

@@ -12,17 +12,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.events import EngineEventData
-from dagster._core.launcher.base import WorkerStatus
-from dagster._core.run_coordinator import QueuedRunCoordinator
-from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from churn_platform.assets.models import TRAINING
-from churn_platform.automation import launcher
+from churn_platform.automation.dagster_private import GRPC_INFO_TAG, WorkerStatus
 from churn_platform.automation.instance import make_storage, open_instance
 from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher, own_process
 from churn_platform.definitions import build_defs
 from churn_platform.settings import Settings
+from churn_platform_tests.dagster_private import EngineEventData
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -43,7 +40,7 @@ def test_the_instance_is_as_configured(settings: Settings) -> None:
         assert instance.run_retries_enabled
         assert instance.run_retries_max_retries == 2
         assert not instance.run_retries_retry_on_asset_or_op_failure
-        assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+        assert isinstance(instance.run_coordinator, dg.QueuedRunCoordinator)
         assert isinstance(instance.run_launcher, WatchedRunLauncher)
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
@@ -119,13 +116,8 @@ def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_p
         ("none yet", "denies", WorkerStatus.NOT_FOUND),
     ],
 )
-def test_a_run_lives_with_its_process(
-    process: str, server: str, status: WorkerStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if server == "denies":
-        monkeypatch.setattr(WatchedRunLauncher, "_known_to_its_server", lambda *_: False)
-    if process == "number used again":
-        monkeypatch.setattr(launcher, "_began", lambda _: time.time() + 60)
+def test_a_run_lives_with_its_process(process: str, server: str, status: WorkerStatus, tmp_path: Path) -> None:
+    launcher = Denied() if server == "denies" else WatchedRunLauncher()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     with socket.socket() as listener:
@@ -133,11 +125,30 @@ def test_a_run_lives_with_its_process(
         nobody = listener.getsockname()[1]
     with open_instance(Settings(home=tmp_path)) as instance:
         tags = {GRPC_INFO_TAG: json.dumps({"host": "127.0.0.1", "port": nobody})}
+        launcher.register_instance(instance)
         run = instance.create_run_for_job(_job(), tags=tags)
         if process != "none yet":
             number = ended.pid if process == "dead" else os.getpid()
-            instance.report_engine_event("started", run, EngineEventData.in_process(number))
-        assert instance.run_launcher.check_run_worker_health(run).status is status
+            before = 86_400 if process == "number used again" else 0
+            instance.handle_new_event(started(run, number, time.time() - before))
+        assert launcher.check_run_worker_health(run).status is status
+
+
+class Denied(WatchedRunLauncher):
+    """A launcher whose code server has no run that it is asked for."""
+
+    def server_has(self, run_id: str) -> bool | None:
+        return False
+
+
+def started(run: dg.DagsterRun, process: int, at: float) -> dg.EventLogEntry:
+    """What a code server tells when it has started a process for a run."""
+    event = dg.DagsterEvent(
+        dg.DagsterEventType.ENGINE_EVENT.value, run.job_name, event_specific_data=EngineEventData.in_process(process)
+    )
+    return dg.EventLogEntry(
+        error_info=None, level="debug", user_message="", run_id=run.run_id, timestamp=at, dagster_event=event
+    )
 
 
 def test_the_pool_admits_one_from_the_start(settings: Settings) -> None:

@@ -6,9 +6,9 @@ import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from churn_platform.cli import main
 from churn_platform.home import Home
@@ -92,7 +92,7 @@ def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
             DropError("users: no rows"),
             pytest.raises(RunFailedError, match=r"2024-01 was not closed: .*: users: no rows"),
         ),
-        (DagsterExecutionInterruptedError(), pytest.raises(KeyboardInterrupt)),
+        (dg.DagsterExecutionInterruptedError(), pytest.raises(KeyboardInterrupt)),
     ],
 )
 def test_a_month_that_stops_ends_the_replay(

@@ -109,6 +109,8 @@ def test_a_newcomers_day(company: Company) -> None:
     up.until(up.is_whole)
     for said in ("2024-01 closed", "2024-02 closed", "version 1 is promoted", "version 2 is", f"API: {up.serving}"):
         assert said in up.said
+    origins = [run["repositoryOrigin"] for run in up.runs()]  # which the UI's timeline shows runs by
+    assert origins == [{"repositoryLocationName": "churn_platform"}] * len(origins)
     customer = homes.rows_of(up.drops / "month_001" / "users.csv")[1][0]
     answer = httpx.post(f"{up.serving}/predict", json={"user_id": customer}, trust_env=False).json()
     assert 0 <= answer["probability"] <= 1
