@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churn_platform.bundle import UNKNOWN_CATEGORY, Feature
+from churn_platform.modelling import sklearn_private
 from churn_platform.settings import Estimator
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ TRUSTED_TYPES = (
     "churn_platform.modelling.estimators._with_known_value",
     "functools.partial",
     "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
+    *sklearn_private.SAVED_TYPES,
 )
 """What a saved pipeline of `build` holds beyond what skops trusts by itself; skops loads nothing else."""
 
@@ -122,7 +121,7 @@ def _trees(pipeline: Pipeline) -> Iterator[Any]:
 
     model = pipeline.named_steps["model"]
     if isinstance(model, HistGradientBoostingClassifier):
-        yield from (tree for (tree,) in model._predictors)
+        yield from sklearn_private.trees(model)
     elif isinstance(model, VotingClassifier):
         for member in model.estimators_:
             yield from _trees(member)

@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from churn_platform.bundle import Feature
 from churn_platform.modelling import estimators, training
 from churn_platform.modelling.encoding import encode_frame
+from churn_platform.modelling.sklearn_private import trees
 from churn_platform.modelling.training import FOLDS, best_threshold, folds, reachable, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
@@ -148,5 +149,5 @@ def test_gradient_boosting_thresholds_are_float32():
     pipeline = estimators.fit(
         estimators.build("hist_gradient_boosting", schema, seed=7), encoded, encoded[:, 0] + rng.random(400) > 1
     )
-    thresholds = np.concatenate([tree.nodes["num_threshold"] for (tree,) in pipeline.named_steps["model"]._predictors])
+    thresholds = np.concatenate([tree.nodes["num_threshold"] for tree in trees(pipeline.named_steps["model"])])
     assert (thresholds == thresholds.astype(np.float32)).all()
