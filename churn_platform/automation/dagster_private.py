@@ -19,6 +19,11 @@ from dagster._core.definitions.job_base import InMemoryJob as InMemoryJob
 # Definitions are the only repository of their location; part of where a job comes from.
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME as SINGLETON_REPOSITORY_NAME
 
+# What `define_asset_job` gives: its type has no public name.
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
+)
+
 # Executes a run that exists, as the process of a launched run does. The public `execute_in_process` makes its run
 # itself and leaves out where the job comes from; the UI leaves such runs out of its timeline and of their job's page.
 from dagster._core.execution.api import execute_run_iterator as execute_run_iterator

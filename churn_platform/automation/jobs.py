@@ -1,7 +1,6 @@
 """Jobs: what is run as one thing, by a person, a sensor or the command line."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -10,6 +9,7 @@ from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.published import GROUP as PUBLISHED
+from churn_platform.automation.dagster_private import UnresolvedAssetJobDefinition
 from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN
 from churn_platform.champion import promotion as promotions
 from churn_platform.contracts import LABELS
@@ -22,17 +22,14 @@ def _published(*tables: dg.AssetKey | str) -> dg.AssetSelection:
     return dg.AssetSelection.groups(PUBLISHED) & dg.AssetSelection.assets(*tables).downstream(depth=1)
 
 
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition  # not exported
-
-Jobs = Mapping[str, "UnresolvedAssetJobDefinition"]
+Jobs = Mapping[str, UnresolvedAssetJobDefinition]
 """The jobs of a month, by name."""
 
 
 def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
     """What is run for one month, on these months' assets."""
 
-    def job(name: str, selection: dg.AssetSelection, description: str) -> "UnresolvedAssetJobDefinition":
+    def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
         return dg.define_asset_job(name, selection=selection, partitions_def=months, description=description)
 
     some, labels = dg.AssetSelection.assets, asset_key(LABELS)
