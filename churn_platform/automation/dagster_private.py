@@ -4,7 +4,8 @@ Here: every import from a module of Dagster whose name begins with an underscore
 classes that one of ours inherits. Not here: what is done with them. An upgrade may move any of them without a word;
 `unit/test_private_names.py` says which it has moved and who needs it.
 
-It imports Dagster, so programs that must start at once import it inside functions, as they do Dagster.
+It imports Dagster, so programs that must start at once import it inside functions, as they do Dagster. Hence the one
+private name elsewhere: the daemon's module, which `local.programs` starts by name.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ HOST = "127.0.0.1"
 STORAGE = "storage"
 FIRST_START = "first-start"
 
+_DAEMON = "dagster._daemon"  # private; its public script need not lie beside this Python
+
 
 def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
     """The platform's programs, in the order of the screen."""
@@ -74,7 +76,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
         *first,
         Program(
             "dagster-daemon",
-            (*python, "dagster._daemon", "run", "--workspace", str(workspace)),
+            (*python, _DAEMON, "run", "--workspace", str(workspace)),
             has_heartbeats(client, f"{dagster}/graphql"),
             # Its sensors would close the first months a second time.
             after=["dagster-webserver", *(program.name for program in first)],

@@ -111,6 +111,7 @@ class Runs:
                 **({"ops": config} if config else {}),
             },
             tags={
+                **job.run_tags,
                 **(_partition(job, month) if month else {}),
                 "churn/by": getpass.getuser(),
                 # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
