@@ -1,11 +1,14 @@
-"""Fixtures that several test files share. Those of a session are to be read only; change a copy (`homes.copied`)."""
+"""Fixtures that several test files share.
+
+Those of a session may only be read: a test that changes one fails. Change a copy (`Platform.copy`).
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
+from churn_platform_tests.frozen import Frozen
 
 # Examples follow from the test alone, so that what passes once passes again.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -62,14 +66,18 @@ def postgres() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Platform:
-    """A platform on disk and its command line; `answers` holds what that has said so far."""
+    """A platform on disk and its command line."""
 
     settings: Settings
-    answers: list[Result] = field(default_factory=list)
 
     @property
     def home(self) -> Home:
         return Home(self.settings)
+
+    @property
+    def said(self) -> list[str]:
+        """What the command line said while a shared platform was made, by line."""
+        return _said(self.settings.home.parent).read_text().splitlines()
 
     def churn(self, *arguments: str) -> Result:
         """Call the command line in this process."""
@@ -77,47 +85,75 @@ class Platform:
 
         settings = self.settings
         environment = {"CHURN_HOME": str(settings.home), "CHURN_DROPS": str(settings.drops)}
-        result = CliRunner().invoke(main, arguments, env=environment)
-        self.answers.append(result)
-        return result
+        return CliRunner().invoke(main, arguments, env=environment)
 
     def copy(self, folder: Path) -> Platform:
         """A copy with its drops, free to be changed."""
         return Platform(homes.copied(self.settings, folder))
 
 
-@pytest.fixture(scope="session")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A platform with three months of a company of 500 customers closed, and nothing trained.
+def _said(folder: Path) -> Path:
+    return folder / "said.txt"
 
-    The test processes of one run share it: closing takes seconds. What the command line said is in `said.txt`.
-    """
-    folder = tmp_path_factory.getbasetemp()
-    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "closed"
+
+def _shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> Platform:
+    """A platform that the test processes of one run share, since making it takes seconds: the first one makes it."""
+    folder = factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name
     folder.mkdir(exist_ok=True)
-    platform, said = Platform(homes.settings_of(folder)), folder / "said.txt"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            homes.deliver(platform.settings.drops, months=3, customers=homes.CUSTOMERS)
-            result = platform.churn("close", "--all")
-            assert result.exit_code == 0, result.output
-            assert platform.home.registry.champion() is None  # makes the MLflow store, once for all copies
-            said.write_text(result.stdout)
-    return platform
+        if not _said(folder).exists():
+            _said(folder).write_text(make(folder))
+    return Platform(homes.settings_of(folder))
+
+
+def _told(platform: Platform, *arguments: str) -> str:
+    result = platform.churn(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 @pytest.fixture(scope="session")
+def _closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Frozen]:
+    def make(folder: Path) -> str:
+        platform = Platform(homes.settings_of(folder))
+        homes.deliver(platform.settings.drops, months=3, customers=homes.CUSTOMERS)
+        told = _told(platform, "close", "--all")
+        assert platform.home.registry.champion() is None  # makes the MLflow store, once for all copies
+        return told
+
+    platform = _shared(tmp_path_factory, "closed", make)
+    return platform, Frozen(platform.settings.home, platform.settings.drops)
+
+
+@pytest.fixture(scope="session")
+def _trained(_closed: tuple[Platform, Frozen], tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Frozen]:
+    def make(folder: Path) -> str:
+        platform = _closed[0].copy(folder)
+        return "".join(_told(platform, "retrain", month) for month in ("2024-01", "2024-02", "2024-02"))
+
+    platform = _shared(tmp_path_factory, "trained", make)
+    return platform, Frozen(platform.settings.home, platform.settings.drops)
+
+
+@pytest.fixture
+def closed(_closed: tuple[Platform, Frozen]) -> Iterator[Platform]:
+    """A platform with three months of a company of 500 customers closed, and nothing trained."""
+    platform, frozen = _closed
+    yield platform
+    frozen.check()
+
+
+@pytest.fixture
 def company(closed: Platform) -> Path:
     """That company's drops."""
     return closed.settings.drops
 
 
-@pytest.fixture(scope="session")
-def trained(closed: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+@pytest.fixture
+def trained(_trained: tuple[Platform, Frozen]) -> Iterator[Platform]:
     """The same, with version 1 for the first month, and versions 2 and 3, twins, for the second."""
-    platform = closed.copy(tmp_path_factory.mktemp("trained"))
-    for month in ("2024-01", "2024-02", "2024-02"):
-        result = platform.churn("retrain", month)
-        assert result.exit_code == 0, result.output
-    return platform
+    platform, frozen = _trained
+    yield platform
+    frozen.check()

@@ -9,8 +9,11 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from churn_platform.contracts import STATE_TABLES, TABLES
@@ -85,10 +88,34 @@ def settings_of(folder: Path, drops: Path | None = None, **other: object) -> Set
 
 
 def copied(settings: Settings, folder: Path) -> Settings:
-    """The settings of a copy of a platform with its drops, free to be changed. MLflow's files stay where they were."""
-    shutil.copytree(settings.home, folder / "home")
-    shutil.copytree(settings.drops, folder / "drops")
+    """The settings of a copy of a platform with its drops, free to be changed.
+
+    Lake and reports, most of its files and bytes, are the same files: they are only ever replaced.
+    """
+
+    def copy(source: str, target: str) -> None:
+        replaced = source.startswith((f"{settings.lake}/", f"{settings.reports}/"))
+        (os.link if replaced else shutil.copyfile)(source, target)
+
+    shutil.copytree(settings.home, folder / "home", copy_function=copy)
+    shutil.copytree(settings.drops, folder / "drops", copy_function=copy)
+    move_mlflow(settings.home, folder / "home")
     return settings.model_copy(update={"home": folder / "home", "drops": folder / "drops"})
+
+
+def move_mlflow(before: Path, home: Path) -> None:
+    """Have the MLflow store of a home that was somewhere else find its files: it remembers whole paths."""
+    with closing(sqlite3.connect(home / "mlflow" / "mlflow.db")) as database:
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for _, column, kind, *_ in database.execute(f"PRAGMA table_info('{table}')").fetchall():
+                if kind.startswith(("VARCHAR", "TEXT")):
+                    database.execute(
+                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE "{column}" LIKE ?',
+                        (str(before), str(home), f"%{before}%"),
+                    )
+        database.commit()
+    for path in home.rglob("MLmodel"):
+        path.write_text(path.read_text().replace(str(before), str(home)))
 
 
 def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_labels_above_the_tolerance_stop(platform: Platform) -> None:
 
 def test_a_lost_comparison_is_a_green_run_with_a_warning(trained: Platform, tmp_path: Path) -> None:
     # Versions 2 and 3 are twins, so the third cannot have won against whoever serves.
-    result = materialize([made_assets.EVALUATION], trained.home, "2024-02")
+    result = materialize([made_assets.EVALUATION], trained.copy(tmp_path).home, "2024-02")
     assert result.success
     found = checks(result)
     assert set(found) == {f"evaluation {gate.name}" for gate in GATES}

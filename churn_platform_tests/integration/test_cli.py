@@ -33,6 +33,7 @@ def new(closed: Platform, tmp_path: Path) -> Platform:
     """A drop of 60 customers, nothing closed, and an MLflow store without versions."""
     homes.deliver(tmp_path / "drops")
     shutil.copytree(closed.settings.mlflow_home, tmp_path / "home" / "mlflow")
+    homes.move_mlflow(closed.settings.home, tmp_path / "home")
     return Platform(homes.settings_of(tmp_path))
 
 
@@ -40,7 +41,7 @@ def new(closed: Platform, tmp_path: Path) -> Platform:
 
 
 def test_close_all(closed: Platform) -> None:
-    lines = (closed.settings.home.parent / "said.txt").read_text().splitlines()
+    lines = closed.said
     assert [re.sub(r"\d+ active", "N active", line) for line in lines] == [
         f"{month} closed: N active customers, labels landed" for month in homes.MONTHS
     ]
@@ -48,7 +49,7 @@ def test_close_all(closed: Platform) -> None:
 
 
 def test_retrain(trained: Platform) -> None:
-    first, second, third = (answer.stdout.strip() for answer in trained.answers[:3])
+    first, second, third = trained.said
     assert re.fullmatch(r"version 1 is promoted: its AUC is 0\.\d{4}, and there is no champion to beat", first)
     assert re.match(
         r"version 2 is (not )?promoted: 0\.\d{4,8} (>|<=) 0\.\d{4,8} \+ 0\.01: version [12] (wins|stays)", second
@@ -117,19 +118,20 @@ def test_status_for_people(trained: Platform) -> None:
     assert re.search(r"champion: version \d, trained for 2024-0[12], AUC 0\.\d{4}", result.stdout)
 
 
-def test_a_person_promotes_and_rolls_back(trained: Platform) -> None:
-    before = trained.home.registry.champion()
-    receipts = len(trained.home.ledger.all())
+def test_a_person_promotes_and_rolls_back(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    before = platform.home.registry.champion()
+    receipts = len(platform.home.ledger.all())
     assert before is not None
-    result = trained.churn("promote", "3", "--reason", "the newest data")
+    result = platform.churn("promote", "3", "--reason", "the newest data")
     assert result.exit_code == 0, result.output
     assert re.match(r"\S+\+00:00  version 3 appointed by .+: the newest data\n$", result.stdout)
-    assert trained.home.registry.champion() == trained.home.registry.version(3)
-    result = trained.churn("rollback", "--reason", "complaints")
+    assert platform.home.registry.champion() == platform.home.registry.version(3)
+    result = platform.churn("rollback", "--reason", "complaints")
     assert result.exit_code == 0, result.output
     assert f"version {before.number} rolled back by " in result.stdout
-    assert trained.home.registry.champion() == before
-    listed = trained.churn("receipts")
+    assert platform.home.registry.champion() == before
+    listed = platform.churn("receipts")
     assert listed.exit_code == 0
     assert len(listed.stdout.splitlines()) == receipts + 3
     assert listed.stdout.splitlines()[-1] == f"{receipts + 2} receipts, each as it was written"

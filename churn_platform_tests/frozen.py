@@ -1,0 +1,44 @@
+"""Frozen folders: what tests share and may only read, and how a change of it is found.
+
+Here: remembering files, and saying which of them are not as they were. Not here: which folders are shared (`conftest`),
+or making a copy that may be changed (`homes.copied`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from churn_platform.files import sha256_of
+
+
+class _File(NamedTuple):
+    stamp: tuple[int, int, int]
+    digest: str
+
+
+class Frozen:
+    """The files of these folders, as they are now. Looking costs little: what has an old stamp is not read again."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+        self._files: dict[Path, _File] = {}
+        self._files = self._look()
+
+    def check(self) -> None:
+        """Fail where a file was changed, added or removed since the last look, so that one test alone is blamed."""
+        before, self._files = self._files, self._look()
+        changes = [
+            f"{path} {'was added' if path not in before else 'is gone' if path not in self._files else 'has changed'}"
+            for path in sorted(before.keys() | self._files.keys())
+            if path not in before or path not in self._files or before[path].digest != self._files[path].digest
+        ]
+        assert not changes, "\n".join(["a test has changed what all tests share; let it change a copy:", *changes])
+
+    def _look(self) -> dict[Path, _File]:
+        found = {}
+        for path in (path for folder in self._folders for path in folder.rglob("*") if path.is_file()):
+            status, known = path.stat(), self._files.get(path)
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            found[path] = known if known and known.stamp == stamp else _File(stamp, sha256_of(path))
+        return found
