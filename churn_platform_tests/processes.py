@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -66,14 +67,12 @@ def close(settings: Settings, month: Month) -> None:
 
 def close_and_die(settings: Settings, month: Month, file: str) -> None:
     """Close a month, killed when a file of the lake is written beside its place, and not yet in it."""
-    replace = Path.replace
 
-    def replacing(self: Path, target: Path) -> Path:
-        if Path(target) == settings.lake / file:
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and Path(arguments[1]) == settings.lake / file:
             die()
-        return replace(self, target)
 
-    Path.replace = replacing  # type: ignore[method-assign,assignment]
+    sys.addaudithook(watch)  # Python tells of a rename before it is done
     close(settings, month)
 
 

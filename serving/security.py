@@ -11,6 +11,7 @@ import secrets
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,10 @@ def client_address(scope: Any) -> str:
 class Limit:
     """At most `calls` in each window of `seconds` per client address; 0 for no limit. Forgets with each window."""
 
-    def __init__(self, calls: int, seconds: int) -> None:
+    def __init__(self, calls: int, seconds: int, clock: Callable[[], float] = time.time) -> None:
         self.calls = calls
         self.seconds = seconds
+        self._clock = clock
         self._window = 0
         self._counts: Counter[str] = Counter()
 
@@ -85,7 +87,7 @@ class Limit:
         """Count one call. Raises ProblemError 429."""
         if not self.calls:
             return
-        now = time.time()
+        now = self._clock()
         window = int(now // self.seconds)
         if window != self._window:
             self._window = window

@@ -80,17 +80,20 @@ def reference_months(month: Month, trained_on: Collection[Month], known: Collect
     return earlier or tuple(m for m in (month - 1,) if m in known)
 
 
-def compare(lake: Lake, month: Month, reference: Sequence[Month], threshold: float, pages: Path) -> Drift:
+def compare(
+    lake: Lake, month: Month, reference: Sequence[Month], threshold: float, pages: Path, most: int = MOST_ROWS
+) -> Drift:
     """Compare the month's features with those of the reference; write `<month>.html` and `<month>.json` to `pages`.
 
-    `threshold` is the share of drifted columns from which the page calls the whole drifted. Raises MissingTableError.
+    `threshold` is the share of drifted columns from which the page calls the whole drifted; of more rows than `most`, a
+    sample is compared. Raises MissingTableError.
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it at its import
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    current, customers = _frame(lake, [month])
-    past, past_customers = _frame(lake, reference)
+    current, customers = _frame(lake, [month], most)
+    past, past_customers = _frame(lake, reference, most)
     left_out = _left_out(current, past)
     counted = [feature for feature in SCHEMA if feature.name not in left_out]
     names = [feature.name for feature in counted]
@@ -147,14 +150,14 @@ def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
     return rows.filter(rows[KEY].hexdigest("sha256").substr(1, 8) < border)
 
 
-def _frame(lake: Lake, months: Sequence[Month]) -> tuple[pd.DataFrame, int]:
+def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame, int]:
     """Features of these months as Evidently takes them, sampled, in an order of their own, and the count of all."""
     import ibis
     import pandas as pd
 
     total = sum(lake.rows(FEATURES, month) for month in months)
     parts = [_comparable(lake, month) for month in months]
-    rows = sample(parts[0] if len(parts) == 1 else ibis.union(*parts), total, MOST_ROWS)
+    rows = sample(parts[0] if len(parts) == 1 else ibis.union(*parts), total, most)
     frame = rows.order_by("as_of", KEY).to_pandas()
     prepared = {}
     for feature in SCHEMA:

@@ -46,13 +46,13 @@ _SCORES = {
 _BATCH = 50_000
 
 
-def online_rows(lake: Lake, month: Month) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Each active customer's features by name, in key order, read in batches: numbers, booleans, text, None.
+def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Each active customer's features by name, in key order, read `at_once`: numbers, booleans, text, None.
 
     Raises MissingTableError.
     """
     names = [feature.name for feature in SCHEMA]
-    for batch in _batches(lake, month, [KEY, *names]):
+    for batch in _batches(lake, month, [KEY, *names], at_once):
         customers, *columns = (_plain(column) for column in batch.columns)
         for customer, *values in zip(customers, *columns, strict=True):
             yield customer, dict(zip(names, values, strict=True))
@@ -128,13 +128,13 @@ def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
     return served_by(lake, month) != champion or lake.is_stale(CHURN_SCORES, month)
 
 
-def _batches(lake: Lake, month: Month, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(lake: Lake, month: Month, columns: list[str], at_once: int = _BATCH) -> Iterator[pa.RecordBatch]:
     """The month's feature table in pieces, so that a million customers need not stand in memory at once."""
     from pyarrow.parquet import ParquetFile
 
     lake.require(FEATURES, month)
     with ParquetFile(lake.path(FEATURES, month)) as file:
-        yield from file.iter_batches(_BATCH, columns=columns)
+        yield from file.iter_batches(at_once, columns=columns)
 
 
 def _plain(column: pa.Array) -> list[Value]:

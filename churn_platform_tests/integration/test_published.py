@@ -22,7 +22,6 @@ import pytest
 from churn_platform.contracts import Column, Kind
 from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
-from churn_platform.tables import published
 from churn_platform.tables.catalog import CATALOG, CatalogTable
 from churn_platform.tables.names import CHURN_SCORES
 from churn_platform.tables.published import NotPublishedError, PostgresUnavailableError, publish
@@ -303,10 +302,7 @@ def test_what_cannot_be_published_is_told(url: str, lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["closed port", "silent server"])
-def test_an_unreachable_server_is_told_within_seconds(
-    answers: bool, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(published, "_CONNECT_SECONDS", 2)  # the least that libpq knows
+def test_an_unreachable_server_is_told_within_seconds(answers: bool, lake: Lake) -> None:
     note(lake, JANUARY)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -316,7 +312,7 @@ def test_an_unreachable_server_is_told_within_seconds(
         wanted = r"notes of 2024-01 is not published.*CHURN_POSTGRES_URL"
         with pytest.raises(PostgresUnavailableError, match=wanted) as told:
             publish(f"postgresql://churn:hidden@127.0.0.1:{server.getsockname()[1]}/churn", lake, NOTES, JANUARY)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert "hidden" not in str(told.value)
     assert told.value.__suppress_context__
 

@@ -150,8 +150,7 @@ def test_a_database_that_goes_and_comes_back(new_world: Callable[..., World], ow
             await more(seen, 503)
             ready = await asyncio.to_thread(lambda: service.client.get("/ready"))
             assert ready.status_code == 503
-            with own_postgres._lock:
-                await asyncio.to_thread(own_postgres.ensure_postgres_running)
+            await asyncio.to_thread(own_postgres.start)
             started = time.monotonic()
             await more(seen, 200, 1)
             recovered = max(recovered, time.monotonic() - started)

@@ -61,11 +61,10 @@ def test_online_rows_are_plain_values_in_key_order_and_unknown_is_none(lake: Lak
     assert [others[name] for name in picked] == [None, None, None, "One year", None]
 
 
-def test_online_rows_come_in_batches(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_BATCH", 2)
+def test_online_rows_come_in_batches(lake: Lake) -> None:
     keys = [f"{number:04d}-AAAAA" for number in range(5)]
     put_features(lake, JANUARY, user_id=keys, monthly_fee=[1.0, 2.0, 3.0, 4.0, 5.0])
-    rows = delivery.online_rows(lake, JANUARY)
+    rows = delivery.online_rows(lake, JANUARY, at_once=2)
     assert next(rows)[0] == keys[0]
     assert [(key, row["monthly_fee"]) for key, row in rows] == list(zip(keys[1:], [2.0, 3.0, 4.0, 5.0], strict=True))
 

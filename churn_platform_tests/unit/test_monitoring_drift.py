@@ -170,13 +170,10 @@ def test_a_sample_takes_the_same_customers_of_every_month_and_holdout_customers_
     assert drift.sample(many, 8000, 8000) is many
 
 
-def test_above_the_bound_a_sample_is_compared_and_said_so(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drift, "MOST_ROWS", 200)
+def test_above_the_bound_a_sample_is_compared_and_said_so(lake: Lake, tmp_path: Path) -> None:
     put_features(lake, JANUARY)
     put_features(lake, FEBRUARY)
-    found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
+    found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path, most=200)
     assert found.sampled and (found.customers, found.reference_customers) == (400, 400)
     assert 150 < found.rows < 250 and found.rows == found.reference_rows
 

@@ -19,9 +19,11 @@ from churn_platform_tests.decision_cases import Shelf, evaluation
 class Desk:
     """A registry and its ledger, asked in short."""
 
-    def __init__(self, folder: Path, broken: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, ledger: type[Ledger] = Ledger
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        self.registry, self.ledger = Shelf(folder, broken), Ledger(folder / "receipts")
+        self.folder, self.registry, self.ledger = folder, shelf(folder, broken), ledger(folder / "receipts")
 
     def settle(self, compared: Evaluation) -> Receipt:
         return settle(self.registry, self.ledger, compared, by="the gate", run_id="run 1")
@@ -101,20 +103,17 @@ def test_a_comparison_with_nobody_does_not_replace_a_champion(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("before", [None, 1])
-def test_a_crash_between_champion_and_receipt_is_mended(
-    before: int | None, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_between_champion_and_receipt_is_mended(before: int | None, desk: Desk) -> None:
     if before:
         desk.settle(evaluation(before))
     receipts = len(desk.ledger.all())
 
-    def crash(self: Ledger, **_: Any) -> None:
-        raise KeyboardInterrupt
+    class Crashing(Ledger):
+        def add(self, **_: Any) -> Receipt:
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "add", crash)
-        with pytest.raises(KeyboardInterrupt):
-            desk.settle(evaluation(2, before))
+    with pytest.raises(KeyboardInterrupt):
+        Desk(desk.folder, ledger=Crashing).settle(evaluation(2, before))
     assert desk.champion == 2
     assert len(desk.ledger.all()) == receipts
     receipt = desk.settle(evaluation(2, before))
@@ -193,16 +192,15 @@ def test_the_newest_receipt_is_anchored(decide: str, desk: Desk) -> None:
     assert faults(desk.registry, desk.ledger) == [f"{path.name}: is not the one that the registry knows"]
 
 
-def test_a_crash_before_the_anchor_is_mended(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_before_the_anchor_is_mended(desk: Desk) -> None:
     desk.settle(evaluation(1))
 
-    def crash(self: Shelf, text: str) -> None:
-        raise KeyboardInterrupt
+    class Crashing(Shelf):
+        def keep_anchor(self, text: str) -> None:
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Shelf, "keep_anchor", crash)
-        with pytest.raises(KeyboardInterrupt):
-            desk.settle(evaluation(2, 1))
+    with pytest.raises(KeyboardInterrupt):
+        Desk(desk.folder, shelf=Crashing).settle(evaluation(2, 1))
     assert faults(desk.registry, desk.ledger) == []
     desk.settle(evaluation(2, 1))
     assert len(desk.ledger.all()) == 2

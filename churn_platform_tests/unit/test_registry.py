@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,22 @@ def test_opening_costs_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_locked_store_is_told_and_can_be_asked_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _impatient() -> Iterator[None]:
+    """MLflow waits 20 s for a lock, and nothing sets it otherwise."""
+
+    def hurry(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 50"), parameters
+
+    listener = (sqlalchemy.Engine, "before_cursor_execute", hurry)
+    sqlalchemy.event.listen(*listener, retval=True)
+    yield
+    sqlalchemy.event.remove(*listener)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_locked_store_is_told_and_can_be_asked_again(registry: Registry) -> None:
     assert registry.champion() is None
-
-    class Impatient:
-        """MLflow waits 20 s for a lock, and nothing sets it otherwise."""
-
-        @staticmethod
-        def text(statement: str) -> sqlalchemy.TextClause:
-            return sqlalchemy.text(statement.replace("busy_timeout = 20000", "busy_timeout = 50"))
-
-    monkeypatch.setattr("mlflow.store.db.utils.sql", Impatient)
     path, again = registry.uri.removeprefix("sqlite:///"), Registry(registry.uri, registry.artifacts)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -71,12 +77,11 @@ def test_a_store_that_is_no_store_is_told(tmp_path: Path) -> None:
         registry.champion()
 
 
-def test_messages_hold_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # ten take 100 s
+def test_messages_hold_no_password(tmp_path: Path) -> None:
     registry = Registry("postgresql://churn:hidden@127.0.0.1:1/mlflow", tmp_path)
     assert registry.name == "postgresql://127.0.0.1:1/mlflow"
-    with pytest.raises(RegistryError) as raised:
-        registry.champion()
+    with pytest.raises(RegistryError, match="does not answer: ") as raised, registry.reachable():
+        sqlalchemy.create_engine(registry.uri).connect()  # as MLflow does, which tries ten times within 100 s
     assert "hidden" not in str(raised.value)
 
 
