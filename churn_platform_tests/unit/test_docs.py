@@ -10,7 +10,7 @@ import pytest
 from churn_platform.settings.__main__ import page
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 
 
