@@ -1,1 +1,1 @@
-"""The churn platform: monthly drops in, predictions that can be trusted out."""
+"""The churn platform: monthly drops in, trustworthy predictions out."""

@@ -1,7 +1,7 @@
 """The bundle: a champion as serving needs it, a folder that explains and proves itself.
 
 Here: the bundle's format, reading and verifying one, encoding features and scoring with it. Not here:
-making one from a scikit-learn model (`modelling.export`), nor finding the champion's (`champion.registry`, `serving`).
+making one from a scikit-learn model (`modelling.export`), or finding the champion's (`champion.registry`, `serving`).
 Only msgspec, numpy and onnxruntime are needed, so that serving stays small.
 
     manifest.json         month, months trained on, estimator, threshold, metrics, the files' SHA-256
@@ -58,7 +58,7 @@ class Golden(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What the bundle says of itself. `files` maps each other file to its SHA-256 in hexadecimal."""
+    """What the bundle says about itself. `files` maps each other file to its SHA-256 in hexadecimal."""
 
     format: int
     month: str
@@ -70,7 +70,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Encoder:
-    """Turns a customer's features into a model's inputs. Made once per schema, since scoring is mostly this."""
+    """Turns a customer's features into a model's inputs. Made once per schema: it is most of scoring."""
 
     def __init__(self, schema: Sequence[Feature]) -> None:
         self._columns = [
@@ -99,7 +99,7 @@ def encode(schema: Sequence[Feature], features: Mapping[str, Value]) -> list[flo
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """An ONNX model, ready to run on one thread: one row gains nothing from more."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported; it would call home
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; without it, it calls home
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -139,7 +139,7 @@ class Bundle:
             manifest = msgspec.json.decode(raw, type=Manifest)
             files = {name: (folder / name).read_bytes() for name in manifest.files}
             if manifest.format != FORMAT:
-                raise BundleError(f"bundle {folder}: format {manifest.format}, this program reads {FORMAT}")
+                raise BundleError(f"bundle {folder}: format {manifest.format}, but this program reads {FORMAT}")
             if digest is not None and sha256(raw) != digest:
                 raise BundleError(f"bundle {folder}: manifest.json is not the one that was registered")
             for name, data in files.items():
@@ -174,9 +174,9 @@ class Bundle:
             raise BundleError(f"bundle {folder}: no golden rows, so nothing proves the model")
         try:
             scores = self.score_features(row.features for row in self.golden)
-        except Exception as error:  # onnxruntime's own, of inputs that are not the model's, or a value that is none
+        except Exception as error:  # onnxruntime's own: inputs do not fit the model, or a value is not a number
             raise BundleError(f"bundle {folder}: its model cannot score its golden rows: {error}") from error
         expected = np.array([row.probability for row in self.golden])
         difference = float(np.max(np.abs(scores - expected)))
         if not difference <= TOLERANCE:
-            raise BundleError(f"bundle {folder}: golden rows differ by {difference:.2g}, allowed is {TOLERANCE:.0e}")
+            raise BundleError(f"bundle {folder}: golden rows differ by {difference:.2g}, more than {TOLERANCE:.0e}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Commands(click.Group):
-    """Ends with one sentence and exit code 1 where the platform says no."""
+    """Ends with one sentence and exit code 1 where the platform refuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a fault's sentence is all that a person needs to see."""
@@ -55,7 +55,7 @@ MONTH = MonthType()
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="churn-platform")
 def main() -> None:
-    """Monthly customer data in, churn predictions that can be trusted out."""
+    """Monthly customer data in, trustworthy churn predictions out."""
 
 
 @main.command("up")
@@ -94,10 +94,10 @@ def _working(text: str) -> Iterator[None]:
 def close(month: Month | None, every: bool) -> None:
     """Close MONTH: land its drop, build its snapshots and features.
 
-    Closing a month again takes a corrected drop in, and closes the later months again where that changes them.
+    Closing a month again takes in a corrected drop, and closes later months again where that changes them.
     """
     if (month is None) != every:
-        raise click.UsageError("say one MONTH, or --all")
+        raise click.UsageError("give one MONTH, or --all")
     runs = _runs()
     if month is None:
         _show_closing(runs.close_all(), "closing every delivered month")
@@ -136,7 +136,7 @@ def retrain(month: Month) -> None:
 @click.argument("version", type=click.IntRange(min=1))
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def promote(version: int, reason: str) -> None:
-    """Make VERSION the champion by your own decision; the gate is not asked."""
+    """Make VERSION the champion on your own decision; the gate is not asked."""
     runs = _runs()
     with _working(f"promoting version {version}"):
         receipt = runs.promote(version, reason)
@@ -146,7 +146,7 @@ def promote(version: int, reason: str) -> None:
 @main.command()
 @click.option("--reason", default="rolled back by hand", show_default=True, help="Why, for the receipt.")
 def rollback(reason: str) -> None:
-    """Make the version champion that served before the present one."""
+    """Return to the version that served before the current champion."""
     runs = _runs()
     with _working("rolling back"):
         receipt = runs.roll_back(reason)
@@ -155,7 +155,7 @@ def rollback(reason: str) -> None:
 
 @main.command()
 def receipts() -> None:
-    """Show every decision on the champion, and prove that none was changed since."""
+    """Show every decision about the champion, and prove that none has been changed since."""
     from churn_platform.champion import promotion
     from churn_platform.home import Home
 
@@ -177,8 +177,8 @@ def _show_receipt(receipt: Receipt) -> None:
 
 @main.command()
 def serve() -> None:
-    """Answer predictions over HTTP, and nothing else of the platform; `churn up` starts this too."""
-    # Serving is a program of its own: it takes this one's place, and none of its memory.
+    """Answer predictions over HTTP, without the rest of the platform; `churn up` starts this too."""
+    # Serving is a program of its own: it replaces this process and keeps none of its memory.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "serving"])  # noqa: S606  # there is no shell to ask
 
 
@@ -200,7 +200,7 @@ def predict(user_id: str) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def status(as_json: bool) -> None:
     """Show every month, its candidate, and the champion."""
     from churn_platform.home import Home
@@ -222,21 +222,21 @@ main.add_command(simulate)
 @click.option(
     "--customers", type=click.IntRange(min=1), default=CUSTOMERS, show_default=True, help="Customers at the start."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another company.")
-@click.option("--shock", "shocks", multiple=True, help="A change that lasts, such as 2025-01:price_rise.")
+@click.option("--seed", type=int, default=0, show_default=True, help="A different seed gives a different company.")
+@click.option("--shock", "shocks", multiple=True, help="A lasting change, such as 2025-01:price_rise.")
 @click.option(
     "--label-delay",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="How many months later the labels of a month arrive than its drop.",
+    help="How many months after its drop a month's labels arrive.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
-    """Live through a synthetic company's months in a home of its own, as the sensors would.
+    """Live through a synthetic company's months in a temporary home, as the sensors would.
 
-    Says what retraining when it helps is worth, in AUC: against the best reachable, against never retraining, and
-    against retraining each month.
+    Says what retraining when it helps is worth, in AUC: compared with the best reachable, with never retraining, and
+    with retraining every month.
     """
     import tempfile
 

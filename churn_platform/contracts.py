@@ -1,6 +1,6 @@
-"""The contract: what a drop's tables hold. Declared once; everything that knows a column reads it here.
+"""The contract: what a drop's tables hold. Declared once; everything that needs a column looks it up here.
 
-Here: tables, columns, types, allowed values, roles. Not here: reading or judging files (`intake`), nor the features
+Here: tables, columns, types, allowed values, roles. Not here: reading or judging files (`intake`), or the features
 that are derived from these columns (`tables.features`).
 """
 
@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One file of a drop. Exactly one column is the key, and a key stands in at most one row."""
+    """One file of a drop. Exactly one column is the key, and a key appears in at most one row."""
 
     name: str
     meaning: str
@@ -98,7 +98,7 @@ def _add_on(name: str, meaning: str) -> Column:
 
 USERS = Table(
     "users",
-    "Who the customers are. A customer that stands here is active in the drop's month.",
+    "Who the customers are. A customer listed here is active in the drop's month.",
     (
         _key(),
         Column("signup_date", Kind.DATE, "The day on which the customer signed up."),
@@ -129,7 +129,7 @@ SUBSCRIPTIONS = Table(
             "How long the contract binds.",
             allowed=("Month-to-month", "One year", "Two year"),
         ),
-        _flag("paperless_billing", "Gets bills by mail, not on paper."),
+        _flag("paperless_billing", "Gets bills by e-mail, not on paper."),
         _amount("monthly_fee", "The present fee per month, in dollars.", 10_000),
         _amount("total_paid", "All fees paid so far, in dollars.", 1_000_000),
         Column(

@@ -14,7 +14,7 @@ from churn_platform.settings import Settings
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
-    """The platform's definitions for these settings; for those of the environment by default."""
+    """The platform's definitions for these settings, by default those of the environment."""
     settings = settings or Settings()
     months = months_of(settings)
     monthly = jobs.monthly(months)
@@ -32,7 +32,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         schedules=schedules(months, monthly),
         sensors=sensors(settings, months, monthly),
         resources={"home": Home(settings), "mlflow": tracking.mlflow},
-        executor=dg.in_process_executor,  # one process a run: starting one a step costs more than the step
+        executor=dg.in_process_executor,  # one process per run: starting one per step costs more than the step
     )
 
 

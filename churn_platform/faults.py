@@ -1,7 +1,7 @@
-"""Faults: what goes wrong in a way that a person can mend, told in one sentence.
+"""Faults: what goes wrong in a way that a person can put right, told in one sentence.
 
-Here: the base class, and how a program ends with a fault. Not here: the faults themselves; each stands with what
-raises it.
+Here: the base class, and how a program ends with a fault. Not here: the faults themselves; each is defined beside the
+code that raises it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Fault(Exception):
 
 @contextmanager
 def entrance() -> Iterator[None]:
-    """Around all that a program does: a fault ends it with its sentence and exit code 1, a bug keeps its traceback."""
+    """Wraps a whole program: a fault ends it with its sentence and exit code 1; a bug keeps its traceback."""
     try:
         yield
     except Fault as fault:

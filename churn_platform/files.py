@@ -1,6 +1,6 @@
 """Files: replacing one atomically, and naming its content.
 
-Here: what every file that the platform writes needs. Not here: which files there are (`lake`, and whoever writes them).
+Here: what every file that the platform writes needs. Not here: which files there are (`lake`, and what writes them).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and else is removed.
+    """A temporary path beside `path` that replaces it when the block ends well, and is removed otherwise.
 
     A reader sees the old file or the new one, never half of one; so does a restart after a crash.
     """

@@ -18,7 +18,7 @@ _FOLDER = re.compile(r"month_(\d{3,})")
 
 
 class MonthError(Fault, ValueError):
-    """A text is not a month. It is a ValueError for pydantic, which tells of no other kind which field was wrong."""
+    """A text that is not a month. A ValueError too: only for those does pydantic say which field was wrong."""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,14 +38,14 @@ class Month:
 
     @classmethod
     def of(cls, day: date) -> Month:
-        """The month that a day lies in."""
+        """The month that a day falls in."""
         return cls(day.year, day.month)
 
     @classmethod
     def of_folder(cls, name: str, first: Month) -> Month | None:
         """The month that a drop folder stands for, or None where the name is not a drop's.
 
-        `month_NNN` counts months since `first`; `YYYY-MM` says it outright.
+        `month_NNN` counts months since `first`; `YYYY-MM` names it outright.
         """
         if (match := _FOLDER.fullmatch(name)) is not None:
             return first + int(match[1])

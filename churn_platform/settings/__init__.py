@@ -1,6 +1,6 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
-Here: all groups of settings as one, which is what the platform is given, and what is said where one is wrong. Not
+Here: all groups of settings as one object, which the platform is given, and the message where a setting is wrong. Not
 here: the fields (`groups`), or what they do. Nothing else reads the environment. `python -m churn_platform.settings`
 writes `docs/settings.md`.
 """
@@ -30,7 +30,7 @@ __all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "var
 
 
 class SettingsError(Fault):
-    """Some settings cannot be what they are; the message names them. A wrong value may be a secret: it is not shown."""
+    """Some settings are invalid; the message names them. A wrong value may be a secret, so it is not shown."""
 
 
 class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, MonitoringSettings, AutomationSettings):

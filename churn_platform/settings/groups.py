@@ -94,7 +94,7 @@ class LandingSettings(Group):
         0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."
     )
     settle_seconds: float = Field(
-        10.0, ge=0, description="How long a drop must not have changed before it is taken in, in seconds."
+        10.0, ge=0, description="How many seconds a drop must have been unchanged before it is taken in."
     )
 
 
@@ -106,7 +106,7 @@ class ModelSettings(Group):
         description="What candidates are trained with: `hist_gradient_boosting`, `random_forest`,"
         " `logistic_regression`, or the `blend` of the first and the last.",
     )
-    seed: int = Field(7, description="The seed of everything in training that is random.")
+    seed: int = Field(7, description="The seed of everything that is random in training.")
     min_training_customers: int = Field(
         200, ge=2, description="The fewest labelled customers that a candidate is trained on."
     )
@@ -116,7 +116,7 @@ class ModelSettings(Group):
     git_commit: str = Field(
         "",
         validation_alias="GIT_COMMIT",
-        description="The commit of the running code, for MLflow; images set it. Empty for that of the checkout.",
+        description="The commit of the running code, for MLflow; images set it. Empty for the checkout's.",
     )
 
 
@@ -129,13 +129,13 @@ class MonitoringSettings(Group):
         " `previous` month.",
     )
     drift_threshold: float = Field(
-        0.02, ge=0, le=1, description="The share of drifted feature columns from which a month counts as drifted."
+        0.02, ge=0, le=1, description="The share of drifted feature columns at which a month counts as drifted."
     )
     realised_margin: float = Field(
         0.03, ge=0, description="How far the champion's realised AUC may fall below the promised one before retraining."
     )
     retrain_cooldown_months: int = Field(
-        1, ge=1, description="How many months must lie between the months of two retrainings that sensors start."
+        1, ge=1, description="How many months apart the months of two retrainings started by sensors must be, at least."
     )
 
 
@@ -143,11 +143,11 @@ class AutomationSettings(Group):
     """Sensors, runs and alerts."""
 
     sensor_seconds: int = Field(
-        15, ge=1, description="How long Dagster's daemon waits before it asks a sensor again, in seconds."
+        15, ge=1, description="How many seconds Dagster's daemon waits before it asks a sensor again."
     )
     max_concurrent_runs: int = Field(2, ge=1, description="How many Dagster runs may be under way at once.")
     features_due_days: int = Field(
-        10, ge=0, description="How many days after a month's end its features are missed: an alert says so."
+        10, ge=0, description="How many days after a month's end its features are overdue, and an alert says so."
     )
     alert_urls: SecretStr = Field(
         SecretStr(""), description="Where alerts go: Apprise URLs, separated by commas or spaces; empty for nowhere."
@@ -206,16 +206,16 @@ class ServingSettings(PlaceSettings):
         100_000, gt=0, description="The largest request body that serving reads; larger ones are answered with 413."
     )
     serving_rate_limit: int = Field(
-        0, ge=0, description="The most requests a second that serving answers to one client address; 0 for no limit."
+        0, ge=0, description="The most requests per second that serving answers from one address; 0 for no limit."
     )
     serving_change_limit: int = Field(
-        10, ge=1, description="The most calls of `/generate` and `/retrain` a minute from one client address."
+        10, ge=1, description="The most calls to `/generate` and `/retrain` per minute from one client address."
     )
     serving_remembered_scores: int = Field(
-        8192, ge=0, description="How many scores serving remembers of rows that have not changed, about 2 kB each."
+        8192, ge=0, description="How many scores of unchanged rows serving remembers, at about 2 kB each."
     )
     prediction_log_rows: int = Field(
-        20_000, ge=1, description="How many predictions may wait in memory to be logged; later ones are not logged."
+        20_000, ge=1, description="How many predictions may wait in memory to be logged; any more are not logged."
     )
     api_token: SecretStr = Field(
         SecretStr(""),
@@ -253,7 +253,7 @@ class AddressSettings(ServingSettings):
 
     @property
     def dagster_api(self) -> str:
-        """Where serving reaches Dagster, without a slash at its end."""
+        """Where serving reaches Dagster, without a trailing slash."""
         return self.dagster_url.rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
 
     def run_url(self, run_id: str) -> str:
@@ -261,6 +261,6 @@ class AddressSettings(ServingSettings):
         return f"{self.public_dagster_url.rstrip('/') or self.dagster_api}/runs/{run_id}"
 
     def page_url(self, page: Path) -> str:
-        """Where serving shows a page of `reports`; a browser opens no files from the Dagster UI."""
+        """Where serving shows a page of `reports`; browsers open no files that the Dagster UI links to."""
         serving = self.public_serving_url.rstrip("/") or f"http://{self.serving_host}:{self.serving_port}"
         return f"{serving}/reports/{page.relative_to(self.reports).as_posix()}"
