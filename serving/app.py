@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> Edge:
-    """The ASGI app. Nothing is read before its lifespan starts but the token, and nothing is served after it ends."""
+    """The ASGI app. Only the token is read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
     registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
     champions = Champions(registry, settings.serving_home, settings.serving_remembered_scores, metrics)
@@ -86,7 +86,7 @@ def create_app(settings: Settings) -> Edge:
 
 
 async def _poll(refresh: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Call again and again, at once the first time. Whatever goes wrong is logged, and the next call is made."""
+    """Call `refresh` at once, then again and again with these pauses. An error is logged, and the calls go on."""
     while True:
         try:
             await refresh()
@@ -99,7 +99,7 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="StreamFlow churn predictions",
         version=operations.VERSION,
-        description="One customer's risk to churn, from the champion and the newest published features.",
+        description="One customer's risk of churning, from the champion and the newest published features.",
         path="/docs",
         render_plugins=[DocsPage(path="/")],
         components=Components(security_schemes={SCHEME: SecurityScheme(type="http", scheme="bearer")}),

@@ -35,7 +35,7 @@ class Champion:
     """A verified version, ready to score, and when this process began to serve it (UTC).
 
     `score` is `scoring.score` with this bundle. It remembers its last answers by what was scored: the bytes that the
-    store holds. They are a pure function of these bytes, so that they cannot be out of date, and they go with the
+    store holds. They are a pure function of these bytes, so they cannot be out of date, and they are forgotten with the
     champion.
     """
 
@@ -73,7 +73,7 @@ class Champions:
         try:
             registered = await asyncio.to_thread(self._registry.champion)
             if registered is None:
-                # Whoever removed the alias did not name another version: what serves goes on.
+                # Whoever removed the alias did not name another version: the one that serves goes on serving.
                 self.problem = "champion: the registry names none"
             elif self.current is None or self.current.registered != registered:
                 self._swap(registered, await asyncio.to_thread(self._load, registered))
@@ -96,13 +96,13 @@ class Champions:
     def _refuse(self, registered: Registered | None, error: BundleError) -> None:
         assert registered is not None
         self.problem = f"champion: version {registered.version} was refused: {error}"
-        if registered != self._refused:  # tried again at every poll, since a copy may have been half done; counted once
+        if registered != self._refused:  # retried at every poll, since a copy may have been incomplete; counted once
             self._refused = registered
             self._metrics.refused_reloads.inc()
             log.error("version %d was refused: %s", registered.version, error)
 
     def _load(self, registered: Registered) -> Bundle:
-        """The version's bundle, from this disk or else fetched. Raises BundleError and RegistryUnavailableError."""
+        """The version's bundle, from this disk or fetched. Raises BundleError and RegistryUnavailableError."""
         folder = self._home / "bundles" / registered.bundle_sha256
         try:
             bundle = Bundle.load(folder, registered.bundle_sha256)
@@ -110,7 +110,7 @@ class Champions:
             self._fetch(registered, folder)
             bundle = Bundle.load(folder, registered.bundle_sha256)
         if bundle.manifest.month != registered.month:
-            raise BundleError(f"its bundle is of {bundle.manifest.month}, the registry says {registered.month}")
+            raise BundleError(f"its bundle is for {bundle.manifest.month}, but the registry says {registered.month}")
         self._write(self._home / "champion.json", msgspec.json.encode(registered))
         return bundle
 
@@ -134,7 +134,7 @@ class Champions:
             shutil.rmtree(folder, ignore_errors=True)  # a damaged copy
             partial.rename(folder)
         except OSError as error:
-            if not folder.exists():  # else another process was faster, and its copy is as good
+            if not folder.exists():  # otherwise another process was faster, and its copy is as good
                 raise RegistryUnavailableError(
                     f"the bundle cannot be kept under {folder.parent}: {error.strerror}"
                 ) from error
@@ -142,7 +142,7 @@ class Champions:
             shutil.rmtree(partial, ignore_errors=True)
 
     async def _last_good(self) -> None:
-        """Serve the last version that passed its checks here, for want of a registry to ask."""
+        """Serve the last version that passed its checks here, since the registry cannot be asked."""
         try:
             registered = msgspec.json.decode((self._home / "champion.json").read_bytes(), type=Registered)
             folder = self._home / "bundles" / registered.bundle_sha256

@@ -1,7 +1,7 @@
-"""Dagster as serving needs it, over GraphQL: start a retraining, and tell how it went.
+"""Dagster as serving needs it, over GraphQL: start a retraining, and report how it went.
 
-Here: the three questions and the mutation, and their answers' shapes. Not here: what a retraining does (the
-platform's job `retrain`), nor HTTP routes. Dagster itself is not imported; tests hold the documents against its schema.
+Here: the three queries and the mutation, and the shapes of their answers. Not here: what a retraining does (the
+platform's job `retrain`), or HTTP routes. Dagster itself is not imported; tests check the documents against its schema.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Evaluated(msgspec.Struct, frozen=True):
 
 
 class DagsterClient:
-    """One Dagster webserver, `url` without a slash at its end. `run_url` gives the page that people see of a run."""
+    """One Dagster webserver; `url` has no trailing slash. `run_url` gives the address of the page that shows a run."""
 
     def __init__(self, url: str, run_url: Callable[[str], str]) -> None:
         self._url = url
@@ -129,18 +129,18 @@ class DagsterClient:
             reasons = [error["message"] for error in found.get("errors", [])] or [
                 found.get("message", "no reason given")
             ]
-            raise DagsterUnavailableError(f"Dagster does not start {JOB} for {month}: {'; '.join(reasons)}")
+            raise DagsterUnavailableError(f"Dagster did not start {JOB} for {month}: {'; '.join(reasons)}")
         run_id = found["run"]["runId"]
         return RetrainStarted(run_id, self._run_url(run_id), month)
 
     async def state(self, run_id: str) -> RetrainState | None:
-        """A retraining's state, or None where Dagster knows no such run of the job. Raises DagsterUnavailableError."""
+        """A retraining's state, or None where Dagster has no such run of the job. Raises DagsterUnavailableError."""
         found = await self._ask(FIND_RUN, "runOrError", id=run_id)
         if found["__typename"] == "RunNotFoundError" or found.get("jobName", JOB) != JOB:
             return None
         if found["__typename"] != "Run":
             raise DagsterUnavailableError(
-                f"Dagster cannot tell the run's state: {found.get('message', 'no reason given')}"
+                f"Dagster cannot say how the run is doing: {found.get('message', 'no reason given')}"
             )
         evaluated = _evaluated(found["assetMaterializations"])
         state = RetrainState(
@@ -161,7 +161,7 @@ class DagsterClient:
         )
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
@@ -171,10 +171,10 @@ class DagsterClient:
         for node in found.get("nodes", []):
             if any(job["name"] == JOB for job in node["jobs"]):
                 return node["name"], node["location"]["name"]
-        raise DagsterUnavailableError(f"no code location that Dagster has loaded holds the job {JOB}")
+        raise DagsterUnavailableError(f"no code location that Dagster has loaded has the job {JOB}")
 
     async def _labelled_month(self, asked: str | None) -> str:
-        """The month asked for, or else the newest one, if its labels have landed."""
+        """The month asked for, or the newest one, if its labels have landed."""
         found = await self._ask(FIND_LABELLED_MONTHS, "assetNodeOrError", asset={"path": LABELS})
         statuses = found.get("assetPartitionStatuses") or {}
         ranges = [

@@ -1,7 +1,8 @@
-"""The edge: the outermost layer, which sees every request, those that no route answers too.
+"""The edge: the outermost layer, which sees every request, including those that no route answers.
 
-Here: the limit per client address and the measurement of each answer. The limit costs a microsecond and so can lie on
-the way of every prediction; Litestar's own, which keeps its counts in a store, cost 135, more than a whole prediction.
+Here: the limit per client address and the measurement of each answer. The limit costs a microsecond, so every
+prediction can pass through it; Litestar's own, which keeps its counts in a store, cost 135, more than a whole
+prediction.
 """
 
 from __future__ import annotations

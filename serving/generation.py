@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 120.0
 _FAULT = b"Error: "
-"""How the simulation's sentence begins where it says no; a bug's traceback begins with another word."""
+"""How the simulation's sentence begins where it refuses; a bug's traceback begins differently."""
 
 
 class Generator:
@@ -29,7 +29,7 @@ class Generator:
 
     def __init__(self, settings: Settings) -> None:
         self._drops = str(settings.drops)
-        # The simulation reads settings for itself, and is to read these, wherever they came from.
+        # The simulation reads settings for itself, and must read these, wherever they came from.
         self._told = {
             "CHURN_HOME": str(settings.home),
             "CHURN_DROPS": self._drops,
@@ -40,10 +40,10 @@ class Generator:
     async def generate(self, asked: GenerateRequest) -> Generated:
         """Write the month after the newest drop. Raises ProblemError.
 
-        409 while another month is being written, or where the month is there already; 500 where the simulation failed.
+        409 while another month is being written, or where the month has a drop already; 500 where the simulation fails.
         """
         if self._busy.locked():
-            raise ProblemError(409, "conflict", "A month is being generated already.")
+            raise ProblemError(409, "conflict", "Another month is being generated already.")
         arguments = ["--out", self._drops, "--next", "--customers", str(asked.samples)]
         if asked.wanted is not None:
             arguments += ["--shock", asked.wanted]

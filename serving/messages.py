@@ -1,6 +1,6 @@
-"""Messages: the bodies that the API takes and gives. The OpenAPI document is made from them.
+"""Messages: the bodies that the API accepts and returns. The OpenAPI document is made from them.
 
-Here: types and their meanings. Not here: errors (`problems`), nor what is done with a message.
+Here: types and their meanings. Not here: errors (`problems`), or what is done with a message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BATCH = 1000
 """The most customers in one batch."""
 
 FeatureValue = float | bool | str | None
-"""A feature's value; JSON knows no difference between 1 and 1.0."""
+"""A feature's value; JSON does not distinguish 1 from 1.0."""
 
 UserId = Annotated[str, Meta(min_length=1, max_length=64, description="The customer.", examples=["7590-VHVEG"])]
 Features = Annotated[
@@ -50,7 +50,7 @@ class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WhatIfRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Features of a customer who need not exist."""
+    """The features of a customer, who need not exist."""
 
     features: Features
 
@@ -105,7 +105,7 @@ class CustomerFeatures(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
     timestamp: datetime
@@ -113,7 +113,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Predictions are answered. `warnings` say what is wrong nevertheless, such as a refused bundle."""
+    """Predictions are answered. `warnings` say what is wrong all the same, such as a refused bundle."""
 
     status: Literal["ready"]
     model_version: ModelVersion
@@ -146,7 +146,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse two different answers to one question."""
         if self.shock is not None and self.drift is not None and self.shock != self.drift:
-            raise ValueError("field `drift` is the old name of `shock`, and says something else: leave it out")
+            raise ValueError("field `drift` is the old name of `shock`, and the two differ: leave it out")
 
     @property
     def wanted(self) -> ShockKind | None:
@@ -171,7 +171,7 @@ class RetrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetrainStarted(msgspec.Struct, frozen=True):
-    """The run that was started, and where a person watches it."""
+    """The run that was started, and where to watch it."""
 
     run_id: str
     url: str
@@ -179,7 +179,7 @@ class RetrainStarted(msgspec.Struct, frozen=True):
 
 
 class RetrainState(msgspec.Struct, frozen=True):
-    """A retraining's state. The last four are null until its evaluation is there.
+    """A retraining's state. The last four are null until the candidate has been evaluated.
 
     `metrics` holds `auc`, and `champion_auc` where there was a champion to compare with.
     """

@@ -22,7 +22,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.latency = Histogram(
             "churn_request_seconds",
-            "Requests, and the time from arrival to the answer's end.",
+            "Requests, and the time from their arrival to the end of the answer.",
             ["method", "route", "status"],
             buckets=_SECONDS,
             registry=registry,
@@ -35,18 +35,18 @@ class Metrics:
         )
         self.champion_age = Gauge(
             "churn_champion_age_seconds",
-            "Since the end of the newest month that the version that serves was trained on.",
+            "Time since the end of the newest month that the serving version was trained on.",
             registry=registry,
         )
         self.refused_reloads = Counter(
             "churn_refused_reloads", "Versions that failed their checks and do not serve.", registry=registry
         )
         self.features_age = Gauge(
-            "churn_features_age_seconds", "Since the end of the day that the features describe.", registry=registry
+            "churn_features_age_seconds", "Time since the end of the day that the features describe.", registry=registry
         )
         self.customers = Gauge("churn_features_customers", "Customers in the online store.", registry=registry)
         self.lost_log_rows = Counter(
-            "churn_prediction_log_lost", "Predictions that were answered and not logged.", registry=registry
+            "churn_prediction_log_lost", "Predictions that were answered but not logged.", registry=registry
         )
         self._children: dict[tuple[str, str, int], Histogram] = {}
 

@@ -33,7 +33,7 @@ from serving.problems import ProblemError, bad_request
 from serving.scoring import decode_features, field_problems
 
 _CHUNK = 50
-"""Customers of a batch that are scored before others get their turn: about a millisecond."""
+"""Customers of a batch that are scored before other requests get their turn: about a millisecond."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,7 +42,7 @@ _Features = dict[str, FeatureValue]
 
 
 class Predictor:
-    """Answers predictions with the champion and the features of the moment."""
+    """Answers predictions with the current champion and features."""
 
     def __init__(self, champions: Champions, features: OnlineFeatures, log: PredictionLog, metrics: Metrics) -> None:
         self._champions = champions
@@ -133,7 +133,7 @@ class Predictor:
             probability=probability,
             model_version=champion.version,
             as_of=row.as_of,
-            features_used=cast(_Features, used),  # they are JSON already, which is not read and written once more
+            features_used=cast(_Features, used),  # they are JSON already: decoding them to encode them again is saved
             timestamp=now,
         )
 
@@ -153,4 +153,4 @@ def not_ready(*missing: str | None) -> ProblemError:
 
 
 def _no_features(user_id: str) -> str:
-    return f"No features of {user_id}: not an active customer of the newest published month."
+    return f"No features for {user_id}: not an active customer in the newest published month."

@@ -93,7 +93,7 @@ _CODES = {
 def _on_validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[ProblemDetails]:
     found = error.extra if isinstance(error.extra, list) else []
     fields = [_field(item.get("key", BODY), item.get("message", "")) for item in found]
-    return bad_request(*(fields or [FieldProblem("body", "a JSON body is needed")])).response()
+    return bad_request(*(fields or [FieldProblem("body", "a JSON body is required")])).response()
 
 
 def _field(key: str, message: str) -> FieldProblem:
@@ -101,7 +101,7 @@ def _field(key: str, message: str) -> FieldProblem:
     if key != BODY:
         return FieldProblem(key, message)
     if message == repr(BODY):  # the name that Litestar did not find
-        return FieldProblem("body", "a JSON body is needed")
+        return FieldProblem("body", "a JSON body is required")
     named = _NAMED.search(message)
     return FieldProblem(named[1] if named else "body", message)
 
@@ -120,7 +120,7 @@ def _on_problem(_: Request[Any, Any, Any], problem: ProblemError) -> Response[Pr
 
 
 def _on_unreadable(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
-    """What decoding a body raises that Litestar does not take for the client's error: no UTF-8, nested too deeply."""
+    """What decoding a body raises that Litestar does not take for the client's error: not UTF-8, nested too deeply."""
     return bad_request(FieldProblem("body", f"cannot be read: {type(error).__name__}")).response()
 
 
@@ -148,23 +148,23 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
         "user_id: Expected `str`, got `int`",
         {"fields": (FieldProblem("user_id", "Expected `str`, got `int`"),)},
     ),
-    401: ("unauthorized", "Give the token as `Authorization: Bearer ...`.", {}),
+    401: ("unauthorized", "Send the token as `Authorization: Bearer ...`.", {}),
     404: (
         "missing_features",
-        "No features of 0000-ZZZZZ: not an active customer.",
+        "No features for 0000-ZZZZZ: not an active customer in the newest published month.",
         {"missing_features": ("contract_type", "monthly_fee")},
     ),
-    409: ("conflict", "A month is being generated already.", {}),
+    409: ("conflict", "Another month is being generated already.", {}),
     413: ("too_large", "Request Entity Too Large", {}),
-    429: ("too_many_requests", "At most 10 calls a minute: try again later.", {}),
+    429: ("too_many_requests", "At most 10 calls per 60 seconds from one address.", {}),
     503: ("not_ready", "No champion is loaded.", {"missing": ("champion: the registry names none",)}),
 }
 
 
 def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, ResponseSpec]:
-    """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes of one itself.
+    """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes itself.
 
-    429 is among the errors everywhere.
+    429 is among the errors of every route.
     """
     specs = {}
     if answer is not None:

@@ -1,7 +1,7 @@
 """The registry as serving sees it: which version is champion, and the bytes of its bundle. MLflow is not imported.
 
 Here: MLflow's tables, read-only, for the embedded SQLite store; MLflow's REST API for a tracking server. Not here:
-verifying, keeping and loading what was fetched (`champion`), nor writing to the registry (the platform's business).
+verifying, keeping and loading what was fetched (`champion`), or writing to the registry (the platform's business).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RegistryUriError(Fault):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """A registered version: its number, its month, where its bundle lies and the bundle's SHA-256."""
+    """A registered version: its number, its month, where its bundle is and the bundle's SHA-256."""
 
     version: int
     month: str
@@ -72,7 +72,7 @@ def _registered(version: int, tags: dict[str, str]) -> Registered:
 
 
 class SqliteRegistryReader:
-    """MLflow's SQLite file, and bundles in folders of this machine."""
+    """MLflow's SQLite file, and bundles in folders on this machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -92,7 +92,7 @@ class SqliteRegistryReader:
         return _registered(found[0][0], {key: value for _, key, value in found}) if found else None
 
     def read(self, uri: str, name: str) -> bytes:
-        """Read a file of this machine."""
+        """Read a file on this machine."""
         path = Path(url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri) / name
         try:
             return path.read_bytes()
@@ -101,7 +101,7 @@ class SqliteRegistryReader:
 
 
 class HttpRegistryReader:
-    """An MLflow tracking server that proxies its artifacts. A user and password in the URL are sent as HTTP asks."""
+    """An MLflow tracking server that proxies its artifacts. A user and password in the URL are sent along."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url.rstrip("/")
@@ -114,7 +114,7 @@ class HttpRegistryReader:
         answer = response.json()
         if response.status_code in (400, 404) and answer.get("error_code") in (
             "RESOURCE_DOES_NOT_EXIST",
-            "INVALID_PARAMETER_VALUE",  # the model is there and the alias is not
+            "INVALID_PARAMETER_VALUE",  # the model exists but the alias does not
         ):
             return None
         if response.status_code != 200:

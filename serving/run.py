@@ -1,6 +1,6 @@
 """Running: the server process, `python -m serving` or `churn serve`.
 
-Uvicorn with httptools and uvloop, in one process: beside Granian with one worker it answered as many requests with two
+Uvicorn with httptools and uvloop, in one process: it answered as many requests as Granian with one worker did, with two
 thirds of the CPU time and of the memory, which leaves more of a small machine to the model.
 """
 

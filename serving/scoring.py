@@ -1,7 +1,7 @@
 """Scoring: from features to a probability, and what counts as unknown on the way.
 
 Here: stored features and what-if features against the model's schema. Not here: the encoding and the model itself
-(`churn_platform.bundle`), whose features they are (`predictor`).
+(`churn_platform.bundle`), or which customer the features belong to (`predictor`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def score(bundle: Bundle, stored: bytes) -> Scored:
             raise ProblemError(
                 503,
                 "store_lacks_features",
-                f"The online store lacks {', '.join(missing)}, which the champion needs: publish it again.",
+                f"The online store lacks {', '.join(missing)}, which the champion needs: publish the features again.",
                 missing_features=missing,
             )
         used = _encode({feature.name: features.get(feature.name) for feature in bundle.schema})
@@ -73,5 +73,5 @@ def _wrong(feature: Feature, value: Value) -> str | None:
         return "must be a number"
     minimum, maximum = _BOUNDS.get(feature.name, (None, None))
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        return f"must lie between {minimum:g} and {maximum:g}"
+        return f"must be between {minimum:g} and {maximum:g}"
     return None

@@ -27,13 +27,13 @@ SCHEME = "token"
 
 
 class TokenError(Fault):
-    """The token's file cannot be made or read; the message says which file and why, and nothing that is in it."""
+    """The token's file cannot be made or read; the message says which file and why, but nothing that is in it."""
 
 
 def api_token(settings: Settings) -> str:
-    """The bearer token: `CHURN_API_TOKEN`, or else the one in `CHURN_HOME/api_token`, which is made when absent.
+    """The bearer token: `CHURN_API_TOKEN`, or the one in `CHURN_HOME/api_token`, which is made when absent.
 
-    The file is readable by its owner alone. Of several processes that make it at once one wins, and all use its token.
+    Only its owner can read the file. Of several processes that make it at once one wins, and all use its token.
     Raises TokenError.
     """
     if token := settings.api_token.get_secret_value():
@@ -46,7 +46,7 @@ def api_token(settings: Settings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise TokenError(
-            f"the API's token {path} cannot be made or read: {reason}; mend that, or set CHURN_API_TOKEN"
+            f"the API's token {path} cannot be made or read: {reason}; correct that, or set CHURN_API_TOKEN"
         ) from error
     if not token:
         raise TokenError(f"the API's token {path} is empty: remove the file, or set CHURN_API_TOKEN")
@@ -74,7 +74,7 @@ def client_address(scope: Any) -> str:
 
 
 class Limit:
-    """At most `calls` in each window of `seconds` per client address; 0 for no limit. Forgets with each window."""
+    """At most `calls` per client address in each window of `seconds`; 0 for no limit. Each window counts from zero."""
 
     def __init__(self, calls: int, seconds: int, clock: Callable[[], float] = time.time) -> None:
         self.calls = calls
@@ -112,7 +112,7 @@ def bearer(token: str) -> Guard:
         given = connection.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, expected):
             raise ProblemError(
-                401, "unauthorized", "Give the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
+                401, "unauthorized", "Send the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
             )
 
     return guard

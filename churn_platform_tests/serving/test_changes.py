@@ -172,8 +172,8 @@ def test_retrain_without_labels_is_409(call: Callable[..., httpx.Response], dags
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("repositoriesOrError", {"__typename": "RepositoryConnection", "nodes": []}, "holds the job retrain"),
-        ("repositoriesOrError", {"__typename": "PythonError", "message": "broken"}, "holds the job retrain"),
+        ("repositoriesOrError", {"__typename": "RepositoryConnection", "nodes": []}, "has the job retrain"),
+        ("repositoriesOrError", {"__typename": "PythonError", "message": "broken"}, "has the job retrain"),
         ("launchRun", {"__typename": "PythonError", "message": "no such partition"}, "no such partition"),
         (
             "launchRun",

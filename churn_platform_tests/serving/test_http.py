@@ -55,7 +55,7 @@ def test_health_and_readiness(steady: Service) -> None:
         (b"{}", "user_id", "Object missing required field `user_id`"),
         (b'{"user_id": "a", "user": "b"}', "user", "Object contains unknown field `user`"),
         (b"[]", "body", "Expected `object`, got `array`"),
-        (b"", "body", "a JSON body is needed"),
+        (b"", "body", "a JSON body is required"),
         (b'{"user_id"', "body", "Input data was truncated"),
         (b'{"user_id": "\xff"}', "body", "cannot be read"),
         (b'{"user_id": ' + b"[" * 50_000, "body", "cannot be read"),
@@ -162,7 +162,7 @@ def test_a_token_file_that_holds_no_token_lets_nobody_in(tmp_path: Path, content
 
 def test_a_home_that_is_no_folder_has_no_token(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
-    with pytest.raises(TokenError, match=r"home/api_token cannot be made or read: .*; mend that"):
+    with pytest.raises(TokenError, match=r"home/api_token cannot be made or read: .*; correct that"):
         api_token(Settings(home=tmp_path / "home"))
 
 

@@ -161,8 +161,8 @@ def test_what_if(world: World, serve: Serve) -> None:
         ("has_family", 1, "must be true or false"),
         ("monthly_fee", "12", "must be a number"),
         ("monthly_fee", True, "must be a number"),
-        ("monthly_fee", -0.5, "must lie between 0 and 10000"),
-        ("monthly_fee", 1e300, "must lie between 0 and 10000"),
+        ("monthly_fee", -0.5, "must be between 0 and 10000"),
+        ("monthly_fee", 1e300, "must be between 0 and 10000"),
         ("churn_label", True, "the champion has no such feature"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Routes: HTTP in, HTTP out. Each module makes the handlers of one topic; what they do stands elsewhere."""
+"""Routes: HTTP in, HTTP out. Each module makes the handlers of one topic; the work itself is done elsewhere."""

@@ -1,4 +1,4 @@
-"""Changes: the routes that change something, and so ask for the token: a new month, a retraining."""
+"""Changes: the routes that change something and so ask for the token: a new month, a retraining."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
     async def generate(
         data: Annotated[GenerateRequest, Body(examples=[Example(value={"samples": 1000, "shock": "price_rise"})])],
     ) -> Generated:
-        """Writes the drop of the month after the newest one, beside the others; sensors then find it."""
+        """Writes the drop of the month after the newest one, beside the others, where the sensors find it."""
         return await generator.generate(data)
 
     @post(
@@ -54,7 +54,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
     async def retrain(
         data: Annotated[RetrainRequest | None, Body(examples=[Example(value={"month": "2024-02"})])] = None,
     ) -> RetrainStarted:
-        """Starts the job in Dagster and answers at once; without a month, on the newest one with labels."""
+        """Starts the job in Dagster and answers at once; without a month, for the newest one with labels."""
         with _asking_dagster():
             return await dagster.retrain(data.month if data else None)
 
@@ -69,14 +69,14 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
     async def retrain_state(
         run_id: Annotated[
             str,
-            Parameter(description="As given by /retrain.", examples=[_RUN_EXAMPLE]),
+            Parameter(description="As returned by /retrain.", examples=[_RUN_EXAMPLE]),
         ],
     ) -> RetrainState:
         """The run's state and, once it has been evaluated, the version, its metrics and the verdict."""
         with _asking_dagster():
             state = await dagster.state(run_id) if _RUN_ID.fullmatch(run_id) else None
         if state is None:
-            raise ProblemError(404, "not_found", f"Dagster knows no retraining {run_id}.")
+            raise ProblemError(404, "not_found", f"Dagster has no retraining {run_id}.")
         return state
 
     return [generate, retrain, retrain_state]

@@ -25,14 +25,14 @@ def routes(
 ) -> list[HTTPRouteHandler]:
     """The handlers, around these parts."""
 
-    @get("/health", summary="Does the process live", tags=_TAGS, responses=documented())
+    @get("/health", summary="Is the process alive?", tags=_TAGS, responses=documented())
     async def health() -> Health:
-        """200 while it does, whatever else is wrong."""
+        """200 while it is, whatever else is wrong."""
         return Health("ok", datetime.now(UTC), VERSION)
 
-    @get("/ready", summary="Are predictions answered", tags=_TAGS, responses=documented(503))
+    @get("/ready", summary="Are predictions answered?", tags=_TAGS, responses=documented(503))
     async def ready() -> Ready:
-        """200 when champion and features are loaded, else 503 with what is missing."""
+        """200 when champion and features are loaded, otherwise 503 with what is missing."""
         champion, publication = champions.current, features.publication
         if champion is None or publication is None or features.problem is not None:
             raise not_ready(champions.problem if champion is None else None, features.problem)

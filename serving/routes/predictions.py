@@ -1,7 +1,7 @@
 """Predictions: one customer, many, a what-if, and the features behind them.
 
-The first two give the server their answers' bytes, past Litestar's own way of making a response, which costs as much as
-a score.
+The first two hand the server the bytes of their answers, bypassing Litestar's own responses, which cost as much as a
+score.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
     @post(
         "/predict/features",
         status_code=200,
-        summary="What if",
+        summary="What if?",
         tags=_TAGS,
         responses=documented(400, 413, 503),
     )
@@ -74,14 +74,14 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
             Body(examples=[Example(value={"features": {"contract_type": "Two year", "monthly_fee": 29.5}})]),
         ],
     ) -> WhatIf:
-        """The risk with these features. What is missing or null is unknown, where the contract lets it be; else 400."""
+        """The risk with these features. A missing or null one is unknown if the contract allows it; otherwise 400."""
         return predictor.what_if(data.features)
 
     @get("/features/{user_id:str}", summary="One customer's features", tags=_TAGS, responses=documented(404, 503))
     async def features(
         user_id: Annotated[str, Parameter(description="The customer.", examples=[Example(value="7590-VHVEG")])],
     ) -> CustomerFeatures:
-        """What the online store holds of the customer, and the day that it describes."""
+        """What the online store holds about the customer, and the day that it describes."""
         return await predictor.features(user_id)
 
     return [predict, predict_batch, predict_features, features]
