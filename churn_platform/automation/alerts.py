@@ -18,11 +18,11 @@ import msgspec
 from churn_platform.files import replacing
 
 MOST_AT_ONCE = 20
-"""The most alerts of one round; services refuse floods, and the next round is seconds away."""
+"""The most alerts in one round; services refuse floods, and the next round is seconds away."""
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """One thing that people should know. `event` names it for ever: the same event is told once."""
+    """One thing that people should know. `event` identifies it for ever: the same event is reported once."""
 
     event: str
     title: str
@@ -39,23 +39,23 @@ class Remembered(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Round:
-    """How many alerts a round has sent, and how many could not be; these are tried again."""
+    """How many alerts a round sent, and how many it could not send; those are tried again."""
 
     sent: int
     failed: int
 
 
 class Outbox:
-    """The alerts of one platform: a folder with one JSON file for each that is done with."""
+    """The alerts of one platform: a folder with one JSON file for each that needs no more sending."""
 
     def __init__(self, folder: Path, urls: str) -> None:
         self.folder = folder
         self._urls = urls
 
     def send(self, alerts: Iterable[Alert]) -> Round:
-        """Send those that are new, the first first. Never raises for what Apprise or a service does.
+        """Send the new ones, in order. Never raises for what Apprise or a service does.
 
-        Without URLs they are remembered all the same: whoever sets some later is told what happens from then on.
+        Without URLs they are remembered all the same: anyone who sets URLs later hears what happens from then on.
         """
         new = [alert for alert in alerts if not self.path(alert).exists()]
         sent = failed = 0
@@ -80,5 +80,5 @@ class Outbox:
         to = Apprise()
         try:
             return bool(to.add(self._urls)) and bool(to.notify(title=alert.title, body=alert.body))
-        except Exception:  # a service's plugin may raise anything, and an alert must not break what it tells of
+        except Exception:  # a service's plugin may raise anything, and an alert must not break what it reports
             return False

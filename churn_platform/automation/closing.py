@@ -18,8 +18,8 @@ class MonthFacts:
     """A month as delivered and as it is in the lake.
 
     `unready` says why its drop cannot be taken in now. `state` and `labels` are what the drop holds, `landed` and
-    `landed_labels` what was landed, as content hashes. `basis` names what it is built upon, the snapshots of the month
-    before. `stale`: some table of it was built from what has changed since.
+    `landed_labels` what was landed, as content hashes. `basis` identifies what it is built on, the snapshots of the
+    month before. `stale` says whether any of its tables was built from something that has changed since.
     """
 
     month: Month
@@ -53,13 +53,13 @@ class MonthFacts:
 
 
 def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, history: History) -> Action:
-    """The next month to close or to mature, the oldest first. Ask only while none is being closed or matured.
+    """The next month to close or to mature, oldest first. Ask only while none is being closed or matured.
 
-    `months` are the delivered ones, `today` the month that is not over. A month waits until the one before it is
-    closed; one that stopped holds later ones up only if there is no sound state of it to go on from.
+    `months` are the delivered ones, `today` the month that is not over yet. A month waits until the one before it is
+    closed; one that has stopped holds up later ones only if it has no sound state to go on from.
     """
     notes: list[str] = []
-    sound = first - 1  # the newest month that the next one can be built upon
+    sound = first - 1  # the newest month that the next one can be built on
     for facts in sorted(months, key=lambda facts: facts.month):
         if not (facts.to_close or facts.to_mature):
             sound = facts.month

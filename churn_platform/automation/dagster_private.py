@@ -1,8 +1,8 @@
 """Dagster's private names: what the platform needs of Dagster beyond its public interface, and why.
 
 Here: every import from a module of Dagster whose name begins with an underscore, and every private member of its
-classes that one of ours inherits. Not here: what is done with them. An upgrade may move any of them without a word;
-`unit/test_private_names.py` says which it has moved and who needs it.
+classes that one of ours inherits. Not here: what is done with them. An upgrade may move any of them without notice;
+`unit/test_private_names.py` says which ones it has moved and what needs them.
 
 It imports Dagster, so programs that must start at once import it inside functions, as they do Dagster. Hence the one
 private name elsewhere: the daemon's module, which `local.programs` starts by name.
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from dagster import DefaultRunLauncher, deserialize_value
 
-# `execute_run_iterator` wants a job that other processes could load, or this: one that only this process has.
+# `execute_run_iterator` takes a job that other processes could load, or this: one that only this process has.
 from dagster._core.definitions.job_base import InMemoryJob as InMemoryJob
 
 # Definitions are the only repository of their location; part of where a job comes from.
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME as SINGLETON_REPOSITORY_NAME
 
-# What `define_asset_job` gives: its type has no public name.
+# What `define_asset_job` returns: its type has no public name.
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
@@ -29,7 +29,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 # itself and leaves out where the job comes from; the UI leaves such runs out of its timeline and of their job's page.
 from dagster._core.execution.api import execute_run_iterator as execute_run_iterator
 
-# What a launcher answers to run monitoring: part of what a launcher of one's own has to implement.
+# What a launcher answers to run monitoring: part of what a custom launcher has to implement.
 from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
 from dagster._core.launcher.base import WorkerStatus as WorkerStatus
 
@@ -38,10 +38,10 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin as Register
 from dagster._core.remote_origin import RemoteJobOrigin as RemoteJobOrigin
 from dagster._core.remote_origin import RemoteRepositoryOrigin as RemoteRepositoryOrigin
 
-# The statuses of runs that wait or run: a list of our own would not know of a new one.
+# The statuses of runs that are waiting or running: a list of our own would miss a new one.
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES as NOT_FINISHED_STATUSES
 
-# The tags by which Dagster itself knows retries and the code server that started a run.
+# The tags by which Dagster itself recognises retries and the code server that started a run.
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG as AUTO_RETRY_RUN_ID_TAG
 from dagster._core.storage.tags import GRPC_INFO_TAG as GRPC_INFO_TAG
 from dagster._core.storage.tags import MAX_RETRIES_TAG as MAX_RETRIES_TAG
@@ -50,7 +50,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG as WILL_RETRY_TAG
 # The type of an argument that a storage's `from_config_value` gets and passes on.
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 
-# Keeps Ctrl-C waiting while a run is made, until it is executed and can end by it.
+# Holds Ctrl-C back while a run is being made, until it executes and Ctrl-C can end it.
 from dagster._utils.interrupts import capture_interrupts as capture_interrupts
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 class Launcher(DefaultRunLauncher):
-    """Dagster's default launcher, and what it keeps to itself that a launcher of one's own needs."""
+    """Dagster's default launcher, with the private parts of it that a custom launcher needs."""
 
     @property
     def instance(self) -> dg.DagsterInstance:
@@ -69,7 +69,7 @@ class Launcher(DefaultRunLauncher):
     def server_has(self, run_id: str) -> bool | None:
         """Whether the code server that started a run still has it; None where the run is over, or nobody answers.
 
-        The server is asked whether it could cancel the run: Dagster has no other question to that end.
+        The server is asked whether it could cancel the run: Dagster has no better question.
         """
         from dagster._core.errors import DagsterUserCodeUnreachableError
         from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult

@@ -1,6 +1,6 @@
 """History: the runs so far, as plain facts.
 
-Here: asking Dagster's instance about runs. Not here: deciding by them (`triggers`), or starting any (`local.runs`).
+Here: asking Dagster's instance about runs. Not here: deciding on them (`triggers`), or starting any (`local.runs`).
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def _state(run: dg.DagsterRun) -> RunState:
 
 
 def will_retry(run: dg.DagsterRun) -> bool:
-    """Whether Dagster is about to run a failed run again, and has not begun yet."""
+    """Whether Dagster is about to retry a failed run, and has not begun yet."""
     from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
     return run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in run.tags
 
 
 def fault_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """Why a run has failed, in its own sentence."""
+    """Why a run has failed, in the fault's own sentence."""
     import dagster as dg
 
     if run.status == dg.DagsterRunStatus.CANCELED:
@@ -70,7 +70,7 @@ def fault_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
 
 
 def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:
-    """The sentence of the first failed step among a run's events, or of the run where it failed before a step."""
+    """The sentence of the first failed step among a run's events, or of the run where it failed before any step."""
     events = list(events)
     for event in events:
         if event.is_step_failure:
@@ -86,7 +86,7 @@ def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:
 
 
 def was_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:
-    """Whether a signal, such as that of Ctrl-C, has ended the run that these events are of."""
+    """Whether a signal, such as Ctrl-C's, ended the run that these events belong to."""
     import dagster as dg
 
     interruption = dg.DagsterExecutionInterruptedError.__name__
@@ -94,7 +94,7 @@ def was_interrupted(events: Iterable[dg.DagsterEvent]) -> bool:
 
 
 def _errors(event: dg.DagsterEvent) -> Iterator[Any]:
-    """The error that an event tells of, then what it arose from, the innermost last."""
+    """The error that an event reports, then those that caused it, innermost last."""
     error = getattr(event.event_specific_data, "error", None)
     while error is not None:
         yield error
@@ -102,7 +102,7 @@ def _errors(event: dg.DagsterEvent) -> Iterator[Any]:
 
 
 def _innermost(error: Any) -> str:
-    """The message of the exception that started it all; of a `Failure`, which says it plainly, the sentence alone."""
+    """The message of the exception that started it all; for a `Failure`, only its sentence."""
     while error.cause is not None:
         error = error.cause
     message = str(error.message).strip()

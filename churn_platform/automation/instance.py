@@ -47,10 +47,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "run_monitoring": {
             "enabled": True,
             "poll_interval_seconds": 5,
-            "start_timeout_seconds": 60,  # a run that is given up here does nothing should it start after all
+            "start_timeout_seconds": 60,  # a run that is given up on here does nothing if it starts after all
             "free_slots_after_run_end_seconds": 30,
         },
-        # A crash is tried again; a drop that breaks its contract stays broken however often it is read.
+        # A crashed run is tried again; a drop that breaks its contract stays broken however often it is read.
         "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
         "code_servers": {"reload_timeout": 120},
         **_storage(settings),
@@ -66,7 +66,7 @@ def _storage(settings: Settings) -> dict[str, Any]:
 
 
 def prepare(settings: Settings) -> Path:
-    """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it. Gives Dagster's home."""
+    """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it. Returns Dagster's home."""
     import yaml
 
     text = "# Generated from CHURN_* settings; changes are overwritten.\n" + yaml.safe_dump(configuration(settings))
@@ -91,8 +91,8 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def make_storage(settings: Settings) -> None:
     """Make the storage's tables and pools, before any other program of Dagster opens it.
 
-    Programs that race to make a fresh storage's tables break it for good, and the queue heeds the default limit of a
-    pool only from the second time that it meets the pool.
+    Programs that race to make a fresh storage's tables break it for good, and the queue respects a pool's default limit
+    only from the second time that it sees the pool.
     """
     from churn_platform.assets.models import TRAINING
 

@@ -1,4 +1,4 @@
-"""Jobs: what is run as one thing, by a person, a sensor or the command line."""
+"""Jobs: what a person, a sensor or the command line runs as a unit."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ Jobs = Mapping[str, UnresolvedAssetJobDefinition]
 
 
 def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
-    """What is run for one month, on these months' assets."""
+    """The jobs that are run for one month, for these months."""
 
     def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
         return dg.define_asset_job(name, selection=selection, partitions_def=months, description=description)
@@ -42,14 +42,14 @@ def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
         job(
             MATURE,
             some(labels, TARGET_DRIFT, REALISED) | _published(labels),
-            "Mature a closed month: land its labels, and compare the scores that were served with them.",
+            "Mature a closed month: land its labels, and compare them with the scores that were served.",
         ),
         job(
             RETRAIN,
             some(TRAINING_SET, CANDIDATE, EVALUATION),
             "Train a candidate for a matured month and compare it with the champion.",
         ),
-        job(PROMOTE, some(PROMOTION), "Settle a month's evaluation: promote its candidate if the gate lets it pass."),
+        job(PROMOTE, some(PROMOTION), "Settle a month's evaluation: promote its candidate if it passes the gate."),
         job(
             REFRESH,
             some(ONLINE_FEATURES, CHURN_SCORES) | _published(CHURN_SCORES),
@@ -60,7 +60,7 @@ def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
 
 
 class ByHand(dg.Config):
-    """A person's decision on who serves."""
+    """A person's decision about which version serves."""
 
     reason: str
     by: str
@@ -74,7 +74,7 @@ class Appointment(ByHand):
 
 @dg.op
 def appoint(context: dg.OpExecutionContext, config: Appointment, home: dg.ResourceParam[Home]) -> None:
-    """Make a version champion past the gate, with a receipt that says who and why."""
+    """Make a version champion without asking the gate, with a receipt that says who decided and why."""
     with told_plainly():
         receipt = promotions.appoint(
             home.registry, home.ledger, config.version, reason=config.reason, by=config.by, run_id=context.run_id
@@ -84,7 +84,7 @@ def appoint(context: dg.OpExecutionContext, config: Appointment, home: dg.Resour
 
 @dg.op
 def roll_back(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
-    """Make the version champion that served before, with a receipt that says who and why."""
+    """Return to the version that served before, with a receipt that says who decided and why."""
     with told_plainly():
         receipt = promotions.roll_back(
             home.registry, home.ledger, reason=config.reason, by=config.by, run_id=context.run_id
@@ -92,13 +92,13 @@ def roll_back(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceP
     context.add_output_metadata({"champion": receipt.champion, "receipt": str(home.ledger.path(receipt.number))})
 
 
-@dg.job(description="Make a version champion by a person's decision; the gate is not asked.")
+@dg.job(description="Make a version champion on a person's decision; the gate is not asked.")
 def appoint_champion() -> None:
     """One op, so that the decision is a run like any other."""
     appoint()
 
 
-@dg.job(description="Make the version champion that served before the present one.")
+@dg.job(description="Return to the version that served before the current champion.")
 def roll_back_champion() -> None:
     """One op, so that the decision is a run like any other."""
     roll_back()

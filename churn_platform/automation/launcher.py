@@ -1,7 +1,7 @@
 """The launcher: how runs are started on the code server, and how a run whose process has died is recognised.
 
-Here: Dagster's default launcher, plus the question whether a run still lives. Not here: what follows from the answer;
-Dagster's run monitoring fails such a run, and its run retries start it anew.
+Here: Dagster's default launcher, plus the check whether a run is still alive. Not here: what follows from the answer;
+Dagster's run monitoring marks a dead run as failed, and its run retries start it again.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PROCESS_TAG = "churn/process"
-"""Names the process of a run that no code server started."""
+"""The tag that names the process of a run that no code server started."""
 
 _HERE = ("127.0.0.1", "localhost")
 _CLOCK = 5.0  # seconds that the clock may have been set forward since a run began
 
 
 class WatchedRunLauncher(Launcher):
-    """Starts runs as Dagster's default does, and can say whether they live.
+    """Starts runs as Dagster's default does, and can say whether they are alive.
 
-    Without that, a run whose code server was killed would count as under way for ever, and keep its month and its
-    pools from every other run.
+    Without that, a run whose code server was killed would count as under way for ever, and block its month and its
+    pools for every other run.
     """
 
     @property
@@ -38,14 +38,14 @@ class WatchedRunLauncher(Launcher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Look for the process that runs it, and ask the code server that started it. In doubt it lives.
+        """Look for the process that runs it, and ask the code server that started it. If in doubt, it is alive.
 
-        The server alone does not do: one that has loaded the definitions again since, as it does for every new month,
-        denies the runs that it began before. Nor does the process: a run that is found dead is run again at once,
-        which fails for good while there is no server.
+        The server's answer alone is not enough: once it has reloaded the definitions, as it does for every new month,
+        it no longer knows the runs that it started before. Nor is the process enough: a run that is found dead is run
+        again at once, which fails for good while there is no server.
         """
         if GRPC_INFO_TAG in run.tags:
-            # A server that does not answer will, once it is back.
+            # A server that does not answer now will answer once it is back.
             lives = self._runs_here(run) or self.server_has(run.run_id) is not False
         else:
             lives = PROCESS_TAG not in run.tags or _lives(run.tags[PROCESS_TAG])
@@ -63,12 +63,12 @@ class WatchedRunLauncher(Launcher):
             number = entry.get_dagster_event().engine_event_data.metadata.get("pid")
             if number is not None:
                 began = _began(int(str(number.value)))
-                return began is not None and began < entry.timestamp + _CLOCK  # later, and the number is in use again
+                return began is not None and began < entry.timestamp + _CLOCK  # later: the number was reused
         return False
 
 
 def own_process() -> str:
-    """This process for `PROCESS_TAG`: host, number, and start time, since numbers are used again."""
+    """This process for `PROCESS_TAG`: host, number, and start time, since numbers are reused."""
     return json.dumps([socket.gethostname(), os.getpid(), _started(os.getpid())])
 
 

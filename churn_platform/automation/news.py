@@ -1,6 +1,6 @@
 """News: what people should know, found in runs, receipts and the lake.
 
-Here: which events become alerts, in which words. Not here: sending them once (`alerts`).
+Here: which events become alerts, and in which words. Not here: sending them once (`alerts`).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     import dagster as dg
 
 DAYS = 7
-"""How far back runs are looked at: longer than any daemon should be down."""
+"""How many days back runs are looked at: longer than any daemon should be down."""
 
 
 def tell(home: Home, instance: dg.DagsterInstance) -> str:
-    """Send what is new, and say in a sentence what came of it."""
+    """Send what is new, and say in a sentence how that went."""
     settings = home.settings
     outbox = Outbox(settings.home / "alerts", settings.alert_urls.get_secret_value())
     done = outbox.send(alerts(home, instance, date.today()))
     if done.failed:
-        return f"{done.failed} alerts could not be sent, and are tried again: check CHURN_ALERT_URLS; {done.sent} sent"
-    return f"{done.sent} alerts sent" if done.sent else "nothing new to tell"
+        return f"{done.failed} alerts could not be sent and are tried again: check CHURN_ALERT_URLS; {done.sent} sent"
+    return f"{done.sent} alerts sent" if done.sent else "nothing new to report"
 
 
 def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:
-    """Everything worth telling, new or not, the oldest of each kind first."""
+    """Everything worth reporting, new or not, the oldest of each kind first."""
     yield from _of_runs(home, instance)
     yield from _of_decisions(home)
     yield from _of_features(home, today)
@@ -75,7 +75,6 @@ def _of_features(home: Home, today: date) -> Iterator[Alert]:
     newest = max(home.lake.months(FEATURES), default=None)
     due = Month.of(today - timedelta(days=home.settings.features_due_days)) - 1
     if newest is not None and newest < due:
-        body = (
-            f"{newest + 1} ended on {(newest + 1).as_of} and is not closed yet; scores and predictions are of {newest}."
-        )
+        ended = f"{newest + 1} ended on {(newest + 1).as_of} and is not closed yet"
+        body = f"{ended}; scores and predictions are still for {newest}."
         yield Alert(f"stale features {due}", f"The features are still those of {newest}", body)

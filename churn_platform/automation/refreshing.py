@@ -1,4 +1,4 @@
-"""Refreshing: whether the newest month is delivered again, since another version serves than the one that scored it.
+"""Refreshing: whether the newest month is delivered again, since its scores are not those of the serving version.
 
 Here: the decision, as a pure function. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
 `replay`).

@@ -48,8 +48,8 @@ class ModelFacts:
     """What a retraining is decided from.
 
     `matured` is the newest month that can be trained for, `content` the hashes of its rows. `drifts` are the closed
-    months' since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months that
-    a candidate was compared for.
+    months' since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months for
+    which a candidate was compared.
     """
 
     champion: ChampionFacts | None
@@ -72,8 +72,8 @@ class Limits:
 def cause(facts: ModelFacts, limits: Limits) -> str | None:
     """Why a retraining is due, in one line; None where nothing calls for one.
 
-    Drift that a candidate has been trained on and lost is answered: only what drifts beyond that is a new cause, or a
-    lasting change that no training can use would start one every month.
+    Drift is answered once a candidate has been trained on it, even if that candidate lost: only drift beyond that is a
+    new cause. Otherwise a lasting change that no training can use would start a retraining every month.
     """
     champion = facts.champion
     if champion is None:
@@ -101,13 +101,13 @@ def cause(facts: ModelFacts, limits: Limits) -> str | None:
 def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Action:
     """Retrain on the newest matured month if something calls for it, once. Ask only while nothing is being trained.
 
-    A month is trained for once: the same rows would give the same candidate. With the cooldown, later months wait too.
+    Each month is trained for once: the same rows would give the same candidate. In the cooldown, later months wait too.
     """
     month = facts.matured
     event = event_of(month, facts.content) if month else ""
     runs = history(month) if month else ()
     if runs and (runs[0].event, runs[0].state) == (event, RunState.FAILED):
-        facts = replace(facts, trained=facts.trained - {month})  # it may have come as far as the comparison
+        facts = replace(facts, trained=facts.trained - {month})  # it may have got as far as the comparison
     found, champion = cause(facts, limits), facts.champion
     if found is None:
         return Wait("nothing calls for a retraining")
@@ -117,5 +117,5 @@ def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Acti
         return Wait(f"{found}, but no month after {champion.month}, the champion's, has labels yet")
     last = max(facts.trained, default=None)
     if champion and last and month.since(last) < limits.cooldown:
-        return Wait(f"{found}, but {last} was trained for: the next can be {last + limits.cooldown}")
+        return Wait(f"{found}, but a candidate was trained for {last}: the next can be for {last + limits.cooldown}")
     return launch(RETRAIN, month, event, f"RETRAINING_TRIGGERED {found}", runs)

@@ -1,4 +1,4 @@
-"""Schedules: the monthly safety net for where the sensor that watches drops is turned off."""
+"""Schedules: the monthly safety net for when the sensor that watches drops is turned off."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ def schedules(months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.Sch
     """Every schedule, for these months and their jobs."""
 
     def monthly_closing(context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[Home]) -> Answer:
-        """Ask what the sensor asks, which closes older months first."""
+        """Ask what the sensor asks, so that older months are closed first."""
         try:
             decision = watch.closing(home, context.instance)
         except Fault as fault:

@@ -1,4 +1,4 @@
-"""Sensors: what Dagster's daemon asks every few seconds, and starts.
+"""Sensors: what Dagster's daemon asks every few seconds, and what it starts.
 
 Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`closing`, `retraining`,
 `refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake and in the runs, so
@@ -22,11 +22,11 @@ Answer = dg.RunRequest | dg.SkipReason
 
 
 def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
-    """A decision in Dagster's words, where these are the months that it offers."""
+    """A decision in Dagster's terms; `months` are the ones that it offers."""
     if isinstance(decision, Launch):
         if not months.has_partition_key(str(decision.month)):
             return dg.SkipReason(
-                f"{decision.month} is new: {decision.why}, as soon as the definitions are loaded again"
+                f"{decision.why}: {decision.month} is new, and runs as soon as the definitions are loaded again"
             )
         return dg.RunRequest(
             run_key=decision.run_key, job_name=decision.job, partition_key=str(decision.month), tags=decision.tags
@@ -64,13 +64,13 @@ def sensors(
             "drops",
             watch.closing,
             (CLOSE, MATURE),
-            "Closes each month that is delivered or corrected, in order, and matures it when its labels come.",
+            "Closes each month that is delivered or corrected, in order, and matures it when its labels arrive.",
         ),
         watching(
             "retraining",
             watch.retraining,
             (RETRAIN,),
-            "Retrains on the newest matured month: without a champion, on drift, where the champion falls short.",
+            "Retrains on the newest matured month when there is no champion, on drift, or if the champion falls short.",
         ),
         watching(
             "refreshing",
@@ -82,7 +82,7 @@ def sensors(
             name="alerts",
             minimum_interval_seconds=settings.sensor_seconds,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            description="Tells people what they should know, once each, through CHURN_ALERT_URLS.",
+            description="Tells people what they should know, once, through CHURN_ALERT_URLS.",
         )(tell),
         dg.AutomationConditionSensorDefinition(
             "promotions",

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class Psycopg2Storage(DagsterPostgresStorage):
-    """dagster-postgres tells of each event by `NOTIFY` with parameters, which psycopg2 puts into the statement.
+    """dagster-postgres announces each event by `NOTIFY` with parameters, which psycopg2 puts into the statement.
 
-    SQLAlchemy from 2.1 on takes psycopg where a URL names no driver; that leaves them to PostgreSQL, which refuses.
+    From 2.1 on, SQLAlchemy uses psycopg where a URL names no driver; that sends the parameters to PostgreSQL, which
+    refuses them.
     """
 
     @classmethod

@@ -4,7 +4,7 @@ Here: a launch, a reason to wait, a run so far, and when an event is worth an at
 (`closing`, `retraining`, `refreshing`), gathering the facts (`watch`), or starting anything (`sensors`, `replay`).
 
 Every decision follows from the lake and the runs so far, never from a memory of its own: whoever asks again after a
-crash gets the same answer. A launch's `run_key` names the event and the attempt, and Dagster starts none twice.
+crash gets the same answer. A launch's `run_key` names the event and the attempt, and Dagster starts no key twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ATTEMPTS = 3
 
 
 class RunState(StrEnum):
-    """How a run stands. A failed one that Dagster is about to retry is still under way."""
+    """The state of a run. A failed one that Dagster is about to retry is still under way."""
 
     UNDER_WAY = "under way"
     SUCCEEDED = "succeeded"
@@ -83,7 +83,7 @@ History = Callable[[Month], Sequence[Run]]
 
 
 def event_of(month: Month, *content: object) -> str:
-    """Names a month and what it is about: another content, another event."""
+    """Identifies a month and the content that the event is about: different content, different event."""
     return f"{month} {sha256(repr(content).encode())[:16]}"
 
 
@@ -97,8 +97,8 @@ def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run], mo
     newest = runs[:most]
     if newest and all(run.event == event for run in newest):
         if newest[0].state == RunState.SUCCEEDED:
-            return Wait(f"{job} of {month} has run for this already and settled nothing: run it by hand")
+            return Wait(f"{job} of {month} has already run for this and changed nothing: run it by hand")
         if len(newest) == most and all(run.state == RunState.FAILED for run in newest):
             times = "" if most == 1 else f" {most} times"
-            return Wait(f"{month} stopped, {job} failed{times}: {newest[0].fault}")
+            return Wait(f"{month} stopped because {job} failed{times}: {newest[0].fault}")
     return Launch(job, month, event, sum(run.event == event for run in runs) + 1, why)

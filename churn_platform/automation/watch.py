@@ -1,4 +1,4 @@
-"""Watch: the facts of this moment, gathered from drops, lake, registry and runs, and the decision on them.
+"""Watch: the present facts, gathered from drops, lake, registry and runs, and the decision on them.
 
 Here: what the sensors and the replay both ask. Not here: the decisions themselves (`triggers`).
 """
@@ -69,7 +69,7 @@ def _month(lake: Lake, delivery: intake.Delivery) -> MonthFacts:
 
 
 def _is_stale(lake: Lake, month: Month) -> bool:
-    """Whether a closed month has a table that was built from what has changed since."""
+    """Whether a closed month has a table that was built from something that has changed since."""
     names = (*SNAPSHOTS, FEATURES)
     if not lake.has(FEATURES, month):
         return False

@@ -151,10 +151,10 @@ def test_a_month_that_stops_is_told_with_its_reason_once(
     drop = homes.deliver(settings.drops)
     (drop / "users.csv").write_text("nonsense\n")
     daemon = Daemon(settings, instance)
-    assert daemon.skipped("alerts") == "nothing new to tell"
+    assert daemon.skipped("alerts") == "nothing new to report"
     assert not daemon.launch(daemon.requested("drops")).success
     assert daemon.skipped("alerts") == "1 alerts sent"
-    assert daemon.skipped("alerts") == "nothing new to tell"
+    assert daemon.skipped("alerts") == "nothing new to report"
     (message,) = webhook.messages
     assert message["title"] == "2024-01 stopped"
     assert "users" in message["message"]
@@ -206,6 +206,6 @@ def test_features_are_missed_some_days_after_their_month(
     assert told(settings, instance, date(2024, 5, 10)) == {}
     assert told(settings, instance, date(2024, 5, 11)) == {
         "The features are still those of 2024-03": (
-            "2024-04 ended on 2024-04-30 and is not closed yet; scores and predictions are of 2024-03."
+            "2024-04 ended on 2024-04-30 and is not closed yet; scores and predictions are still for 2024-03."
         )
     }

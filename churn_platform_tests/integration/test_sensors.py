@@ -102,7 +102,7 @@ def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
         os.utime(path, (0, 0))
     now = time.time()
     (fresh,) = intake.deliveries(drop.parent, JANUARY, 10, now)
-    assert "may still be being written" in (fresh.unready or "")
+    assert "may not be complete yet" in (fresh.unready or "")
     (settled,) = intake.deliveries(drop.parent, JANUARY, 10, now + 11)
     assert settled.unready is None
     assert settled.labels
@@ -111,7 +111,7 @@ def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
 def test_two_folders_of_one_month_are_told(empty: Daemon, company: Path) -> None:
     for name in ("month_000", "2024-01"):
         shutil.copytree(company / "month_000", empty.settings.drops / name)
-    assert "are both its drop; keep one of them" in empty.skipped("drops")
+    assert "are both drops of this month; keep one of them" in empty.skipped("drops")
 
 
 def test_months_close_in_order_and_a_daemon_may_die_between_any_two_steps(
@@ -174,7 +174,7 @@ def test_a_broken_drop_stops_with_its_reason_until_it_is_corrected(empty: Daemon
     request = empty.requested("drops")
     assert not empty.launch(request).success
     reason = empty.skipped("drops")
-    assert reason.startswith("2024-01 stopped, month_close failed: users")
+    assert reason.startswith("2024-01 stopped because month_close failed: users")
     assert "user_is_senior" in reason
     assert reason.endswith("2024-02 waits for 2024-01 to be closed")
     assert empty.skipped("drops") == reason
@@ -200,7 +200,7 @@ def test_labels_that_come_later_mature_their_month(empty: Daemon) -> None:
     assert month_of(request) == ("month_mature", "2024-01")
     assert request.tags["churn/cause"] == "labels of 2024-01 have arrived"
     assert not empty.launch(request).success
-    assert "2024-01 stopped, month_mature failed: labels" in empty.skipped("drops")
+    assert "2024-01 stopped because month_mature failed: labels" in empty.skipped("drops")
 
     labels.write_bytes(late)
     assert empty.launch(empty.requested("drops")).success
@@ -248,7 +248,7 @@ def test_without_a_champion_the_newest_matured_month_is_trained_for_once(daemon:
     assert month_of(request) == ("retrain", "2024-03")
     assert request.tags["churn/cause"] == "RETRAINING_TRIGGERED no champion yet"
     assert daemon.launch(request).success
-    assert "has run for this already" in daemon.skipped("retraining")  # the promotion is yet to come
+    assert "has already run for this" in daemon.skipped("retraining")  # the promotion is yet to come
     job = build_defs(daemon.settings).resolve_job_def("promote")
     assert job.execute_in_process(instance=daemon.instance, partition_key="2024-03").success
     assert daemon.skipped("retraining") == "nothing calls for a retraining"
@@ -279,7 +279,7 @@ def test_a_failed_retraining_is_tried_again_and_then_reported(served: Daemon) ->
         keys.add(request.run_key)
         served.pretend(request, Status.FAILURE)
     assert len(keys) == ATTEMPTS
-    assert f"2024-03 stopped, retrain failed {ATTEMPTS} times" in served.skipped("retraining")
+    assert f"2024-03 stopped because retrain failed {ATTEMPTS} times" in served.skipped("retraining")
 
 
 def test_a_registry_that_does_not_answer_is_told(served: Daemon, instance: dg.DagsterInstance, tmp_path: Path) -> None:

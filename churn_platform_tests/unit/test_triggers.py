@@ -121,7 +121,7 @@ def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
     failed = Run("a", launched(ask(delivered(JAN))).event, RunState.FAILED, "users: no rows")
     decision = ask(delivered(JAN), delivered(FEB), history=only(failed))
     assert waits(decision) == (
-        "2024-01 stopped, month_close failed: users: no rows; 2024-02 waits for 2024-01 to be closed"
+        "2024-01 stopped because month_close failed: users: no rows; 2024-02 waits for 2024-01 to be closed"
     )
     again = launched(ask(delivered(JAN, state="corrected"), delivered(FEB), history=only(failed)))
     assert (again.month, again.attempt) == (JAN, 1)
@@ -290,7 +290,8 @@ def test_a_month_is_trained_for_once() -> None:
     facts = model(drifts=(drift(FEB, "monthly_fee"),), realised=RealisedFacts(FEB, 1, 0.5))
     trained = replace(facts, trained=frozenset({JAN, FEB}))
     assert waits(next_of(trained)) == (
-        "realised_auc=0.5000 < 0.8300 - 0.03 month=2024-02, but 2024-02 was trained for: the next can be 2024-03"
+        "realised_auc=0.5000 < 0.8300 - 0.03 month=2024-02, but a candidate was trained for 2024-02:"
+        " the next can be for 2024-03"
     )
 
 
@@ -347,7 +348,7 @@ def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
         facts = replace(facts, trained=frozenset({JAN, FEB}))
     assert len(set(keys)) == ATTEMPTS
     assert waits(next_of(facts, only(*runs))) == (
-        f"2024-02 stopped, retrain failed {ATTEMPTS} times: MLflow does not answer"
+        f"2024-02 stopped because retrain failed {ATTEMPTS} times: MLflow does not answer"
     )
 
 
