@@ -1,6 +1,6 @@
-"""Checks: what has to be so before a platform starts.
+"""Checks: what must be true before a platform starts.
 
-Here: one platform per home, which a lock holds, and ports that nobody listens on. Not here: which programs listen on
+Here: one platform per home, which a lock ensures, and ports that nobody listens on. Not here: which programs listen on
 them (`programs`), or what follows (`up`).
 """
 
@@ -23,12 +23,12 @@ _PATIENCE = 20.0  # seconds that a killed predecessor's programs have to end
 
 
 class CannotStartError(Fault):
-    """Something is in the way; the message says what, and which setting or process that is."""
+    """Something is in the way; the message says what, and which setting or process it concerns."""
 
 
 @contextmanager
 def only_one(home: Path) -> Iterator[int]:
-    """Hold the home's lock and give its file descriptor. Raises CannotStartError where another `churn up` holds it.
+    """Hold the home's lock and yield its file descriptor. Raises CannotStartError where another `churn up` holds it.
 
     One that was killed leaves a guard, which holds the lock for the seconds that it needs to end what is left.
     """
@@ -40,8 +40,8 @@ def only_one(home: Path) -> Iterator[int]:
             holder = lock.read().strip()
             if not holder or _exists(int(holder)) or time.monotonic() > until:
                 raise CannotStartError(
-                    f"the platform of {home} (CHURN_HOME) is up already, process {holder or 'unknown'}: "
-                    "stop that one, or set another CHURN_HOME and other ports"
+                    f"the platform of {home} (CHURN_HOME) is already up, process {holder or 'unknown'}: "
+                    "stop it, or set another CHURN_HOME and other ports"
                 )
             time.sleep(0.1)
         lock.truncate(0)
@@ -70,15 +70,15 @@ def _exists(process: int) -> bool:
 
 
 def refuse_taken_ports(settings: Settings) -> None:
-    """Raise CannotStartError that names every port which cannot be listened on, with its setting."""
+    """Raise a CannotStartError that names every port that cannot be listened on, with its setting."""
     wanted = ports(settings)
     shared = Counter(wanted.values())
     faults = []
     for name, port in wanted.items():
         if port == 0:
-            faults.append(f"{name} is 0: it needs a number that others can be told")
+            faults.append(f"{name} is 0: it needs a fixed number, so that others can find it")
         elif shared[port] > 1:
-            faults.append(f"{name} is {port}, as is another port: set another one")
+            faults.append(f"{name} is {port}, like another port: set a different one")
         elif _is_taken(port):
             faults.append(f"port {port} is taken by another program: end that, or set {name}")
     if faults:
@@ -87,7 +87,7 @@ def refuse_taken_ports(settings: Settings) -> None:
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just ended does not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a program that has just ended does not count
         try:
             probe.bind((HOST, port))
         except OSError:

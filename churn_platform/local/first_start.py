@@ -1,7 +1,7 @@
 """First start: what a newcomer's platform does by itself, so that it has something to show within a minute.
 
-Here: which months are closed and trained before the sensors take over, in which order; `python -m` does it. Not here:
-closing and training (`runs`), or the later months, which are the sensors' business.
+Here: which months are closed and trained for before the sensors take over, and in which order; `python -m` does it.
+Not here: closing and training (`runs`), or the later months, which are the sensors' business.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def is_due(settings: Settings) -> bool:
 def first_start(settings: Settings) -> Iterator[str]:
     """Live through the delivered months as if they came one by one, and say what happens.
 
-    The first matured month trains the first champion, the newest one a candidate that is compared with it. What a
-    first start that was cut short has closed is not closed again. Raises what `Runs` raises.
+    The first matured month trains the first champion, the newest one a candidate that is compared with it. Months that
+    an interrupted first start has closed are not closed again. Raises what `Runs` raises.
     """
     runs, home = Runs(settings), Home(settings)
     trained: Month | None = None
@@ -57,7 +57,7 @@ def _train(runs: Runs, month: Month) -> Iterator[str]:
 
 
 def main() -> None:
-    """Do it; one line for each thing that happens. Ends with 1 where a month stops."""
+    """Do it, printing one line for each thing that happens. Exits with 1 if a month stops."""
     try:
         for line in first_start(Settings()):
             print(line, flush=True)  # noqa: T201

@@ -23,13 +23,13 @@ def alive(group: int) -> bool:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's: the number is in use again
+    except PermissionError:  # another user's: the number was reused
         return False
     return True
 
 
 def send(groups: Iterable[int], number: signal.Signals) -> None:
-    """Signal every process of these groups; those that are gone are no fault."""
+    """Signal every process of these groups, and ignore groups that are gone."""
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)

@@ -1,4 +1,4 @@
-"""Health: whether a program does its work, asked in the way that each can be asked.
+"""Health: whether a program is doing its work, asked in the way that suits it.
 
 Here: HTTP, the heartbeats of Dagster's daemon, gRPC calls to Dagster's code server. Not here: which program is asked
 what (`programs`), or what follows from the answer (`supervision`).
@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 Check = Callable[[], Awaitable[bool]]
-"""Asks a program now. One that does not answer does not do its work."""
+"""Asks a program now. One that does not answer is not doing its work."""
 
 _HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 
 
 def answers(client: httpx.AsyncClient, url: str) -> Check:
-    """A page of the program is there."""
+    """A page of the program can be fetched."""
 
     async def ready() -> bool:
         try:

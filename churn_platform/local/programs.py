@@ -1,7 +1,7 @@
 """Programs: what a platform on one machine consists of.
 
 Here: which programs, with which commands and environment, in which order, and where a person finds them. Not here:
-whether one does its work (`health`), keeping them running (`supervision`), or how they look (`screen`).
+whether one is doing its work (`health`), keeping them running (`supervision`), or how they look (`screen`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DAEMON = "dagster._daemon"  # private; its public script need not lie beside th
 
 def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
     """The platform's programs, in the order of the screen."""
-    python = (sys.executable, "-P", "-m")  # what lies in the current folder is nobody's module
+    python = (sys.executable, "-P", "-m")  # no module comes from the current folder
     workspace = _workspace(settings)
     dagster = f"http://{HOST}:{settings.dagster_port}"
     first = []
@@ -116,15 +116,15 @@ def ports(settings: Settings) -> dict[str, int]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What the programs find in their environment beside what this process has in its own."""
+    """What the programs find in their environment in addition to what this process has in its own."""
     return {
         "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # which may hold a password, and arguments can be seen by all
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # may hold a password, and everyone can see arguments
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its workers would only cost memory
-        "PYTHONUNBUFFERED": "1",  # what a program says before it is killed is in its log
+        "PYTHONUNBUFFERED": "1",  # so that what a program says before it is killed is in its log
     }
 
 

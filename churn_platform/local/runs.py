@@ -36,7 +36,7 @@ class RunFailedError(Fault):
 
 
 class RefusedError(Fault):
-    """What cannot be asked for now; the message says what is wanted first."""
+    """A request that cannot be met now; the message says what is needed first."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Runs:
         """Run a job to its end.
 
         Raises RefusedError before it runs where the platform has no such month, RunFailedError, and KeyboardInterrupt
-        where a signal ended it: Dagster makes a failure of Ctrl-C, and whoever pressed it wants more than that.
+        where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it wants the command to end.
         """
         import dagster as dg
 
         from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
 
         definition = self._definitions.resolve_job_def(job)
-        with capture_interrupts():  # a run that is made and never begins would count as under way for ever
+        with capture_interrupts():  # a run that is made but never begins would count as under way for ever
             run = self._make(definition, month, config, tags)
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
@@ -114,7 +114,7 @@ class Runs:
                 **job.run_tags,
                 **(_partition(job, month) if month else {}),
                 "churn/by": getpass.getuser(),
-                # Where this process dies, the run is found dead. The daemon could not run it again; a person can.
+                # If this process dies, the run is found dead. The daemon could not run it again; a person can.
                 PROCESS_TAG: own_process(),
                 MAX_RETRIES_TAG: "0",
                 **(tags or {}),
@@ -123,7 +123,7 @@ class Runs:
         )
 
     def close(self, month: Month) -> Iterator[Closed]:
-        """Close a month, and then again each later closed month that was built from what has changed.
+        """Close a month, and then close again each later month that was built from what has changed.
 
         Raises RefusedError or DropError before anything runs where the month cannot be closed, and RunFailedError.
         """
@@ -152,7 +152,7 @@ class Runs:
     def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
 
-        Gives the receipt where the gate passed, else None. Raises RunFailedError.
+        Returns the receipt too where the gate passed, otherwise None. Raises RunFailedError.
         """
         self.run("retrain", month, tags=tags)
         evaluation = self.home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
@@ -164,13 +164,13 @@ class Runs:
         return evaluation, settled
 
     def promote(self, version: int, reason: str) -> Receipt:
-        """Make a version champion by a person's decision. Raises RunFailedError."""
+        """Make a version champion on a person's decision. Raises RunFailedError."""
         config = {"version": version, "reason": reason, "by": getpass.getuser()}
         self.run("appoint_champion", config={"appoint": {"config": config}})
         return self.home.ledger.all()[-1]
 
     def roll_back(self, reason: str) -> Receipt:
-        """Make the version champion that served before. Raises RunFailedError."""
+        """Return to the version that served before. Raises RunFailedError."""
         self.run("roll_back_champion", config={"roll_back": {"config": {"reason": reason, "by": getpass.getuser()}}})
         return self.home.ledger.all()[-1]
 
@@ -206,7 +206,7 @@ def _partition(job: dg.JobDefinition, month: Month) -> Mapping[str, str]:
     assert months is not None, f"{job.name} is not run by month"
     if not months.has_partition_key(str(month)):
         raise RefusedError(
-            f"{month} is none of the platform's months: they begin with {months.get_first_partition_key()} "
+            f"{month} is not one of the platform's months: they begin with {months.get_first_partition_key()} "
             f"(CHURN_FIRST_MONTH) and end with {months.get_last_partition_key()}"
         )
     return job.get_tags_for_partition_key(str(month), selected_asset_keys=None)

@@ -1,6 +1,6 @@
 """The screen of `churn up`: what is up, where to find it, and what is happening.
 
-Here: drawing, on a terminal one screen that stays, elsewhere plain lines. Not here: what is drawn
+Here: drawing one screen that stays on a terminal, and plain lines elsewhere. Not here: what is drawn
 (`programs`, `supervision`).
 """
 
@@ -36,7 +36,7 @@ _MOVING = (ProgramState.STARTING, ProgramState.SILENT, ProgramState.DEAD)
 
 @dataclass(frozen=True)
 class Link:
-    """Something that a person may open, and what for."""
+    """Something that a person may open, and what it is for."""
 
     name: str
     place: str

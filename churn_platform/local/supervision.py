@@ -1,7 +1,7 @@
 """Supervision: programs that are kept running, each with a log, until all are stopped.
 
-Here: starting, watching, starting again with growing pauses, and stopping whole process groups. Not here: which
-programs the platform has (`programs`), how it looks (`screen`), or what happens if the supervisor is killed (`guard`).
+Here: starting, watching, restarting with growing pauses, and stopping whole process groups. Not here: which programs
+the platform has (`programs`), how it looks (`screen`), or what happens if the supervisor is killed (`guard`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ KEPT_LOGS = 3
 class Waits:
     """How long a supervisor waits, in seconds.
 
-    `pauses` come before a program that has died is started again, the last one from then on; after `healthy` up, a
-    death counts as the first one again. For `silence` a program may not answer, once it has, before it is killed and
-    started again. When all is stopped, programs have `ending` to end by themselves.
+    A program that has died is started again after one of the `pauses`, the next one each time and the last one from
+    then on; once it has been up for `healthy`, a death counts as the first again. A program that has answered before
+    may be silent for `silence` before it is killed and started again. When everything is stopped, programs have
+    `ending` to end by themselves.
     """
 
     pauses: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -42,7 +43,7 @@ WAITS = Waits()
 
 
 class ProgramState(StrEnum):
-    """Where a program stands."""
+    """The state of a program."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -57,8 +58,8 @@ class ProgramState(StrEnum):
 class Program:
     """A program to keep running.
 
-    `ready` says whether it does its work by now; `after` names the programs that must be ready, or done, before it
-    starts. One that runs `once` is not started again, however it ends, and each line that it prints is told.
+    `ready` says whether it is doing its work yet; `after` names the programs that must be ready, or done, before it
+    starts. One that runs `once` is not started again, however it ends, and each line that it prints is passed on.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Program:
 
 @dataclass
 class Running:
-    """A program's present state, for whoever shows it."""
+    """A program's present state, for display."""
 
     program: Program
     state: ProgramState = ProgramState.WAITING
@@ -80,10 +81,10 @@ class Running:
 
 
 class Supervisor:
-    """Runs programs in sessions of their own, with these environment variables beside this process's.
+    """Runs programs in sessions of their own, with these environment variables in addition to this process's.
 
-    `logs` is the folder of `NAME.log`; `tell` gets a sentence about whatever happens. `held` are file descriptors that
-    the guard keeps open until nothing is left running.
+    `logs` is the folder of `NAME.log`; `tell` gets a sentence about everything that happens. `held` are file
+    descriptors that the guard keeps open until nothing is left running.
     """
 
     def __init__(
@@ -172,14 +173,14 @@ class Supervisor:
                 await watching
         finally:
             watching.cancel()
-        # What it has started dies with it: two generations of one program would do the same work twice.
+        # What it started dies with it: two generations of one program would do the same work twice.
         guard.send([process.pid], signal.SIGKILL)
         self._groups.discard(process.pid)
         self._tell_guard(f"-{process.pid}")
         return code
 
     async def _watch(self, running: Running) -> None:
-        """Ask again and again whether the program does its work."""
+        """Ask again and again whether the program is doing its work."""
         answered = time.monotonic()
         while True:
             if running.program.ready is None or await running.program.ready():
@@ -196,7 +197,7 @@ class Supervisor:
             await asyncio.sleep(2.0 if running.state is ProgramState.UP else 0.25)
 
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
-        """Tell what a program prints, line by line."""
+        """Pass on what a program prints, line by line."""
         assert process.stdout is not None
         async for line in process.stdout:
             if text := line.decode(errors="replace").rstrip():

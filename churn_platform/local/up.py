@@ -1,7 +1,7 @@
-"""Up: the whole platform on one machine, by one command.
+"""Up: the whole platform on one machine, with one command.
 
-Here: running it until it is stopped, and telling it of months that are delivered meanwhile. Not here: which programs it
-has (`programs`), keeping them running (`supervision`), the checks before (`checks`), how it looks (`screen`).
+Here: running it until it is stopped, and telling it about months that are delivered meanwhile. Not here: which programs
+it has (`programs`), keeping them running (`supervision`), the checks before (`checks`), how it looks (`screen`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from churn_platform.settings import Settings
 
 
 def up(settings: Settings) -> None:
-    """Run the platform until SIGINT or SIGTERM; then nothing of it is left. Raises CannotStartError."""
+    """Run the platform until SIGINT or SIGTERM; then nothing of it is left running. Raises CannotStartError."""
     with only_one(settings.home) as lock:
         refuse_taken_ports(settings)
         instance.prepare(settings)
@@ -51,11 +51,11 @@ async def _run(settings: Settings, lock: int) -> None:
 
 
 async def _follow_deliveries(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Have the definitions loaded again when a new month is delivered: they offer the months they knew when loaded."""
+    """Reload the definitions when a new month is delivered: they offer only the months they knew when loaded."""
     known = newest(settings.drops, settings.first) or settings.first
     while True:
         await asyncio.sleep(2)
         month = newest(settings.drops, settings.first) or settings.first
         if month != known and await ask_grpc(code_server(settings), "ReloadCode", seconds=120):
             known = month
-            tell(f"{month} is delivered: Dagster offers it now")
+            tell(f"{month} was delivered: Dagster offers it now")

@@ -148,9 +148,9 @@ def test_a_person_promotes_and_rolls_back(trained: Platform, tmp_path: Path) -> 
         (("retrain", "2024-01"), "2024-01 is not closed: close 2024-01 first (churn close 2024-01)"),
         (
             ("retrain", "2199-01"),
-            "2199-01 is none of the platform's months: they begin with 2024-01 ",
+            "2199-01 is not one of the platform's months: they begin with 2024-01 ",
         ),
-        (("promote", "7", "--reason", "a test"), "streamflow_churn has no version 7; there is none yet"),
+        (("promote", "7", "--reason", "a test"), "streamflow_churn has no version 7; it has none yet"),
         (("rollback",), "nothing to roll back to"),
     ],
 )
@@ -245,7 +245,7 @@ def test_simulate(tmp_path: Path) -> None:
     assert months[0]["rows"]["users"] == 50
     CliRunner().invoke(main, [*arguments, str(tmp_path / "b")])
     assert homes.contents(tmp_path / "a", "**/*.csv") == homes.contents(tmp_path / "b", "**/*.csv")
-    assert "holds a drop of 2024-01 already" in refused(CliRunner().invoke(main, [*arguments, str(tmp_path / "a")]))
+    assert "already holds a drop of 2024-01" in refused(CliRunner().invoke(main, [*arguments, str(tmp_path / "a")]))
 
 
 def test_help_tells_every_command() -> None:

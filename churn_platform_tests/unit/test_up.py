@@ -74,7 +74,7 @@ def test_nothing_starts_where_a_port_is_taken(tmp_path: Path) -> None:
 
 
 def test_one_platform_a_home(tmp_path: Path) -> None:
-    expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is up already, process {os.getpid()}")
+    expected = re.escape(f"the platform of {tmp_path} (CHURN_HOME) is already up, process {os.getpid()}")
     with only_one(tmp_path):
         with pytest.raises(CannotStartError, match=expected), only_one(tmp_path):
             raise AssertionError("two at once")
