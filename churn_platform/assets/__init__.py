@@ -7,6 +7,6 @@ import warnings
 
 import dagster as dg
 
-# What is in beta or preview here is named in the lock file, so an upgrade cannot change it unseen.
+# Dagster's beta and preview features are pinned by the lock file, so no upgrade changes them unnoticed.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)

@@ -23,7 +23,7 @@ KEPT = "a later month is closed, and what was served is not rewritten"
 
 
 def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
-    """Publish the month, unless the store holds a newer one: a backfill of an old month leaves that as it is."""
+    """Publish the month, unless the store holds a newer one: a backfill of an old month leaves the store as it is."""
     month = month_of(context)
     with told_plainly():
         try:
@@ -60,7 +60,7 @@ def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 
 
 def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.MaterializeResult:
-    """Report the month's scores as they stand in the lake."""
+    """Report the month's scores as they are in the lake."""
     lake = home.lake
     rows = lake.read(CHURN_SCORES, month)
     written = Written(lake.path(CHURN_SCORES, month), lake.rows(CHURN_SCORES, month), lake.sha256(CHURN_SCORES, month))
@@ -109,8 +109,8 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             owners=OWNERS,
             output_required=False,
             description=(
-                "The champion's churn probability for every active customer, with decile, value at risk and reasons; as"
-                " CSV too. Only the newest month is scored again: an older one keeps what was served then."
+                "The champion's churn probability for every active customer, with decile, value at risk and reasons;"
+                " also as CSV. Only the newest month is scored again: an older one keeps what was served then."
             ),
         )(churn_scores),
     ]

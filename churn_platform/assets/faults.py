@@ -1,4 +1,4 @@
-"""Faults: what a run says when it stops for a reason that a person can mend."""
+"""Faults: what a run says when it stops for a reason that a person can put right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from churn_platform.faults import Fault
 
 @contextmanager
 def told_plainly(*also: type[Exception]) -> Iterator[None]:
-    """Fail the run with a fault's own sentence: a stack trace would only hide it, and a retry would not mend it."""
+    """Fail the run with a fault's own sentence: a stack trace would only hide it, and a retry would not help."""
     try:
         yield
     except Exception as fault:

@@ -1,4 +1,4 @@
-"""The landing assets: a drop's files, judged, then kept; all the tables about customers or none."""
+"""The landing assets: a drop's files, judged, then kept; all tables about customers or none."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def _check(table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetChec
         asset=asset_key(table),
         blocking=True,
         partitions_def=months,
-        description="Great Expectations judges the whole table by its contract before anything is kept.",
+        description="Great Expectations judges the whole table against its contract before anything is kept.",
     )
 
 
@@ -83,7 +83,7 @@ def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
 
 
 def _keep(home: Home, month: Month, judged: landing.Judged) -> dg.MaterializeResult:
-    """Write the sound rows and the quarantine. The quarantine first: a landed table is never without it."""
+    """Write the quarantine, then the sound rows: a landed table is never without its quarantine."""
     table = judged.table
     home.lake.write(quarantine(table.name), month, judged.quarantine())
     written = home.lake.write(landed(table.name), month, judged.kept)
@@ -108,7 +108,7 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
     months = delivered(home.settings.drops, home.settings.first)
     if months and month <= max(months):
         return False
-    context.log.warning(f"{month} is not delivered yet, nothing is done: {home.settings.drops} has no drop for it")
+    context.log.warning(f"{month} is not delivered yet, so nothing is done: {home.settings.drops} has no drop for it")
     return True
 
 
@@ -121,13 +121,13 @@ def landed_tables(
         if _awaited(context, home, month):
             return
         drop = drop_of(settings.drops, settings.first, month)
-        content = content_hash(drop, STATE_TABLES)  # before it is read: what changes from now on is another content
+        content = content_hash(drop, STATE_TABLES)  # before it is read: a change from now on makes it a different drop
         tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance)
     for judged in tables:
         if asset_key(judged.table) in context.selected_asset_keys:
             yield _verdict(home, month, judged)
     if faults := [judged.fault for judged in tables if judged.fault]:
-        raise dg.Failure(f"{month} stops, nothing is kept: {' / '.join(faults)}", allow_retries=False)
+        raise dg.Failure(f"{month} stops and nothing is kept: {' / '.join(faults)}", allow_retries=False)
     for judged in tables:
         if asset_key(judged.table) in context.selected_asset_keys:
             if judged.quarantined:
@@ -140,7 +140,7 @@ def landed_tables(
 def landed_labels(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """Judge and keep the month's labels where they have arrived; the month is matured then."""
+    """Judge and keep the month's labels where they have arrived; then the month is matured."""
     month, settings = month_of(context), home.settings
     with told_plainly():
         drop = drop_of(settings.drops, settings.first, month)
@@ -148,7 +148,7 @@ def landed_labels(
         content = content_hash(drop, (LABELS,))
         judged = landing.judge_labels(home.lake.engine, drop, LABELS, settings.quarantine_tolerance, customers)
     if judged is None:
-        context.log.info(f"{month} has no labels yet: it closes, and matures when they arrive in {drop}")
+        context.log.info(f"{month} has no labels yet: it closes now, and matures when they arrive in {drop}")
         return
     yield _verdict(home, month, judged)
     if judged.fault:
@@ -164,12 +164,12 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             name="land_drop",
             specs=[_spec(table, months) for table in STATE_TABLES],
             check_specs=[_check(table, months) for table in STATE_TABLES],
-            can_subset=True,  # else a month that is not delivered yet could not leave its checks out
+            can_subset=True,  # without it, a month that is not delivered yet could not leave its checks out
         )(landed_tables),
         dg.multi_asset(
             name="land_labels",
             specs=[_spec(LABELS, months, [asset_key(USERS)])],
             check_specs=[_check(LABELS, months)],
-            can_subset=True,  # else a month without labels could not leave its check out
+            can_subset=True,  # without it, a month without labels could not leave its check out
         )(landed_labels),
     ]

@@ -1,4 +1,4 @@
-"""Metadata: what a person sees of an asset in the UI, told the same way everywhere.
+"""Metadata: what a person sees of an asset in the UI, shown the same way everywhere.
 
 Here: previews, schemas, links. Not here: figures that only one asset has.
 """
@@ -47,7 +47,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 
 
 def of_table(written: Written) -> dict[str, Any]:
-    """The metadata of a table in the lake: rows, a preview, where it is and what its bytes hash to."""
+    """The metadata of a table in the lake: its rows, a preview, where it is and the hash of its bytes."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(written.path) as file:

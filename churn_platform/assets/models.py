@@ -1,4 +1,4 @@
-"""The training assets: what is learned from, and the candidate that has learned it."""
+"""The training assets: the rows to learn from, and the candidate that has learned from them."""
 
 import subprocess
 import tempfile
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GROUP = "models"
 TRAINING = "training"
-"""The pool of what trains or judges a candidate: two such runs at once would take each other's alias `challenger`."""
+"""The pool of assets that train or judge a candidate: two such runs at once would fight over the alias `challenger`."""
 
 
 def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
@@ -151,7 +151,7 @@ def _log(
 
 
 def _git_commit(settings: Settings) -> str:
-    """The commit of the running code: as set, or the checkout's; `unknown` outside both."""
+    """The commit of the running code: as set, or the checkout's; `unknown` where there is neither."""
     if settings.git_commit:
         return settings.git_commit
     asked = subprocess.run(

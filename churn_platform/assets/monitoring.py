@@ -1,7 +1,7 @@
 """The monitoring assets: whether a month resembles its reference, and what its served scores were worth.
 
-What is seen when a month closes and what only its labels tell are assets of their own, since the labels may come months
-later: then what was seen at the close stays as it was.
+What is seen when a month closes and what only its labels show are separate assets, since the labels may come months
+later: what was seen at the close then stays as it was.
 """
 
 from collections.abc import Iterator
@@ -106,12 +106,12 @@ def realised_performance(
         found = performance.realise(lake, month, version, threshold)
     lake.write_document(REALISED, month, found)
     if not found.metrics:
-        context.log.warning(f"{month}: everyone or nobody churned, so that there is no AUC")
+        context.log.warning(f"{month}: everyone or nobody churned, so there is no AUC")
     yield dg.MaterializeResult(metadata=_realised(found))
 
 
 def _trained_on(home: Home) -> tuple[Month, ...]:
-    """The months that the champion was trained on, where drift is against these; else none."""
+    """The months that the champion was trained on, where drift is measured against them; otherwise none."""
     if home.settings.drift_reference == "previous" or (champion := home.registry.champion()) is None:
         return ()
     return tuple(Month.parse(month) for month in home.registry.bundle(champion).manifest.months)
@@ -125,7 +125,7 @@ def _without_reference(context: dg.AssetExecutionContext, reason: str) -> dg.Mat
 def _served_by(context: dg.AssetExecutionContext, home: Home, month: Month) -> Version | None:
     """The version that made the month's scores; None, with a line in the log, where it was not scored."""
     if (number := delivery.served_by(home.lake, month)) is None:
-        context.log.info(f"{month} has no scores, so that there is nothing to judge: no version served it")
+        context.log.info(f"{month} has no scores, so there is nothing to judge: no version served it")
         return None
     return home.registry.version(number)
 
@@ -164,9 +164,9 @@ def _realised(found: performance.Realised) -> dict[str, Any]:
 
 def _counted(found: performance.Realised) -> str:
     if not found.holdout_only:
-        return "all whose labels have landed"
+        return "all customers whose labels have landed"
     return (
-        f"holdout customers alone: version {found.expected.version}, trained for {found.expected.version_month}, may"
+        f"only holdout customers: version {found.expected.version}, trained for {found.expected.version_month}, may"
         " have learned from the others' labels"
     )
 
@@ -182,8 +182,8 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             kinds={"evidently"},
             owners=OWNERS,
             description=(
-                "Which features are distributed differently than in the months that the champion was trained on, or"
-                " than in the month before (CHURN_DRIFT_REFERENCE), and their share."
+                "Which features are distributed differently from the months that the champion was trained on, or from"
+                " the month before (CHURN_DRIFT_REFERENCE), and their share."
             ),
         )(drift_report),
         dg.asset(
@@ -214,8 +214,8 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             owners=OWNERS,
             output_required=False,
             description=(
-                "What the served scores turned out to be worth, beside what was promised at promotion and expected"
-                " since. Waits for the month's labels."
+                "What the served scores turned out to be worth, beside what was promised at promotion and what was"
+                " expected since. Waits for the month's labels."
             ),
         )(realised_performance),
     ]

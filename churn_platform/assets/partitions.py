@@ -13,13 +13,13 @@ from churn_platform.tables.features import WINDOW
 def months_of(settings: Settings) -> dg.MonthlyPartitionsDefinition:
     """The months that Dagster offers: those that have ended, up to CHURN_LAST_MONTH where that is set.
 
-    A backfill of all of them succeeds only if each was delivered, and one of some reaches into the months after them,
-    since features look back: hence `delivered`. It is read when the definitions are loaded.
+    A backfill of all of them succeeds only if each was delivered, and a backfill of some extends to the months after
+    them, since features look back: hence `delivered`. It is looked up when the definitions are loaded.
     """
     delivered = settings.last_month == DELIVERED
     last = str(newest(settings.drops, settings.first) or settings.first) if delivered else settings.last_month
     return dg.MonthlyPartitionsDefinition(
-        start_date=settings.first_month,  # in fmt's own format, or Dagster fails to parse it
+        start_date=settings.first_month,  # in the format of `fmt`, or Dagster fails to parse it
         end_date=str(Month.parse(last) + 1) if last else None,
         fmt="%Y-%m",
     )

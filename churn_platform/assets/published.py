@@ -1,4 +1,4 @@
-"""The publication assets: each lake table's month in PostgreSQL. One asset a table, as scores and labels may be absent.
+"""The publication assets: each lake table's month in PostgreSQL. One asset per table: scores and labels may be absent.
 
 They belong to the definitions only where CHURN_POSTGRES_URL is set.
 """
@@ -30,7 +30,7 @@ def _publication(table: CatalogTable, months: dg.MonthlyPartitionsDefinition) ->
 
         month = month_of(context)
         if not home.lake.has(table.source, month):
-            # A result all the same: Dagster counts a backfill's month that gives none as failed.
+            # A result all the same: in a backfill, Dagster counts a month that returns none as failed.
             return dg.MaterializeResult(metadata={"published": False, "reason": f"{month} has no {table.name} yet"})
         with told_plainly():
             try:

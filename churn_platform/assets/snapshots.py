@@ -20,7 +20,7 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
         group_name="snapshots",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
-        description=f"The state of every known customer at the month's end: its `{table.name}` over the month before.",
+        description=f"Every known customer's state at the month's end: its `{table.name}` over the month before's.",
         metadata={"dagster/column_schema": table_schema(table)},
         code_version="1",
     )
@@ -66,7 +66,7 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name="features",
             kinds={"duckdb", "parquet"},
             owners=OWNERS,
-            description="One row per active customer: the drop's own columns and what three months of snapshots tell.",
+            description="One row per active customer: the drop's own columns and what three months of snapshots show.",
             metadata={
                 "dagster/column_schema": dg.TableSchema(
                     columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]

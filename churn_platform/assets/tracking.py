@@ -15,14 +15,14 @@ from churn_platform.home import Home
     description="The MLflow run of this Dagster run: dagster-mlflow's `mlflow_tracking` on the platform's own store.",
 )
 def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
-    """Start an MLflow run and end it: as failed, unless who used it has ended it well before.
+    """Start an MLflow run and end it: as failed, unless whoever used it has already ended it well.
 
     dagster-mlflow imports MLflow, which costs more than all the definitions, so it is imported here. Its own hook
     ends a run only in jobs that carry the hook.
     """
     home: Home = context.resources.home
     with told_plainly(), home.registry.reachable():
-        _ = home.registry.client  # migrates a fresh store: its steps would race to do it
+        _ = home.registry.client  # migrates a fresh store, which steps would race to do
         import mlflow
         from dagster_mlflow import mlflow_tracking
 

@@ -167,7 +167,7 @@ def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
     assert champion is not None
     delivery.score(home.lake, champion.month, home.registry.bundle(champion), champion.number)
     made = materialize(platform.settings, champion.month, instance, "realised_performance")["realised_performance"]
-    assert made["customers_counted"].startswith("holdout customers alone")
+    assert made["customers_counted"].startswith("only holdout customers")
     # Its AUC on the holdout of its own month is just what was promised.
     assert made["realised_auc"] == pytest.approx(champion.auc, abs=1e-4)
 
