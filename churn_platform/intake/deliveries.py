@@ -21,7 +21,7 @@ STATE = "drop/state"
 """The lake's record of the content that a month's tables about customers were landed from."""
 
 LATER = "drop/labels"
-"""The same of its labels, which may come later."""
+"""The same for its labels, which may come later."""
 
 # What browsers, rsync, sftp clients and object stores call a file that has not arrived in full.
 _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".download", ".crdownload")
@@ -38,8 +38,8 @@ class Taken(msgspec.Struct, frozen=True):
 class Delivery:
     """One month's folder as it is now.
 
-    `unready` says in a sentence why it cannot be taken in yet, None where it can; only then are `state` and `labels`
-    the content of its tables about customers and of its labels, the latter None where they have not arrived.
+    `unready` says in a sentence why it cannot be taken in yet, and is None where it can. Only then are `state` and
+    `labels` set, to the content of its tables about customers and of its labels; `labels` is None until they arrive.
     """
 
     month: Month
@@ -54,7 +54,7 @@ def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table,
 
 
 def taken(lake: Lake, month: Month, name: str) -> str | None:
-    """The content that a month's tables were landed from, or None where they were not, or that is not known."""
+    """The content that a month's tables were landed from, or None where they were not landed or it is not known."""
     found = lake.document(name, month, Taken)
     return found.sha256 if found else None
 
@@ -91,12 +91,12 @@ def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
     files = [path for path in drop.iterdir() if path.is_file()]
     if unfinished := sorted(path.name for path in files if _is_unfinished(path.name)):
         return f"{drop.name} is still being written: {', '.join(unfinished)}"
-    # A copy may keep the times of what it copies; the time of the last change of any kind cannot be kept.
+    # A copy may keep the original's modification time, but never its ctime.
     newest = max((drop, *files), key=lambda path: path.stat().st_ctime)
     age = now - newest.stat().st_ctime
     if age < settle_seconds:
         what = f"{drop.name}/{newest.name}" if newest != drop else drop.name
-        return f"{what} may still be being written, it changed {max(age, 0):.0f} s ago (CHURN_SETTLE_SECONDS)"
+        return f"{what} may not be complete yet: it changed {max(age, 0):.0f} s ago (CHURN_SETTLE_SECONDS)"
     return None
 
 

@@ -29,12 +29,12 @@ def delivered(folder: Path, first: Month) -> dict[Month, Path]:
     for month, paths in found.items():
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
-            raise DropError(f"{month}: {names} in {folder} are both its drop; keep one of them")
+            raise DropError(f"{month}: {names} in {folder} are both drops of this month; keep one of them")
     return {month: found[month][0] for month in sorted(found)}
 
 
 def newest(folder: Path, first: Month) -> Month | None:
-    """The newest month that has a drop, or None where there is none. What is before the first month does not count."""
+    """The newest month that has a drop, or None where there is none. Drops before the first month do not count."""
     return max((month for month, _ in _drops(folder, first) if month >= first), default=None)
 
 
@@ -46,7 +46,7 @@ def _drops(folder: Path, first: Month) -> Iterator[tuple[Month, Path]]:
 
 
 def drop_of(folder: Path, first: Month, month: Month) -> Path:
-    """The drop of one month. Raises DropError that says which month or folder is wanted."""
+    """The drop of one month. Raises a DropError that says which month or folder is wanted."""
     if month < first:
         raise DropError(f"{month} is before the first month: the platform starts with {first} (CHURN_FIRST_MONTH)")
     path = delivered(folder, first).get(month)
@@ -64,7 +64,7 @@ def file_of(drop: Path, table: Table) -> Path | None:
     """
     files = [drop / f"{table.name}{ending}" for ending in ENDINGS if (drop / f"{table.name}{ending}").is_file()]
     if len(files) > 1:
-        raise DropError(f"{table.name}: {' and '.join(f.name for f in files)} in {drop} are both its file; keep one")
+        raise DropError(f"{table.name}: {' and '.join(f.name for f in files)} are both in {drop}; keep one")
     if not files and table.required:
         names = ", ".join(table.name + ending for ending in ENDINGS)
         raise DropError(f"{table.name}: no file in {drop}; expected one of {names}")
@@ -72,7 +72,7 @@ def file_of(drop: Path, table: Table) -> Path | None:
 
 
 def content_hash(drop: Path, tables: tuple[Table, ...] = TABLES) -> str:
-    """A hash of the bytes of these tables' files: another content is another drop."""
+    """A hash of the bytes of these tables' files: different content is a different drop."""
     digest = hashlib.sha256()
     for table in tables:
         if (path := file_of(drop, table)) is not None:

@@ -31,15 +31,15 @@ _OUTSIDE = re.compile(
     r"|<nav class=\"d-flex.*?</nav>|\shref=\"\.\./[^\"]*\"",
     re.DOTALL,
 )
-"""What the page would fetch or run, and its links to pages that are not there."""
+"""What the page would fetch or run, and its links to pages that do not exist."""
 
-# Great Expectations does not escape what it shows, and a drop may hold anything: the page runs and fetches nothing.
+# Great Expectations does not escape what it shows, and a drop may hold anything: so the page may run and fetch nothing.
 _POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One value that breaks a rule; `row` is the value of the row column that `evaluate_suite` was told."""
+    """One value that breaks a rule; `row` is the value of the row column that `evaluate_suite` was given."""
 
     row: int
     column: str
@@ -79,7 +79,7 @@ class Judgement:
 
 @cache
 def _context() -> EphemeralDataContext:
-    """One context a process: making it costs more than judging a table."""
+    """One context per process: making it costs more than judging a table."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import; on a closed network it only stalls
     import great_expectations as gx
 

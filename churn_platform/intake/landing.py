@@ -1,4 +1,4 @@
-"""Landing: a drop's file is judged by its contract; sound rows may be kept, broken ones are named.
+"""Landing: a drop's file is judged against its contract; sound rows may be kept, broken ones are named.
 
 Here: what is kept, what is quarantined and whether the month stops. Not here: reading files (`parsing`), the rules on
 one table (`expectations`), where landed tables go (`lake`).
@@ -27,7 +27,7 @@ RAGGED = "ragged line"
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule: where it stands, what stands there, and the rule.
+    """One broken rule: its place in the file, the value found there, and the rule.
 
     `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file.
     `column` is empty where the whole line is at fault.
@@ -74,7 +74,7 @@ class Judged:
 
 
 def judge_state(engine: Backend, drop: Path, tolerance: float) -> tuple[Judged, ...]:
-    """Judge a drop's tables about customers, users first: rows of customers that are not there are broken too.
+    """Judge a drop's tables about customers, users first: rows of customers who are not among them are broken too.
 
     Nothing is written. Raises DropError for a structural fault.
     """
@@ -114,9 +114,9 @@ def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Ta
 
 
 def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame) -> Iterator[expectations.Broken]:
-    """Keep the first of rows that say the same thing twice; rows that contradict each other are all broken.
+    """Keep the first of identical rows; rows that contradict each other are all broken.
 
-    So the file's row order cannot decide what is kept.
+    That way the order of the file's rows cannot decide what is kept.
     """
     doubles = {b.row for b in broken if b.rule == expectations.DUPLICATE}
     rows = frame[frame[ROW].isin(doubles)]
@@ -127,7 +127,7 @@ def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame)
 
 
 def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterator[Violation]:
-    """The broken rules with their places in the file and the text that stands there."""
+    """The broken rules with their places in the file and the text found there."""
     for line in parsed.unreadable:
         yield Violation(line.line, "", line.text, f"{RAGGED}: {line.reason}")
     if broken:
@@ -138,7 +138,7 @@ def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterat
 
 
 def _fault(parsed: Parsed, total: int, violations: Sequence[Violation], tolerance: float) -> str | None:
-    """Why the month stops, in a sentence with the first broken rows; None while the tolerance is kept."""
+    """Why the month stops, in a sentence with the first broken rows; None within the tolerance."""
     bad = len({violation.line for violation in violations})
     if bad <= tolerance * total:
         return None

@@ -1,4 +1,4 @@
-"""Parsing: one file of a drop as a typed table, and where in the file each value stands.
+"""Parsing: one file of a drop as a typed table, and where in the file each value is.
 
 Here: CSV and Parquet into DuckDB with the contract's types, structural faults, line numbers. Not here: where files are
 (`drops`), whether values keep the contract (`expectations`, `landing`).
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ibis
     from ibis.backends.duckdb import Backend
 
-csv.field_size_limit(sys.maxsize)  # a stray quote can make one field of a whole file; Python would refuse to read it
+csv.field_size_limit(sys.maxsize)  # a stray quote can turn a whole file into one field, which Python would not read
 
 ROW = "file_row"
 """The column that numbers the rows that could be read, from 0, in the file's order."""
@@ -34,7 +34,7 @@ _TYPED = {
     Kind.TEXT: "{}",
     Kind.CATEGORY: "{}",
     Kind.BOOLEAN: "TRY_CAST({} AS BOOLEAN)",
-    # Through DOUBLE, since 3.0 is a whole number and CAST would round 3.5 to 4 in silence; 2^53 keeps it exact.
+    # Through DOUBLE, since 3.0 is a whole number and CAST would silently round 3.5 to 4; 2^53 keeps it exact.
     Kind.INTEGER: "CASE WHEN abs(TRY_CAST({0} AS DOUBLE)) <= 9007199254740992 AND "
     "TRY_CAST({0} AS DOUBLE) = trunc(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE)::BIGINT END",
     Kind.NUMBER: "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END",
@@ -91,7 +91,7 @@ class Parsed:
                     yield row, column.name, _WRONG_TYPE[column.kind]
 
     def values(self, rows: Iterable[int]) -> dict[int, dict[str, str | None]]:
-        """The text of these rows as it stands in the file, by row and column."""
+        """The text of these rows as it is in the file, by row and column."""
         columns = ", ".join(self._columns)
         found = self._con.execute(
             f"SELECT {ROW}, {columns} FROM {self._raw} WHERE {ROW} IN (SELECT unnest(?::BIGINT[]))", [sorted(rows)]
@@ -115,7 +115,7 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     """Read a table's file with the contract's types. Raises DropError for a structural fault.
 
     Encodings other than UTF-8, missing, unknown or repeated columns, and files without rows are structural. A value
-    of a wrong type is not: it is unknown in `typed`, and `wrong_types` tells of it.
+    of a wrong type is not: it is unknown in `typed`, and `wrong_types` reports it.
     """
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
@@ -124,7 +124,7 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
     [(rows,)] = con.execute(f"SELECT count(*) FROM {typed}").fetchall()
     if not rows and not unreadable:
-        raise DropError(f"{path.name}: {table.name} has a header and no rows")
+        raise DropError(f"{path.name}: {table.name} has a header but no rows")
     return Parsed(table, path, engine.table(typed), tuple(unreadable), raw, names, con)
 
 
@@ -179,11 +179,11 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _read_csv(
     con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str
 ) -> tuple[tuple[str, ...], list[Unreadable]]:
-    """Read a CSV file as text into `raw`; give its columns and the lines that cannot be read."""
+    """Read a CSV file as text into `raw`; return its columns and the lines that cannot be read."""
     with _readable(path, table), _open(path) as file:
         names = next(csv.reader(file), [])
         if path.suffix == ".gz":
-            while file.read(1 << 20):  # to the end: DuckDB does not look at the check sum
+            while file.read(1 << 20):  # to the end: DuckDB does not verify the checksum
                 pass
     if not names:
         raise DropError(f"{path.name}: table {table.name} is empty: not even a header")
@@ -207,7 +207,7 @@ def _read_csv(
     starts = [start for start, _ in _records(path)] if rejected else []  # DuckDB counts records, people count lines
     unreadable = [Unreadable(starts[n - 1], text.strip(), why.splitlines()[0]) for n, text, why, _ in rejected]
     if (line := _stray_quote(con, path, raw, names, unreadable)) is not None:
-        raise DropError(f"{path.name}: table {table.name} has a quote on line {line} that takes in the lines after it")
+        raise DropError(f"{path.name}: table {table.name} has a quote on line {line} that swallows the lines after it")
     return tuple(names), unreadable
 
 
@@ -216,7 +216,7 @@ def _stray_quote(
 ) -> int | None:
     """The line of a quote that is closed lines later or never, or None.
 
-    What it takes in are rows that would be gone, and count as one broken row, well within the tolerance.
+    The rows that it swallows would be lost, and count as one broken row, well within the tolerance.
     """
     if (line := next((u.line for u in unreadable if len(u.text.splitlines()) > 1), None)) is not None:
         return line
@@ -229,7 +229,7 @@ def _stray_quote(
 def _read_parquet(
     con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str
 ) -> tuple[tuple[str, ...], list[Unreadable]]:
-    """Read a Parquet file as text into `raw`, so that its values are judged like a CSV's; give its columns."""
+    """Read a Parquet file as text into `raw`, so that its values are judged like a CSV's; return its columns."""
     with _readable(path, table):
         described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
         names = tuple(name for name, *_ in described)

@@ -1,4 +1,4 @@
-"""Simulation: a synthetic company whose months look and behave like real ones, with a truth that is known.
+"""Simulation: a synthetic company whose months look and behave like real ones, and whose true risks are known.
 
 Only numpy, click and the settings are needed, so that the serving image can write a month too.
 """

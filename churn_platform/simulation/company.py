@@ -3,9 +3,9 @@
 Here: what customers are like, how they sign up, watch, pay and ask for support. Not here: who churns and why
 (`hazard`), or the drops that the company delivers (`drops`).
 
-Customers are one NumPy structured array, one record each, so that a month is a few vectorised steps. The company
-wins in each segment as many customers as it loses there, which keeps quiet months alike. Shares, fees and hours
-follow a public data set of 7,043 customers of a telecommunications company, which real drops resemble.
+Customers are one NumPy structured array, one record each, so that a month is a few vectorised steps. In each segment
+the company wins as many customers as it loses, which keeps quiet months alike. Shares, fees and hours follow a public
+data set of 7,043 customers of a telecommunications company, which real drops resemble.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NO_INTERNET = NETS.index("No")
 
 @dataclass(frozen=True)
 class _Segment:
-    """The customers of one net_service: their share, dollars of fee before extras, mean watch hours, contracts."""
+    """The customers of one net_service: their share, fee in dollars before extras, mean watch hours, contracts."""
 
     share: float
     fee: float
@@ -46,10 +46,10 @@ _SEGMENTS = {
 FLAGS = {"user_is_senior": 0.16, "has_family": 0.48, "has_dependents": 0.3, "paperless_billing": 0.59}
 STREAMS = {"plan_stream_tv": 0.49, "plan_stream_movies": 0.49}
 ADD_ONS = {"add_on_security": 0.37, "add_on_backup": 0.44, "add_on_device_protect": 0.44, "add_on_support": 0.37}
-"""Shares of the customers; for streams and add-ons of those with internet."""
+"""Shares of the customers; for streams and add-ons, of those with internet."""
 
 WARM_UP = 144
-"""The months that a company lives before its first drop."""
+"""How many months a company lives before its first drop."""
 
 PILOT = 10_000
 """At most this many customers live through the warm-up; a larger company starts with copies of them."""
@@ -83,7 +83,7 @@ class _Purpose(IntEnum):
 class Company:
     """A company at the end of the month before `month`, after `step` months of life.
 
-    `people` holds one record for each customer; `serials` have been given out so far, none of them twice.
+    `people` holds one record for each customer; `serials` is how many serial numbers have been given out, none twice.
     """
 
     def __init__(self, customers: int, seed: int, month: Month) -> None:
@@ -119,9 +119,9 @@ class Company:
         return np.random.default_rng([self.seed, self.step, purpose])
 
     def live(self, shocks: Sequence[Shock]) -> np.ndarray:
-        """Live one month: who left goes, signups come, all watch, pay, ask and decide whether to churn.
+        """Live one month: leavers go, signups come, and all watch, pay, ask for support and decide whether to churn.
 
-        Gives the probability, float64 [n], that each customer decides to.
+        Returns the probability, float64 [n], that each customer decides to.
         """
         kinds = in_force(shocks, self.month)
         self.people = np.concatenate([self.people[~self.people["churns"]], self._signups()])
@@ -136,7 +136,7 @@ class Company:
         return probability
 
     def _signups(self) -> np.ndarray:
-        """As many as left, give or take, from the same segments: copies of the leavers made new persons."""
+        """About as many as left, from the same segments: copies of the leavers made into new people."""
         rng = self.stream(_Purpose.SIGNUPS)
         leavers = self.people[self.people["churns"]]
         room = max(self.customers - self.people.size + leavers.size, 0)
@@ -216,6 +216,6 @@ class Company:
 
 
 def _roll(history: np.ndarray, newest: np.ndarray) -> None:
-    """Put this month's counts [n] in front of a history [n, 3], in place; the oldest fall out."""
+    """Put this month's counts [n] in front of a history [n, 3], in place; the oldest drop out."""
     history[:, 1:] = history[:, :-1].copy()
     history[:, 0] = newest

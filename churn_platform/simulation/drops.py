@@ -61,7 +61,7 @@ class SimulatedMonth:
 
     @cached_property
     def best_auc(self) -> float | None:
-        """The AUC of the true hazard against the labels, which a model beats by luck alone; None without both."""
+        """The true hazard's AUC against the labels, which a model beats only by luck; None if all or none churn."""
         return auc(self.churn_probability, self.tables[LABELS.name][LABEL])
 
     def summary(self) -> dict[str, object]:
@@ -77,7 +77,7 @@ def simulate(
     """The company's first `months` months, one after the other.
 
     The first has exactly `customers` customers, the others about as many. The same arguments give the same values;
-    a month depends neither on `months` nor on later shocks. Raises SimulationError for less than 1 month or 1 customer,
+    a month depends neither on `months` nor on later shocks. Raises SimulationError for fewer than 1 month or customer,
     and for a negative seed.
     """
     if months < 1 or customers < 1:
@@ -109,7 +109,7 @@ def user_ids(serials: np.ndarray, seed: int) -> np.ndarray:
 
 
 def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
-    """Write `month_NNN/` with one CSV file per table of the contract, and give its path.
+    """Write `month_NNN/` with one CSV file per table of the contract, and return its path.
 
     The folder appears whole or not at all. Raises SimulationError where the month has a drop already.
     """
@@ -130,12 +130,12 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
             raise _delivered(month, drop) from error
         raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)  # still there after an error alone
+        shutil.rmtree(partial, ignore_errors=True)  # still there only after an error
     return drop
 
 
 def _delivered(month: SimulatedMonth, drop: Path) -> SimulationError:
-    return SimulationError(f"{drop} holds a drop of {month.month} already: remove it, or ask for the next month")
+    return SimulationError(f"{drop} already holds a drop of {month.month}: remove it, or ask for the next month")
 
 
 def _cell(value: object) -> str:
@@ -145,12 +145,12 @@ def _cell(value: object) -> str:
 def _observe(
     company: Company, month: Month, index: int, probability: np.ndarray, shocks: Sequence[ShockKind]
 ) -> SimulatedMonth:
-    """What the company delivers of the month that it has just lived."""
+    """What the company delivers for the month that it has just lived."""
     ids = user_ids(company.people["serial"], company.seed)
     order = np.argsort(ids)
     people = company.people[order]
     offline = people["net_service"] == NO_INTERNET
-    metered = ShockKind.COVARIATE_ONLY in shocks  # in another way: the numbers differ, the customers do not
+    metered = ShockKind.COVARIATE_ONLY in shocks  # differently: the numbers change, the customers do not
     tickets = people["tickets"].sum(1)
     values = {
         KEY: ids[order],

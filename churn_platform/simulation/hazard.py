@@ -1,11 +1,11 @@
 """The synthetic company's churn hazard: who leaves, with what probability, and the shocks that change it.
 
-Here: the hazard's coefficients in quiet months and after each shock. Not here: the company whose customers it judges,
-nor what else a shock does to them (`company`).
+Here: the hazard's coefficients in quiet months and after each shock. Not here: the company whose customers face it, or
+what else a shock does to them (`company`).
 
 A customer active at as_of churns in the window after it with the probability
 `1 / (1 + exp(-(intercept + sum of coefficient * covariate)))`, a discrete-time logistic hazard. numpy is imported where
-it is used: the command line names the shocks in its help.
+it is used, since the command line needs only the names of the shocks, for its help.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ QUIET: dict[str, float] = {
     "two_year": -2.2,  # 1 with a contract of two years
     "fiber": 0.9,  # 1 with a fiber connection
     "no_internet": -0.5,  # 1 without an internet connection
-    "paperless_billing": 0.5,  # 1 with bills by mail
+    "paperless_billing": 0.5,  # 1 with bills by e-mail
     "has_dependents": -0.5,  # 1 with dependents in the household
-    "log_tenure": -0.4,  # natural logarithm of months_active, which counts up to 24
+    "log_tenure": -0.4,  # natural logarithm of months_active, capped at 24
     "fee": 0.1,  # 10 dollars of monthly_fee above 65
     "watch": -0.5,  # 10 hours of watch_hours_30d above 30
     "watch_fall": 0.8,  # 10 hours that watch_hours_30d fell against the month before; 0 where it rose
     "rebuffers": 0.18,  # rebuffer_events_7d above 2
     "failed_payments": 0.7,  # failed_payments_90d
-    "new_failed_payments": 0.3,  # those of the newest month, once more
+    "new_failed_payments": 0.3,  # those of the newest month, counted once more
     "tickets": 0.5,  # support_tickets_90d
 }
 """Each covariate's coefficient, in log-odds per unit, in quiet months. The comments give the units."""
@@ -44,10 +44,10 @@ QUIET: dict[str, float] = {
 class ShockKind(StrEnum):
     """What happens to the company. All last from their month on."""
 
-    PRICE_RISE = "price_rise"  # fees up by a sixth: the dear and the loyal leave
+    PRICE_RISE = "price_rise"  # fees up by a sixth: those who pay most and the loyal leave
     SERVICE_OUTAGE = "service_outage"  # stalls and tickets up: those who watch and suffer most leave
     NEW_PLAN = "new_plan"  # a yearly bundle of television and films, which disappoints those who take it
-    COVARIATE_ONLY = "covariate_only"  # usage is metered in another way: numbers change, nobody's risk does
+    COVARIATE_ONLY = "covariate_only"  # usage is metered differently: numbers change, nobody's risk does
 
 
 AFTER: dict[ShockKind, dict[str, float]] = {
@@ -78,11 +78,11 @@ AFTER: dict[ShockKind, dict[str, float]] = {
     },
     ShockKind.COVARIATE_ONLY: {},
 }
-"""The coefficients that differ from `QUIET` after a shock. Of two shocks, the later one's hold."""
+"""The coefficients that differ from `QUIET` after a shock. Where two shocks set one, the later shock's counts."""
 
 
 class ShockError(Fault):
-    """A text is not a shock."""
+    """A text that is not a shock."""
 
 
 @dataclass(frozen=True, order=True)
@@ -94,14 +94,14 @@ class Shock:
 
     @classmethod
     def parse(cls, text: str, month: Month | None = None) -> Shock:
-        """The shock of a text such as `2024-07:price_rise`; where a month is given, of a kind alone too, from it on.
+        """The shock that a text such as `2024-07:price_rise` names. With `month`, a kind alone means from then on.
 
         Raises ShockError, which lists the kinds.
         """
         key, colon, kind = text.rpartition(":")
         try:
             return cls(Month.parse(key) if colon or month is None else month, ShockKind(kind))
-        except ValueError as error:  # of either
+        except ValueError as error:  # raised by either
             raise ShockError(
                 f"{text!r} is not a shock: write it as YYYY-MM:kind, such as 2024-07:price_rise;"
                 f" the kinds are {', '.join(ShockKind)}"

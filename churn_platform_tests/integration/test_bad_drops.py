@@ -74,7 +74,7 @@ STOPS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "header only": (
         "payments_agg_90d.csv",
         lambda path: homes.edit(path, lambda rows: rows[:1]),
-        "payments_agg_90d.csv: payments_agg_90d has a header and no rows",
+        "payments_agg_90d.csv: payments_agg_90d has a header but no rows",
     ),
     "above the tolerance": (
         "payments_agg_90d.csv",

@@ -139,7 +139,7 @@ def test_a_month_that_is_there_already_is_409(generate: Generate, drops: Path) -
     answer = generate(samples=100)
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert answer.json()["detail"] == (
-        f"{drops / 'month_000'} holds a drop of 2025-01 already: remove it, or ask for the next month"
+        f"{drops / 'month_000'} already holds a drop of 2025-01: remove it, or ask for the next month"
     )
 
 

@@ -128,8 +128,8 @@ def write_parquet(path: Path, query: str) -> None:
         pytest.param("", "is empty: not even a header", id="empty"),
         pytest.param("\n\n", "is empty: not even a header", id="blank lines alone"),
         pytest.param("\ufeff", "is empty: not even a header", id="byte-order mark alone"),
-        pytest.param(HEADER, "has a header and no rows", id="header only"),
-        pytest.param(HEADER + "\r\n\r\n", "has a header and no rows", id="header and blank lines"),
+        pytest.param(HEADER, "has a header but no rows", id="header only"),
+        pytest.param(HEADER + "\r\n\r\n", "has a header but no rows", id="header and blank lines"),
         pytest.param(f"user_id\n{A}\n", "lacks column failed_payments_90d", id="missing column"),
         pytest.param(f"id,failed\n{A}\n", "lacks columns user_id, failed_payments_90d", id="missing columns"),
         pytest.param(f"{HEADER},age\n{A},3\n", "has unknown column age", id="unknown column"),
@@ -188,7 +188,7 @@ def test_structural_faults_of_parquet(engine: Any, tmp_path: Path) -> None:
     for query, fault in [
         ("SELECT '0001-AAAAA' AS user_id", "lacks column failed_payments_90d"),
         ("SELECT '0001-AAAAA' AS user_id, 1 AS failed_payments_90d, 2 AS \"an age\"", "has unknown column an age"),
-        ("SELECT '0001-AAAAA' AS user_id, 1 AS failed_payments_90d LIMIT 0", "has a header and no rows"),
+        ("SELECT '0001-AAAAA' AS user_id, 1 AS failed_payments_90d LIMIT 0", "has a header but no rows"),
     ]:
         write_parquet(path, query)
         with pytest.raises(DropError, match=fault):
@@ -202,7 +202,7 @@ def test_a_stray_quote_takes_no_rows_with_it(column: int, closed_again: bool, en
     rows[300] = '"' + rows[300] if column == 0 else rows[300].replace(",", ',"')
     if closed_again:
         rows[350] = rows[350].replace(",", '",') if column == 0 else rows[350] + '"'
-    with pytest.raises(DropError, match="table payments_agg_90d has a quote on line 302 that takes in the lines after"):
+    with pytest.raises(DropError, match="table payments_agg_90d has a quote on line 302 that swallows the lines after"):
         payments(engine, tmp_path, "\n".join([HEADER, *rows]))
 
 

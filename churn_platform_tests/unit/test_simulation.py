@@ -320,7 +320,7 @@ def test_a_drop_reads_back_as_it_was_simulated(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["month_000", "2024-01"])
 def test_a_month_is_delivered_once(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
-    with pytest.raises(SimulationError, match=f"{folder} holds a drop of 2024-01 already: remove it"):
+    with pytest.raises(SimulationError, match=f"{folder} already holds a drop of 2024-01: remove it"):
         write_drop(next(simulate(1, 20)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [folder]
 

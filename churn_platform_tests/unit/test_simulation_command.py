@@ -67,10 +67,10 @@ def test_the_command_writes_months_and_says_so(
         (["--customers", "0"], 1, "ask for at least 1 month and 1 customer"),
         (["--months", "0"], 1, "ask for at least 1 month and 1 customer"),
         (["--seed", "-1"], 1, "the seed is -1: it must be 0 or more"),
-        (["--months", "1"], 1, "holds a drop of 2024-01 already: remove it, or ask for the next month"),
-        (["--months", "1", "--next"], 2, "say --months or --next, not both"),
+        (["--months", "1"], 1, "already holds a drop of 2024-01: remove it, or ask for the next month"),
+        (["--months", "1", "--next"], 2, "give --months or --next, not both"),
         (["--customers", "many"], 2, "'many' is not a valid integer"),
-        ([], 1, "holds a drop of 2024-01 already"),
+        ([], 1, "already holds a drop of 2024-01"),
     ],
 )
 def test_the_command_explains_what_it_refuses(
