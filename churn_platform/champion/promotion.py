@@ -16,22 +16,22 @@ from churn_platform.modelling.gate import decide
 
 
 class PromotionError(Fault):
-    """A promotion or rollback that cannot be; the message says why."""
+    """A promotion or rollback that is not possible; the message says why."""
 
 
 def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: str, run_id: str) -> Receipt:
-    """Ask the gate again and act on its answer, once per evaluation; asked twice, the first receipt is given.
+    """Ask the gate again and act on its answer, once per evaluation; a second call returns the first one's receipt.
 
-    The champion moves before the receipt is written: after a crash between the two, the next call finds the
-    candidate serving and writes the receipt that is missing. Raises RegistryError or BundleError, moving nothing.
+    The champion moves before the receipt is written: after a crash between the two, the next call finds the candidate
+    serving and writes the missing receipt. Raises RegistryError or BundleError, and then nothing has moved.
     """
     with ledger.locked():
         if (settled := ledger.of_evaluation(evaluation)) is not None:
-            _anchor(registry, ledger)  # after a crash before that
+            _anchor(registry, ledger)  # in case of a crash before it
             return settled
         candidate = registry.version(evaluation.candidate.version)
         serving = _number(registry.champion())
-        if serving == candidate.number and not ledger.appointed(candidate.number):  # a crash before the receipt
+        if serving == candidate.number and not ledger.appointed(candidate.number):  # after a crash before the receipt
             serving = evaluation.champion.version if evaluation.champion else None
         decision = decide(evaluation, serving)
         if decision.promote:
@@ -57,7 +57,7 @@ def appoint(registry: Registry, ledger: Ledger, number: int, *, reason: str, by:
 
 
 def roll_back(registry: Registry, ledger: Ledger, *, reason: str, by: str, run_id: str) -> Receipt:
-    """Make the version champion that served before the present one; asked twice, the one before that.
+    """Return to the version that served before the current champion; called twice, to the one before that.
 
     Raises PromotionError where there was none.
     """
@@ -75,7 +75,7 @@ def faults(registry: Registry, ledger: Ledger) -> list[str]:
 
 
 def _anchor(registry: Registry, ledger: Ledger) -> None:
-    """Have the registry keep which receipt is the newest: no other receipt proves that one."""
+    """Make the registry keep which receipt is the newest: no other receipt proves that one."""
     newest, kept = ledger.newest(), _anchored(registry)
     if newest is not None and (kept is None or kept.number < newest.number):
         registry.keep_anchor(msgspec.json.encode(newest).decode())

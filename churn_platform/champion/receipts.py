@@ -1,8 +1,8 @@
 """Receipts: the ledger of who made which version champion, when, and on what grounds.
 
 Here: writing, reading and proving receipts. Not here: deciding (`promotion`, `modelling.gate`).
-Each receipt carries the SHA-256 of the one before it, and the registry keeps that of the newest, its anchor: changing
-one or taking one out shows, unless somebody rewrites both places.
+Each receipt carries the SHA-256 of the one before it, and the registry keeps that of the newest, its anchor: a receipt
+that was changed or removed is noticed, unless somebody rewrites both places.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Ledger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one decision at a time on this machine, across processes; a killed one lets go."""
+        """Only one decision at a time on this machine, across processes; a killed process releases the lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,7 +78,7 @@ class Ledger:
         return tuple(msgspec.json.decode(path.read_bytes(), type=Receipt) for path in self._paths())
 
     def of_evaluation(self, evaluation: Evaluation) -> Receipt | None:
-        """The receipt of the decision on one evaluation, or None where it was not decided."""
+        """The receipt of the decision on one evaluation, or None where nothing was decided yet."""
         digest = digest_of(evaluation)
         return next((receipt for receipt in self.all() if receipt.evaluation_sha256 == digest), None)
 
@@ -140,8 +140,8 @@ class Ledger:
     def faults(self, anchor: Anchor | None = None) -> list[str]:
         """What is wrong with the ledger, a sentence each; empty where every receipt is as it was written.
 
-        `anchor` is what the registry keeps. A crash may have left it behind: then the receipts after it count as the
-        newest, which nothing proves.
+        `anchor` is what the registry keeps. A crash may have left it behind the newest receipt, which nothing proves
+        then.
         """
         found: list[str] = []
         digests: list[str] = []

@@ -45,12 +45,12 @@ _QUIET = {
 
 
 class RegistryError(Fault):
-    """MLflow cannot be asked, or does not have what is asked for; the message says which store and why."""
+    """MLflow cannot be reached, or does not have what is asked for; the message says which store and why."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version. `month` is the newest that it was trained on, `auc` that of its holdout customers."""
+    """A registered version. `month` is the newest that it was trained on, `auc` its AUC on the holdout customers."""
 
     number: int
     month: Month
@@ -67,13 +67,13 @@ class CandidateVersion(msgspec.Struct, frozen=True):
 
 
 def quiet_mlflow() -> None:
-    """Set what MLflow reads at its import: few retries, no telemetry. Call before importing it."""
+    """Set what MLflow reads when it is imported: few retries, no telemetry. Call it before that."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
 
 
 class Registry:
-    """The registry of one MLflow store. `artifacts` is where an embedded store keeps its files."""
+    """The registry in one MLflow store. `artifacts` is where an embedded store keeps its files."""
 
     def __init__(self, uri: str, artifacts: Path) -> None:
         self.uri = uri
@@ -98,14 +98,14 @@ class Registry:
         except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RegistryError(
-                f"the MLflow store {self.name} does not answer: {reason} (free or start it, then run this again)"
+                f"the MLflow store {self.name} does not answer: {reason} (start or unblock it, then run this again)"
             ) from error
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client, with the store's tables made and the experiment there.
+        """MLflow's client, once the store has its tables and the experiment.
 
-        Made before anything else asks, since steps that race the migration of a fresh database fail.
+        They are made before anything else asks, since steps that race the migration of a fresh database fail.
         """
         with self.reachable():
             from mlflow import MlflowClient
@@ -150,10 +150,10 @@ class Registry:
                     raise
                 known = sorted(int(found.version) for found in client.search_model_versions(f"name='{MODEL}'"))
         names = ", ".join(map(str, known)) or "none yet"
-        raise RegistryError(f"{MODEL} has no version {number}; there is {names}")
+        raise RegistryError(f"{MODEL} has no version {number}; it has {names}")
 
     def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
-        """Put a logged model's bundle beside it and register both as a new version, alias `challenger`.
+        """Put a logged model's bundle beside it and register both as a new version, with the alias `challenger`.
 
         The version comes last: a crash before it leaves files that nothing refers to, but no version without a bundle.
         """
@@ -187,7 +187,7 @@ class Registry:
             self.client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
 
     def anchor(self) -> str | None:
-        """What `keep_anchor` kept last, None before that."""
+        """What `keep_anchor` kept last, or None before that."""
         from mlflow.exceptions import MlflowException
 
         client = self.client

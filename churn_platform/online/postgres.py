@@ -3,8 +3,8 @@
 Here: what only PostgreSQL needs. Not here: the store's meaning, its types and errors (`types`), and the choice between
 the two databases (`store`, through which alone this module is used).
 
-A publication is a number that all its rows carry; readers join on the one that counts. So a publication neither locks
-readers out nor mixes with the next one, and replaced rows go with the transaction that replaces them.
+A publication is a number that all its rows carry; readers join on the current one. So a publication neither locks
+readers out nor mixes with the next one, and the transaction that replaces rows also deletes the old ones.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value
             )
             cursor.execute("ANALYZE online_features")
     except psycopg.errors.UniqueViolation as error:
-        raise OnlineStoreError(f"{month} cannot be published, each customer must be there once: {error}") from error
+        raise OnlineStoreError(f"{month} cannot be published: each customer must occur once: {error}") from error
     except psycopg.OperationalError as error:
         raise StoreUnavailableError(f"the online store's PostgreSQL cannot be used: {error}") from error
     except psycopg.DataError as error:
@@ -101,7 +101,7 @@ class PostgresReader:
         return Publication(*found[0]) if found else None
 
     async def get(self, user_id: str) -> Row | None:
-        """One customer, together with all others that are being asked for."""
+        """One customer, looked up together with all others that are being asked for."""
         future = self._waiting.get(user_id)
         if future is None:
             future = self._waiting[user_id] = asyncio.get_running_loop().create_future()
@@ -130,7 +130,7 @@ class PostgresReader:
                 except Exception as error:
                     for future in batch.values():
                         future.set_exception(error)
-                        future.exception()  # seen, even where the client has gone
+                        future.exception()  # marks it as seen, even if the client has gone
                 else:
                     for user_id, future in batch.items():
                         future.set_result(rows.get(user_id))
@@ -141,7 +141,7 @@ class PostgresReader:
         loop = asyncio.get_running_loop()
         async with self._lock:
             if self._down is not None and loop.time() < self._down[0] + _RETRY_SECONDS:
-                # Those who waited through the last attempt need not try again.
+                # Those who waited for the last attempt need not try again.
                 raise StoreUnavailableError(self._down[1])
             idle = self._connection is not None  # an old connection may have died unnoticed: worth a second attempt
             for last in (False, True) if idle else (True,):

@@ -1,4 +1,4 @@
-"""The online store on SQLite: a publication is a file, whole before it takes its name, and never changed afterwards.
+"""The online store on SQLite: a publication is a file that is complete before it gets its name, and never changes.
 
 Here: what only SQLite needs. Not here: the store's meaning, its types and errors (`types`), and the choice between the
 two databases (`store`, through which alone this module is used).
@@ -55,7 +55,7 @@ def _read_publication(connection: sqlite3.Connection) -> Publication:
 def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
     """See `store.publish`. Publishers wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # An exclusive SQLite transaction is a lock that works on every system and that a crash gives back.
+    # An exclusive SQLite transaction is a lock that works on every system and that a crash releases.
     with closing(sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         if path.exists():
@@ -68,7 +68,7 @@ def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Val
                 ) from error
             refuse_older(month, published)
         temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)  # what a publication that crashed has left
+        temporary.unlink(missing_ok=True)  # left behind by a publication that crashed
         try:
             publication = _write(temporary, month, rows)
             with temporary.open("rb") as written:
@@ -86,7 +86,7 @@ def _write(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Valu
         try:
             connection.executemany("INSERT INTO online_features VALUES (?, ?, ?)", encoded)
         except sqlite3.IntegrityError as error:
-            raise OnlineStoreError(f"{month} cannot be published, each customer must be there once: {error}") from error
+            raise OnlineStoreError(f"{month} cannot be published: each customer must occur once: {error}") from error
         publication = new_publication(month, encoded.count)
         connection.execute("INSERT INTO online_publication VALUES (?, ?, ?, ?)", msgspec.structs.astuple(publication))
         connection.commit()
@@ -106,7 +106,7 @@ class SqliteReader:
         self._publication: Publication | None = None
 
     async def publication(self) -> Publication | None:
-        """Look at the file, and open it where it is another one than before."""
+        """Look at the file, and open it if it is not the same one as before."""
         try:
             status = self._path.stat()
         except FileNotFoundError:

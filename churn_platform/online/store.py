@@ -1,7 +1,7 @@
 """The online store: publishing a month, and reading customers, on whichever database its URL names.
 
 Here: the choice between the two databases. Publishing is synchronous, for a Dagster asset; reading is asynchronous, for
-serving. Not here: which features there are (`tables.features`), nor how a model sees them (`bundle`).
+serving. Not here: which features there are (`tables.features`), or how a model sees them (`bundle`).
 
     sqlite:///path/to/online_store.db      one file, replaced as a whole by each publication
     postgresql://user@host/database        the tables `online_publication` and `online_features`
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
-    """Put these customers and their features in the place of everything that the store holds.
+    """Replace everything that the store holds with these customers and their features.
 
-    `rows` is consumed once, in a stream; key order is fastest. The month that is there may be published again, a later
-    one always, and publishers wait for each other. Raises OlderMonthError when the store holds a newer month,
-    StoreUnavailableError, and OnlineStoreError for rows that cannot be (none at all, a customer twice, a value that is
-    not JSON); the store is then as it was. Unknown numbers (NaN) are stored as null.
+    `rows` is consumed once, in a stream; key order is fastest. The month that the store holds may be published again, a
+    later one always, and publishers wait for each other. Raises OlderMonthError when the store holds a newer month,
+    StoreUnavailableError, and OnlineStoreError for rows that cannot be published (none at all, a customer twice, or a
+    value that is not JSON); the store then stays as it was. Unknown numbers (NaN) are stored as null.
     """
     if _is_postgres(url):
         from churn_platform.online import postgres
@@ -56,6 +56,6 @@ def _is_postgres(url: str) -> bool:
 def _path(url: str) -> Path:
     if not url.startswith("sqlite:///"):
         raise OnlineStoreError(
-            "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:/// or postgresql://"
+            "CHURN_ONLINE_STORE_URL, or CHURN_POSTGRES_URL without it, must start with sqlite:/// or postgresql://"
         )
     return Path(url.removeprefix("sqlite:///"))

@@ -62,7 +62,7 @@ class Reader(Protocol):
         """The active ones among these customers, all of one publication."""
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
 
 
 def refuse_older(month: Month, published: str | None) -> None:
@@ -72,7 +72,7 @@ def refuse_older(month: Month, published: str | None) -> None:
 
 
 def is_text(user_id: str) -> bool:
-    """Whether a database could hold this id at all: half a surrogate pair is no text, and PostgreSQL knows no NUL."""
+    """Whether a database could hold this id: half a surrogate pair is not text, and PostgreSQL does not allow NUL."""
     try:
         return b"\0" not in user_id.encode()
     except UnicodeEncodeError:
@@ -98,7 +98,7 @@ class Encoded:
 
 
 def new_publication(month: Month, customers: int) -> Publication:
-    """What to record of rows that have all been written. Raises OnlineStoreError when there were none."""
+    """What to record once all rows have been written. Raises OnlineStoreError when there were none."""
     if customers == 0:
         raise OnlineStoreError(f"{month} has no active customers, and an empty store would serve nobody")
     return Publication(

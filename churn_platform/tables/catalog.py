@@ -58,14 +58,14 @@ _FEATURES = CatalogTable(
 _SCORES = CatalogTable(
     CHURN_SCORES,
     CHURN_SCORES,
-    "Each active customer's risk by the model that served then. Months closed without a champion have none.",
+    "Each active customer's risk according to the model that served then. Months closed without a champion have none.",
     (
         *_KEYS,
         Column("probability", Kind.NUMBER, "The probability of churning in the window after as_of."),
         Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
         SUBSCRIPTIONS[FEE],
         Column("value_at_risk", Kind.NUMBER, "Probability times monthly fee: what is expected to be lost, in dollars."),
-        Column("reasons", Kind.TEXT, "What moves the risk most; only of the riskiest customers."),
+        Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
         Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),
     ),
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DECILES = 10
 EXPLAINED = 1_000
-"""The most customers of a month whose scores are explained, riskiest first: a CRM's calls are far fewer."""
+"""How many customers' scores are explained each month, riskiest first: a CRM makes far fewer calls."""
 
 PLACES = 6
 """The decimal places of a delivered probability: as many as a float32 near 1 holds."""
@@ -59,7 +59,7 @@ def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tup
 
 
 def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
-    """Score every active customer of the month and write the scores to the lake, in the place of earlier ones.
+    """Score every active customer of the month and write the scores to the lake, replacing earlier ones.
 
     Columns, in key order: `user_id`, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
     riskiest tenth of the customers), `monthly_fee`, `value_at_risk` (probability times monthly fee: the monthly fee
@@ -70,12 +70,12 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     import pandas as pd
 
     features = list(dict.fromkeys([KEY, FEE, *(feature.name for feature in bundle.schema)]))
-    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is no more
+    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
     parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
     frame = pd.concat([part[[KEY, FEE]] for part in parts], ignore_index=True)
     frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
-    # Equal probabilities go by key, so that the same customers give the same deciles.
+    # Equal probabilities are ordered by key, so that the same customers get the same deciles.
     riskiest = np.lexsort((frame[KEY].to_numpy(dtype=str), -frame["probability"].to_numpy()))
     frame["decile"] = deciles(riskiest)
     frame["value_at_risk"] = (frame["probability"] * frame[FEE]).round(2)
@@ -92,7 +92,7 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
 
 
 def deciles(riskiest: np.ndarray) -> np.ndarray:
-    """Each customer's decile, given the customers' positions [n] from the riskiest on; groups differ by one at most."""
+    """Each customer's decile, given the customers' positions [n], riskiest first; group sizes differ by one at most."""
     found = np.empty(len(riskiest), dtype=np.int64)
     found[riskiest] = np.arange(len(riskiest)) * DECILES // max(1, len(riskiest)) + 1
     return found
@@ -120,7 +120,7 @@ def is_history(lake: Lake, month: Month) -> bool:
 def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
     """Whether the month is the newest closed one, and its scores are not what this champion would give it now.
 
-    That is where nobody or another version made them, or from features that have changed since.
+    They are not where there are none, another version made them, or the features have changed since.
     """
     closed = lake.months(FEATURES)
     if champion is None or not closed or month != closed[-1]:
@@ -129,7 +129,7 @@ def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
 
 
 def _batches(lake: Lake, month: Month, columns: list[str], at_once: int = _BATCH) -> Iterator[pa.RecordBatch]:
-    """The month's feature table in pieces, so that a million customers need not stand in memory at once."""
+    """The month's feature table in pieces, so that a million customers need not be in memory at once."""
     from pyarrow.parquet import ParquetFile
 
     lake.require(FEATURES, month)
@@ -138,7 +138,7 @@ def _batches(lake: Lake, month: Month, columns: list[str], at_once: int = _BATCH
 
 
 def _plain(column: pa.Array) -> list[Value]:
-    """A column as Python values; a number that is none (NaN, infinity) is unknown."""
+    """A column as Python values; NaN and infinity are unknown."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

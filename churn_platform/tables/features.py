@@ -153,7 +153,7 @@ def _wide(month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.T
     """One row per active customer with this month's columns and, for HISTORY, those of the months before.
 
     `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are. The state at each
-    month's end counts; a customer that was not yet known then is unknown in that month.
+    month's end counts; a customer who was not yet known then is unknown in that month.
     """
     import ibis
 

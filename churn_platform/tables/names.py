@@ -1,4 +1,4 @@
-"""Names: what every table and document of the lake is called, once.
+"""Names: what every table and document in the lake is called, in this one place.
 
 Here: the names below the lake's folder. Not here: what a table holds (the modules beside this one and in `monitoring`),
 its place on disk (`lake`), or the records that intake keeps of what it has taken in (`intake.deliveries`).

@@ -3,9 +3,9 @@
 Here: a lake table of one month copied into a table that is partitioned by as_of, atomically, and the view on its newest
 month. Not here: what the tables mean (`catalog`), or what serving looks up (`online`).
 
-A month appears, or is replaced, in one transaction, and neither waits for readers nor has them wait: a new partition
-is filled before it is attached, and a replaced month's rows are deleted and copied anew. Exchanging the partition would
-be twice as fast, but needs the whole table for itself: it waits for the longest query, and all later ones for it.
+A month appears, or is replaced, in one transaction, and neither waits for readers nor makes them wait: a new partition
+is filled before it is attached, and a replaced month's rows are deleted and copied again. Exchanging the partition
+would be twice as fast, but locks the whole table: it would wait for the longest query, and all later queries for it.
 
     features                 PARTITION BY LIST (as_of), PRIMARY KEY (as_of, user_id)
     features_2024_01         one partition a month
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 URL_SETTING = "CHURN_POSTGRES_URL"
 
 _CONNECT_SECONDS = 5
-_LOCK_SECONDS = 30  # how long a change of columns may wait for queries, and have later ones wait behind it
+_LOCK_SECONDS = 30  # how long a change of columns may wait for queries, and make later ones wait behind it
 _ADVISORY_LOCK = 5_120_241_164  # any number that other programs on the database do not lock
 _BATCH = 20_000
 
@@ -53,11 +53,11 @@ CREATE TABLE IF NOT EXISTS published_months (
 
 
 class NotPublishedError(Fault):
-    """A month that PostgreSQL did not take; what was published is as it was. The message says why and what to do."""
+    """A month that PostgreSQL did not take; what was published stays. The message says why and what to do."""
 
 
 class PostgresUnavailableError(NotPublishedError):
-    """PostgreSQL cannot be reached or is too busy at present; later it may take the month."""
+    """PostgreSQL cannot be reached or is too busy at present; it may take the month later."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PublishedMonth:
 
 
 def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> PublishedMonth:
-    """Put a month of the lake's table in the place of what is published of it; the same content again does nothing.
+    """Publish a month of the lake's table, replacing what was published of it; the same content again does nothing.
 
     Publishers wait for each other. Columns that are new in the lake are added; those that are gone stay, and are
     null. Raises MissingTableError, PostgresUnavailableError, and NotPublishedError where a column's type has changed or
@@ -91,17 +91,17 @@ def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> Publishe
 
 @contextmanager
 def _connection(url: str, table: CatalogTable, month: Month) -> Iterator[Connection]:
-    """A transaction, committed when the block ends well; what goes wrong is told without the password."""
+    """A transaction, committed when the block ends well; errors are reported without the password."""
     _refuse_unreadable(url)
     try:
         with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
             yield connection
     except psycopg.OperationalError as error:
         reason = f"the PostgreSQL of {URL_SETTING} cannot be used at present: {_line(error)}"
-        raise PostgresUnavailableError(f"{table.name} of {month} is not published, {reason}") from None
+        raise PostgresUnavailableError(f"{table.name} of {month} is not published: {reason}") from None
     except psycopg.Error as error:
         raise NotPublishedError(
-            f"{table.name} of {month} is not published, PostgreSQL refuses it: {_line(error)}"
+            f"{table.name} of {month} is not published: PostgreSQL refuses it: {_line(error)}"
         ) from error
 
 
@@ -110,7 +110,7 @@ def _line(error: psycopg.Error) -> str:
 
 
 def _refuse_unreadable(url: str) -> None:
-    """Raise NotPublishedError for a URL that would be taken apart wrongly: no error may show a part of the password."""
+    """Raise NotPublishedError for a URL that would be parsed wrongly: no error may show a part of the password."""
     user = url.partition("://")[2].rpartition("@")[0]
     if any(character in "@/?#" for character in user):
         raise NotPublishedError(f"{URL_SETTING}: write @, / and ? in its user and password as %40, %2F and %3F")
@@ -133,7 +133,7 @@ class _Writer:
         self._partition = f"{table.name}_{month.year:04d}_{month.number:02d}"
 
     def published(self, digest: str) -> int | None:
-        """How many rows are published of this content, or None where another one is, or nothing."""
+        """How many rows of this content are published, or None where different content is, or none."""
         found = self._connection.execute(
             "SELECT rows FROM published_months WHERE table_name = %s AND as_of = %s AND sha256 = %s",
             (self._table.name, self._month.as_of, digest),
@@ -142,7 +142,7 @@ class _Writer:
         return int(found[0]) if found and there else None
 
     def write(self, file: BinaryIO, digest: str) -> int:
-        """Copy a Parquet file into the month's partition, and give its row count."""
+        """Copy a Parquet file into the month's partition, and return its row count."""
         from pyarrow.parquet import ParquetFile
 
         parquet = ParquetFile(file)
@@ -175,12 +175,12 @@ class _Writer:
             if is_such(field.type):
                 return name
         raise NotPublishedError(
-            f"{self._table.name}.{field.name} of {self._month} is {field.type} in the lake, for which PostgreSQL has no"
-            " type here: make it text, a boolean, a number or a date"
+            f"{self._table.name}.{field.name} of {self._month} is {field.type} in the lake, which cannot be published:"
+            " make it text, a boolean, a number or a date"
         )
 
     def _follow(self, types: dict[str, str]) -> None:
-        """Have the table and the view hold these columns, and say what they mean."""
+        """Make the table and the view hold these columns, and say what they mean."""
         present = self._columns()
         if not present:
             self._run(
@@ -192,9 +192,9 @@ class _Writer:
         for name in types.keys() & present.keys():
             if types[name] != present[name]:
                 raise NotPublishedError(
-                    f"{self._table.name}.{name} is {present[name]} in PostgreSQL, and {types[name]} in {self._month} of"
-                    f" the lake. The lake keeps every month: run DROP TABLE {self._table.name} CASCADE in psql, then"
-                    f" materialize published/{self._table.name} for all months"
+                    f"{self._table.name}.{name} is {present[name]} in PostgreSQL, but {types[name]} in the lake's"
+                    f" {self._month}. The lake keeps every month: run DROP TABLE {self._table.name} CASCADE in psql,"
+                    f" then materialize published/{self._table.name} for all months"
                 )
         new = [name for name in types if name not in present]
         for name in new:
@@ -219,7 +219,7 @@ class _Writer:
                     self._run("COMMENT ON COLUMN {column} IS {text}", column=column, text=sql.Literal(meaning))
 
     def _copy(self, parquet: ParquetFile, types: dict[str, str]) -> int:
-        """Copy all rows into the partition, a batch in memory at a time."""
+        """Copy all rows into the partition, with one batch in memory at a time."""
         columns = sql.SQL(", ").join(map(sql.Identifier, types))
         command = self._composed("COPY {partition} ({columns}) FROM STDIN (FORMAT binary)", columns=columns)
         cursor = self._connection.cursor()
@@ -234,7 +234,7 @@ class _Writer:
         return cursor.rowcount
 
     def _columns(self) -> dict[str, str]:
-        """The published table's columns and their types; empty where there is none, or another one of that name."""
+        """The published table's columns and their types; empty where there is no partitioned table of that name."""
         found = self._connection.execute(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute JOIN pg_class t ON t.oid = attrelid"
             " WHERE t.oid = to_regclass(%s) AND t.relkind = 'p' AND attnum > 0 AND NOT attisdropped",

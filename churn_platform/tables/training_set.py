@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REACH = 12
-"""The most months that a version may look back: the longest window that training tries."""
+"""How many months a version may look back at most: the longest window that training tries."""
 
 
 class NotTrainableError(Fault):
-    """A month that no candidate can be trained for; the message says which months can, or the counts."""
+    """A month that no candidate can be trained for; the message says for which one it can, or gives the counts."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What one month gave: its rows, and the SHA-256 of the files that they came from."""
+    """What one month contributed: its rows, and the SHA-256 of the files that they came from."""
 
     rows: int
     features_sha256: str
@@ -106,7 +106,7 @@ def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str
 
 
 def refuse_too_few(month: Month, rows: pd.DataFrame, least: int) -> None:
-    """Raise NotTrainableError where the month's own rows are too few, or of one class."""
+    """Raise NotTrainableError where the month's own rows are too few, or all of one class."""
     labels = rows.loc[rows["month"] == str(month), LABEL]
     churned = int(labels.sum())
     counts = f"{month} has {len(labels)} labelled training customers, {churned} of them churned"

@@ -121,7 +121,7 @@ def test_the_key_is_a_customer_and_a_month(url: str, lake: Lake) -> None:
     note(lake, JANUARY)
     publish(url, lake, NOTES, JANUARY)
     note(lake, JANUARY, user_id=["a", "a", "b"])
-    with pytest.raises(NotPublishedError, match=r"notes of 2024-01 is not published, .* refuses it: .*duplicate key"):
+    with pytest.raises(NotPublishedError, match=r"notes of 2024-01 is not published: .* refuses it: .*duplicate key"):
         publish(url, lake, NOTES, JANUARY)
     assert ask(url, "SELECT user_id FROM notes ORDER BY 1") == [("000000",), ("000001",), ("000002",)]
     key = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'notes_2024_01_pkey'"
@@ -278,7 +278,7 @@ def test_a_changed_type_is_refused(url: str, lake: Lake) -> None:
     with pytest.raises(NotPublishedError) as refused:
         publish(url, lake, NOTES, FEBRUARY)
     told = str(refused.value)
-    assert told.startswith("notes.mood is bigint in PostgreSQL, and text in 2024-02 of the lake")
+    assert told.startswith("notes.mood is bigint in PostgreSQL, but text in the lake's 2024-02")
     (advice,) = re.findall(r"run (DROP TABLE .*?) in psql", told)
     execute(url, advice)
     assert not publish(url, lake, NOTES, FEBRUARY).unchanged
@@ -292,7 +292,7 @@ def test_what_cannot_be_published_is_told(url: str, lake: Lake) -> None:
     with pytest.raises(NotPublishedError, match=r"notes.parts of 2024-01 is list<.*> in the lake"):
         publish(url, lake, NOTES, JANUARY)
     note(lake, JANUARY, text=["a", "b\0", "c"])
-    with pytest.raises(NotPublishedError, match="notes of 2024-01 is not published, PostgreSQL refuses it"):
+    with pytest.raises(NotPublishedError, match="notes of 2024-01 is not published: PostgreSQL refuses it"):
         publish(url, lake, NOTES, JANUARY)
     execute(url, "CREATE TABLE notes (somebody text)")
     note(lake, JANUARY)

@@ -165,7 +165,7 @@ def test_what_a_person_has_to_mend_is_not_tried_again(url: str, tmp_path: Path, 
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     data = failure.step_failure_data.user_failure_data
     assert data is not None
-    expected = "features.total_paid is text in PostgreSQL, and double precision in 2024-02 of the lake."
+    expected = "features.total_paid is text in PostgreSQL, but double precision in the lake's 2024-02."
     assert str(data.description).startswith(expected)
     assert told(result).keys() == {"users_snapshots"}  # one table takes no other along
 

@@ -87,7 +87,7 @@ def broken() -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (lambda: [*rows(3), ("00001", {})], "each customer must be there once"),
+        (lambda: [*rows(3), ("00001", {})], "each customer must occur once"),
         (lambda: [], "no active customers"),
         (lambda: [("00000", {"value": object()})], "features of 00000 cannot be stored"),
         (broken, "the source broke"),

@@ -121,7 +121,7 @@ def test_it_is_ready_soon_and_without_the_registry_too(world: World) -> None:
         (
             "CHURN_ONLINE_STORE_URL",
             "redis://user:secret@localhost",
-            "CHURN_ONLINE_STORE_URL, or else CHURN_POSTGRES_URL, must start with sqlite:/// or postgresql://",
+            "CHURN_ONLINE_STORE_URL, or CHURN_POSTGRES_URL without it, must start with sqlite:/// or postgresql://",
         ),
         (
             "CHURN_MLFLOW_TRACKING_URI",

@@ -23,7 +23,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 def test_before_the_first_version(registry: Registry) -> None:
     assert registry.champion() is None
-    with pytest.raises(RegistryError, match=r"^streamflow_churn has no version 3; there is none yet$"):
+    with pytest.raises(RegistryError, match=r"^streamflow_churn has no version 3; it has none yet$"):
         registry.version(3)
 
 
