@@ -1,5 +1,5 @@
-# The two commands that a newcomer needs are `make run` and `make test`; both set up what they need. A target's line
-# after ## is what `make help` shows of it.
+# The two commands that a newcomer needs are `make run` and `make test`; both set up what they need. The text after ##
+# is what `make help` shows for a target.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -15,9 +15,9 @@ help: ## this list
 run: $(INSTALLED) ## start the platform on this machine; sets up what it needs
 	$(BIN)/churn up
 
-# A file's tests stay together, since they share what is dear to make.
+# A file's tests stay together, since they share fixtures that are expensive to make.
 PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-test: $(INSTALLED) ## units and their interplay
+test: $(INSTALLED) ## units, and how they work together
 	$(PYTEST)
 
 test-unit: $(INSTALLED) ## only what runs in seconds
@@ -29,7 +29,7 @@ test-integration: $(INSTALLED) ## the rest of `make test`
 test-system: $(INSTALLED) ## whole platforms as processes: killed, in production's shape, as the documentation uses them
 	$(PYTEST) churn_platform_tests/system
 
-# Needs Chromium, which is no Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
+# Needs Chromium, which is not a Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
 test-browser: $(INSTALLED) ## click through a platform in headless Chromium
 	$(BIN)/pytest churn_platform_tests/browser
 
@@ -42,7 +42,7 @@ lint: $(INSTALLED) ## ruff, and the Dockerfile's linter
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint deploy/Dockerfile
 
-format: $(INSTALLED) ## mend what ruff can
+format: $(INSTALLED) ## fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -59,10 +59,10 @@ hooks: $(INSTALLED) ## have git check each commit
 bench: $(INSTALLED) ## what closing a month costs
 	$(BIN)/python -m benchmarks.closing
 
-bench-serving: $(INSTALLED) ## what serving answers (needs wrk)
+bench-serving: $(INSTALLED) ## how fast serving answers (needs wrk)
 	$(BIN)/python -m benchmarks.serving.bench
 
-# uv comes by pip; it installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
+# pip installs uv; uv installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

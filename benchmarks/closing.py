@@ -1,7 +1,7 @@
 """How long closing a month takes, and where the time goes: `make bench`.
 
-Prints one JSON object: the warm close beyond Great Expectations, `churn close --all` from process start, and what
-loading the definitions costs against importing Dagster. Runs on CHURN_DROPS, the shipped seeds by default.
+Prints one JSON object: a warm close with and without Great Expectations, `churn close --all` from process start, and
+what loading the definitions costs compared with importing Dagster. Runs on CHURN_DROPS, by default the shipped seeds.
 """
 
 from __future__ import annotations

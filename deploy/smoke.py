@@ -1,7 +1,7 @@
-"""Smoke: drive a running platform from its drops to a prediction, through the doors that people use.
+"""Smoke: drive a running platform from its drops to a prediction, through the interfaces that people use.
 
-It closes every delivered month by Dagster's GraphQL API, retrains and promotes for the newest one, and asks serving
-about one of its customers. Only the standard library, so that it runs wherever Python does:
+It closes every delivered month through Dagster's GraphQL API, retrains and promotes for the newest one, and asks
+serving about one of its customers. It needs only the standard library, so it runs wherever Python does:
 
     python deploy/smoke.py data/seeds --dagster http://127.0.0.1:3000 --serving http://127.0.0.1:8000
 
@@ -36,7 +36,7 @@ mutation($params: ExecutionParams!) {
 STATUS = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } ... on Error { message } } }"
 ENDED_BADLY = ("FAILURE", "CANCELED")
 
-# Neither a proxy in the environment nor one of the system lies between this script and the platform.
+# No proxy comes between this script and the platform, neither one from the environment nor one of the system's.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
@@ -45,13 +45,13 @@ class NotWorkingError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do it, one line for each step. Ends with 1 where something does not work."""
+    """Do it, printing one line for each step. Exits with 1 if something does not work."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("drops", type=Path, help="the folder of drops that the platform reads")
     parser.add_argument("--dagster", default="http://127.0.0.1:3000", help="the Dagster UI")
     parser.add_argument("--serving", default="http://127.0.0.1:8000", help="serving")
     parser.add_argument("--first-month", default="2024-01", help="the month of the drop month_000")
-    parser.add_argument("--patience", type=float, default=600, help="the seconds that one step may take")
+    parser.add_argument("--patience", type=float, default=600, help="how many seconds one step may take")
     asked = parser.parse_args(arguments)
     try:
         prediction = smoke(asked.drops, asked.dagster, asked.serving, asked.first_month, asked.patience)
@@ -81,12 +81,12 @@ def smoke(drops: Path, dagster: str, serving: str, first_month: str, patience: f
         patience,
     )
     if not 0 <= prediction["probability"] <= 1:
-        raise NotWorkingError(f"{prediction['probability']} is no probability")
+        raise NotWorkingError(f"{prediction['probability']} is not a probability")
     return prediction
 
 
 def months(drops: Path, first_month: str) -> dict[str, Path]:
-    """The delivered months, oldest first, such as 2024-01, with their folders."""
+    """The folders of the delivered months, by month such as 2024-01, oldest first."""
     year, month = map(int, first_month.split("-"))
     found = {}
     for folder in sorted(drops.glob("month_[0-9][0-9][0-9]")):
@@ -119,7 +119,7 @@ def run(dagster: str, job: str, month: str, patience: float) -> None:
         patience,
     )
     if launched["__typename"] != "LaunchRunSuccess":
-        raise NotWorkingError(f"{job} of {month} is not launched: {launched.get('message', launched['__typename'])}")
+        raise NotWorkingError(f"{job} of {month} was not launched: {launched.get('message', launched['__typename'])}")
     run_id = launched["run"]["runId"]
 
     def finished() -> str | None:
@@ -133,7 +133,7 @@ def run(dagster: str, job: str, month: str, patience: float) -> None:
 
 
 def graphql(dagster: str, query: str, **variables: Any) -> dict[str, Any]:
-    """The data of an answer. Raises NotWorkingError where there is none."""
+    """The data in an answer. Raises NotWorkingError where there is none."""
     answer = ask(f"{dagster}/graphql", {"query": query, "variables": variables})
     if not isinstance(answer.get("data"), dict):
         raise NotWorkingError(f"{dagster}/graphql: {answer}")
@@ -151,7 +151,7 @@ def ask(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
 
 def until(attempt: Callable[[], T | None], what: str, patience: float) -> T:
-    """Try until there is an answer, and give it. Raises NotWorkingError with the last reason."""
+    """Try until there is an answer, and return it. Raises NotWorkingError with the last reason."""
     end = time.monotonic() + patience
     reason = "no answer"
     while time.monotonic() < end:
@@ -163,7 +163,7 @@ def until(attempt: Callable[[], T | None], what: str, patience: float) -> T:
         except OSError as error:
             reason = str(error)
         time.sleep(0.25)
-    raise NotWorkingError(f"waited {patience:.0f} s until {what}: {reason}")
+    raise NotWorkingError(f"gave up after {patience:.0f} s of waiting until {what}: {reason}")
 
 
 def say(line: str) -> None:

@@ -1,10 +1,10 @@
-"""How fast serving answers, against a bare Litestar echo on the same server, in the same run.
+"""How fast serving answers, compared with a bare Litestar echo on the same server, in the same run.
 
     .venv/bin/python -m benchmarks.serving.bench [--seconds 5] [--rounds 3] [--postgres] [--remember 8192]
 
 Needs `wrk` (apt-get install wrk). It makes a champion of 150 trees and 7,043 customers, asks for all of them in random
-order over 16 connections, and prints requests a second, latencies, CPU time per request, memory and time to ready. The
-rounds of the routes alternate, so that a busy machine disturbs all alike.
+order over 16 connections, and prints requests per second, latencies, CPU time per request, memory and the time until
+it is ready. The rounds of the routes alternate, so that a busy machine disturbs all alike.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def running(
                 urlopen(Request(url + path, method="GET")).close()
                 break
             except URLError as error:
-                if getattr(error, "code", 503) == 405:  # the echo knows POST alone
+                if getattr(error, "code", 503) == 405:  # the echo accepts only POST
                     break
                 if process.poll() is not None or time.perf_counter() - started > 30:
                     raise RuntimeError(f"{module} did not start") from error
@@ -75,20 +75,20 @@ def running(
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used."""
+    """The CPU time that a process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def megabytes(pid: int) -> float:
-    """A process's resident memory."""
+    """A process's resident memory, in MB."""
     match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert match is not None
     return int(match[1]) / 1024
 
 
 def load(url: str, script: Path, seconds: int) -> dict[str, float]:
-    """One run of wrk: requests, requests a second, latencies in milliseconds."""
+    """One run of wrk: requests, requests per second, latencies in milliseconds."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or "Socket errors" in output:

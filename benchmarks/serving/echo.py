@@ -1,4 +1,4 @@
-"""The measure: a bare Litestar route that gives back what it gets, on the server and settings of serving."""
+"""The yardstick: a bare Litestar route that returns what it gets, on serving's server and settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from serving.run import server
 
 
 class Body(msgspec.Struct):
-    """A body as typed as the one of /predict."""
+    """A body that is typed like that of /predict."""
 
     user_id: str
 
