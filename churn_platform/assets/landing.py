@@ -10,8 +10,7 @@ from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, tab
 from churn_platform.assets.partitions import month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
 from churn_platform.home import Home
-from churn_platform.intake import deliveries as intake
-from churn_platform.intake import landing
+from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import content_hash, delivered, drop_of
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
@@ -134,7 +133,7 @@ def landed_tables(
                 context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
             yield _keep(home, month, judged)
     if all(asset_key(table) in context.selected_asset_keys for table in STATE_TABLES):
-        intake.take(home.lake, month, intake.STATE, content, STATE_TABLES)
+        deliveries.take(home.lake, month, deliveries.STATE, content, STATE_TABLES)
 
 
 def landed_labels(
@@ -154,7 +153,7 @@ def landed_labels(
     if judged.fault:
         raise dg.Failure(f"{month} stops: {judged.fault}", allow_retries=False)
     yield _keep(home, month, judged)
-    intake.take(home.lake, month, intake.LATER, content, (LABELS,))
+    deliveries.take(home.lake, month, deliveries.LATER, content, (LABELS,))
 
 
 def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:

@@ -27,7 +27,7 @@ from churn_platform.automation.retraining import (
 from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Wait
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
-from churn_platform.intake import deliveries as intake
+from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
@@ -44,7 +44,7 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     if running := under_way(instance, CLOSE, MATURE):
         return Wait(running)
     settings = home.settings
-    delivered = intake.deliveries(settings.drops, settings.first, settings.settle_seconds, time.time())
+    delivered = deliveries.found_in(settings.drops, settings.first, settings.settle_seconds, time.time())
     if not delivered:
         return Wait(f"{settings.drops} (CHURN_DROPS) has no drop yet: expected folders such as month_000")
     facts = [_month(home.lake, delivery) for delivery in delivered]
@@ -53,15 +53,15 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     )
 
 
-def _month(lake: Lake, delivery: intake.Delivery) -> MonthFacts:
+def _month(lake: Lake, delivery: deliveries.Delivery) -> MonthFacts:
     month = delivery.month
     return MonthFacts(
         month=month,
         unready=delivery.unready,
         state=delivery.state,
         labels=delivery.labels,
-        landed=intake.taken(lake, month, intake.STATE),
-        landed_labels=intake.taken(lake, month, intake.LATER),
+        landed=deliveries.taken(lake, month, deliveries.STATE),
+        landed_labels=deliveries.taken(lake, month, deliveries.LATER),
         closed=lake.has(FEATURES, month),
         stale=_is_stale(lake, month),
         basis=_basis(lake, month),

@@ -59,7 +59,7 @@ def taken(lake: Lake, month: Month, name: str) -> str | None:
     return found.sha256 if found else None
 
 
-def deliveries(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:
+def found_in(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:
     """Every delivered month from `first` on, oldest first, at the time `now`, in seconds since the epoch.
 
     Raises DropError where two folders claim one month.

@@ -15,7 +15,7 @@ from churn_platform.automation.instance import open_instance
 from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
-from churn_platform.intake import deliveries as intake
+from churn_platform.intake import deliveries
 from churn_platform.monitoring.drift import ColumnDrift, Drift
 from churn_platform.months import Month
 from churn_platform.settings import Settings
@@ -92,7 +92,7 @@ def test_a_drop_is_waited_for_until_it_is_whole(empty: Daemon, company: Path) ->
 @pytest.mark.parametrize("name", [".users.csv.Xy12Ab", "users.csv.filepart", "users.csv.crdownload"])
 def test_unfinished_files_are_known_by_their_names(drop: Path, name: str) -> None:
     (drop / name).touch()
-    (delivery,) = intake.deliveries(drop.parent, JANUARY, 0, time.time())
+    (delivery,) = deliveries.found_in(drop.parent, JANUARY, 0, time.time())
     assert delivery.unready == f"2024-01 waits: month_000 is still being written: {name}"
 
 
@@ -101,9 +101,9 @@ def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
     for path in drop.iterdir():
         os.utime(path, (0, 0))
     now = time.time()
-    (fresh,) = intake.deliveries(drop.parent, JANUARY, 10, now)
+    (fresh,) = deliveries.found_in(drop.parent, JANUARY, 10, now)
     assert "may not be complete yet" in (fresh.unready or "")
-    (settled,) = intake.deliveries(drop.parent, JANUARY, 10, now + 11)
+    (settled,) = deliveries.found_in(drop.parent, JANUARY, 10, now + 11)
     assert settled.unready is None
     assert settled.labels
 
