@@ -73,15 +73,14 @@ def candidate(
     month, lake, settings = month_of(context), home.lake, home.settings
     with told_plainly():
         source = lake.require_document(TRAINING_SET, month, TrainingSet, "churn retrain")
-    rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
-    holdout = training_sets.holdout(lake, month)
-    with told_plainly(ValueError):
+        rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
+        holdout = training_sets.holdout(lake, month)
         training = train(rows, SCHEMA, settings.estimator, settings.seed)
         model = to_onnx(training.pipeline, len(SCHEMA))
         probabilities = score(model, encode_frame(SCHEMA, holdout))
         metrics = measure(holdout[LABEL].to_numpy(), probabilities, training.threshold)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with told_plainly(), tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         sample = rows[rows["month"] == str(month)]
         digest = write_bundle(bundle, training, model, SCHEMA, sample, metrics, str(month))

@@ -99,7 +99,7 @@ def realised_performance(
 ) -> Iterator[dg.MaterializeResult]:
     """Compare the served scores with the labels."""
     month, lake = month_of(context), home.lake
-    with told_plainly(ValueError):
+    with told_plainly():
         if (version := _served_by(context, home, month)) is None:
             return
         threshold = home.registry.bundle(version).manifest.threshold

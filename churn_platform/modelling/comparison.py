@@ -21,7 +21,7 @@ def auc_difference_interval(
     `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers with
     replacement, the same ones for both models, which leaves out the luck that both share (Efron and Tibshirani, An
     Introduction to the Bootstrap, 1993, chapter 13). Draws without both classes have no AUC and do not count; they
-    are rare beyond a dozen customers. Raises ValueError as `metrics.measure` does.
+    are rare beyond a dozen customers. Raises MeasurementError as `metrics.measure` does.
     """
     labels, new = checked(labels, new)
     _, old = checked(labels, old)

@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_platform.bundle import UNKNOWN_CATEGORY, Feature, Value
+from churn_platform.faults import Fault
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class EncodingError(Fault):
+    """A value that is not of its feature's kind; the message names the feature."""
 
 
 def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
     """The frame's features as float32 [rows, len(schema)], exactly as `bundle.encode` encodes each row.
 
     Unknown values (None, NaN, pd.NA, a column that the frame lacks) become NaN, or -1 for a category. Raises
-    ValueError naming the feature where a number or boolean is something else.
+    EncodingError where a number or boolean is something else.
     """
     import pandas as pd
 
@@ -37,7 +42,10 @@ def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
                 # By way of float64, as `bundle.encode` goes: an integer beyond 2**53 is then rounded alike.
                 values = frame[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"feature {feature.name!r} is a {feature.kind}, but {error}") from error
+                raise EncodingError(
+                    f"feature {feature.name!r} is a {feature.kind}, but {error}: "
+                    "a column of another kind needs a new name"
+                ) from error
             matrix[:, position] = values
     return matrix
 

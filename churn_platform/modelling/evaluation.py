@@ -82,7 +82,7 @@ def evaluate(
     """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
 
     `segments` holds the same rows' segment columns; who is unknown in one belongs to none of its groups. `parity` is
-    `export.parity`'s, over the same rows. Raises ValueError as `metrics.measure` does.
+    `export.parity`'s, over the same rows. Raises MeasurementError as `metrics.measure` does.
     """
     labels = np.asarray(labels, dtype=bool)
     facts = Facts(

@@ -10,7 +10,14 @@ import math
 
 import numpy as np
 
+from churn_platform.contracts import LABEL
+from churn_platform.faults import Fault
+
 TOP_SHARE = 0.1
+
+
+class MeasurementError(Fault):
+    """Labels that nothing can be measured against; the message counts them and says what is wanted."""
 
 
 def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
@@ -18,7 +25,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> 
 
     `auc` (area under the ROC curve), `average_precision`, `f1` and `accuracy` (calling everyone from `threshold` on
     churning), `brier` and `log_loss` (calibration; lower is better) as scikit-learn defines them, and `lift_at_10`
-    (see `lift`). Raises ValueError where a probability is unknown, or the labels are of one class only.
+    (see `lift`). Raises MeasurementError where the labels are of one class only.
     """
     from sklearn.metrics import (
         accuracy_score,
@@ -70,14 +77,19 @@ def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
 
 
 def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as booleans and probabilities as float64, fit to be measured. Raises ValueError where they are not."""
+    """Labels as booleans and probabilities as float64, fit to be measured.
+
+    Raises MeasurementError for labels of one class only. Probabilities that are unknown, or not one for each label, are
+    a bug of whoever made them.
+    """
     labels, probabilities = np.asarray(labels, dtype=bool), np.asarray(probabilities, dtype=np.float64)
     if labels.shape != probabilities.shape or labels.ndim != 1:
         raise ValueError(f"{labels.shape} labels do not match {probabilities.shape} probabilities")
     if (unknown := int(np.isnan(probabilities).sum())) > 0:
         raise ValueError(f"{unknown} of {len(probabilities)} probabilities are unknown (NaN)")
     if not 0 < labels.sum() < len(labels):
-        raise ValueError(
-            f"{int(labels.sum())} of {len(labels)} customers churned: measuring needs some who did and some who did not"
+        raise MeasurementError(
+            f"{int(labels.sum())} of {len(labels)} customers churned ({LABEL}): measuring needs some who did and some "
+            "who did not; check the month's labels"
         )
     return labels, probabilities

@@ -17,6 +17,7 @@ import numpy as np
 
 from churn_platform.bundle import Feature
 from churn_platform.contracts import KEY, LABEL
+from churn_platform.faults import Fault
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.months import Month
@@ -34,6 +35,10 @@ TIE_MARGIN = 0.005
 Among simulated months of one pattern with 5,000 customers, the difference between two windows varied by a standard
 deviation of 0.001 to 0.006; a change of pattern cost the windows that span it 0.1 and more.
 """
+
+
+class TrainingError(Fault):
+    """Rows that no model can be trained on or validated with; the message counts them and says what is wanted."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def train(
     scores each fold's customers in the newest month, so that no customer is scored by a model that knows them from
     any month. The longest window within TIE_MARGIN of the best wins. Validation favours the shortest one, since it
     looks at the very month that this one is made of; what the model will score are months that nobody has seen, for
-    which more months are the safer ground. Raises ValueError where the rows cannot be trained or validated on.
+    which more months are the safer ground. Raises TrainingError.
     """
     began = time.perf_counter()
     rows = _ordered(rows)
@@ -150,18 +155,18 @@ def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows by month and customer, so that their order in the input decides nothing."""
     if rows.empty:
-        raise ValueError("no training rows: land a month with labels first")
+        raise TrainingError("no training rows: land a month with labels first")
     if (unlabelled := int(rows[LABEL].isna().sum())) > 0:
-        raise ValueError(f"{unlabelled} training rows have no {LABEL}: train on matured months alone")
+        raise TrainingError(f"{unlabelled} training rows have no {LABEL}: train on matured months alone")
     if (repeated := int(rows.duplicated(["month", KEY]).sum())) > 0:
-        raise ValueError(f"{repeated} training rows repeat a customer of the same month: keep one row for each")
+        raise TrainingError(f"{repeated} training rows repeat a customer of the same month: keep one row for each")
     return rows.sort_values(["month", KEY], ignore_index=True)
 
 
 def _check_folds(month: str, labels: np.ndarray, fold: np.ndarray) -> None:
     """With both classes in two folds, each fold's model has seen both, and some fold can measure an AUC."""
     if sum(len(np.unique(labels[fold == k])) == 2 for k in range(FOLDS)) < 2:
-        raise ValueError(
+        raise TrainingError(
             f"month {month} has {int(labels.sum())} churned of {len(labels)} training customers: "
             f"too few of a class to validate on; train on a month with more labels"
         )

@@ -13,6 +13,7 @@ import numpy as np
 
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.faults import Fault
 from churn_platform.lake import Lake
 from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BINS = 10
+
+
+class UnlabelledError(Fault):
+    """A month whose labels are of no customer that was scored; the message names the month and says what to do."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -87,11 +92,14 @@ def expect(lake: Lake, month: Month, version: Version) -> Expected:
 
 
 def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Realised:
-    """What the month's scores, made by `version`, were worth. Raises MissingTableError, and ValueError without rows."""
+    """What the month's scores, made by `version`, were worth. Raises MissingTableError and UnlabelledError."""
     leaked = version.month >= month
     rows = _labelled(lake, month, holdout_only=leaked)
     if rows.empty:
-        raise ValueError(f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label")
+        raise UnlabelledError(
+            f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label: "
+            f"correct the labels of its drop, and close it again (churn close {month})"
+        )
     probabilities, labels = rows["probability"].to_numpy(), rows[LABEL].to_numpy(dtype=bool)
     flagged, fees = probabilities >= threshold, rows[FEE].to_numpy(dtype=np.float64)
     return Realised(

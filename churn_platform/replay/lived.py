@@ -23,7 +23,7 @@ from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import should_promote
 from churn_platform.modelling.metrics import auc
-from churn_platform.modelling.training import train
+from churn_platform.modelling.training import TrainingError, train
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
 from churn_platform.replay.regret import Lived
@@ -170,7 +170,7 @@ class _Player:
         try:
             training_set.refuse_too_few(month, rows, settings.min_training_customers)
             pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
-        except (NotTrainableError, ValueError):
+        except (NotTrainableError, TrainingError):
             return  # this month it would not have been retrained either
         self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
 

@@ -16,6 +16,7 @@ from churn_platform.champion.registry import CHALLENGER, MODEL
 from churn_platform.contracts import BY_NAME, STATE_TABLES
 from churn_platform.files import sha256_of
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.training import TrainingError
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables.features import LAST_SEEN, SCHEMA
@@ -259,7 +260,7 @@ def test_evaluation_against_a_champion_shows_both(trained: Platform) -> None:
 
 def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise ValueError("nothing to learn")
+        raise TrainingError("nothing to learn")
 
     monkeypatch.setattr("churn_platform.modelling.training.train", broken)
     result = materialize([made_assets.TRAINING_SET, made_assets.CANDIDATE], platform, FIRST, fails=True)

@@ -85,6 +85,16 @@ def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
     assert summary([month]) is None
 
 
+def test_a_bug_in_scikit_learn_ends_the_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_fit(*_: object, **__: object) -> None:
+        raise ValueError("bins are odd")
+
+    monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingClassifier.fit", broken_fit)
+    with pytest.raises(ValueError, match="bins are odd") as raised:
+        next(replay(settings_in(tmp_path), 1, 600, 2))
+    assert "broken_fit" in [entry.name for entry in raised.traceback]
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from churn_platform.bundle import Bundle
+from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.modelling import encoding, estimators, evaluation
 from churn_platform.months import Month
+from churn_platform.tables.names import landed
 from churn_platform.tables.training_set import holdout
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
@@ -19,15 +25,15 @@ from churn_platform_tests.conftest import Platform
 FIRST, SECOND, THIRD = homes.MONTHS
 
 
-def materialize(platform: Platform, month: Month, asset: str) -> dg.ExecuteInProcessResult:
-    """Materialize one asset alone."""
+def materialize(platform: Platform, month: Month, *assets: str) -> dg.ExecuteInProcessResult:
+    """Materialize these assets alone."""
     return (
         build_defs(platform.settings)
         .resolve_implicit_global_asset_job_def()
         .execute_in_process(
             instance=dg.DagsterInstance.ephemeral(),
             partition_key=str(month),
-            asset_selection=[dg.AssetKey(asset)],
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
@@ -65,6 +71,78 @@ def test_a_record_that_cannot_be_read_is_named(closed: Platform, tmp_path: Path)
     assert status.exit_code == 1
     assert f"{record} cannot be read" in status.stderr
     assert "churn retrain 2024-02" in status.stderr
+
+
+def keep_labels(platform: Platform, month: Month, churned: Callable[[pd.DataFrame], pd.Series]) -> None:
+    """Have other labels landed, without a run."""
+    path = platform.home.lake.path(landed(LABELS.name), month)
+    frame = pd.read_parquet(path)
+    frame.assign(**{LABEL: churned(frame)}).to_parquet(path, index=False)
+
+
+def held_out(labels: pd.DataFrame) -> pd.Series:
+    """Which of these customers no version is ever trained on."""
+    return pd.Series([hashlib.sha256(key.encode()).hexdigest()[0] in "0123" for key in labels[KEY]], labels.index)
+
+
+def one_trained(labels: pd.DataFrame) -> pd.Series:
+    """Of those who may be trained on, one customer has churned."""
+    churned: pd.Series = labels[KEY] == labels[KEY][~held_out(labels)].iloc[0]
+    return churned
+
+
+def none_held_out(labels: pd.DataFrame) -> pd.Series:
+    """Of the holdout, nobody has churned."""
+    return labels[LABEL] & ~held_out(labels)
+
+
+@pytest.mark.parametrize(
+    ("churned", "told"),
+    [
+        (one_trained, r"month 2024-01 has 1 churned of \d+ training customers: too few of a class to validate on"),
+        (
+            none_held_out,
+            r"0 of \d+ customers churned \(churn_label\): measuring needs some who did and some who did not",
+        ),
+    ],
+)
+def test_labels_that_cannot_be_learned_from_are_told_in_one_sentence(
+    churned: Callable[[pd.DataFrame], pd.Series], told: str, closed: Platform, tmp_path: Path
+) -> None:
+    platform = closed.copy(tmp_path)
+    keep_labels(platform, FIRST, churned)
+    result = materialize(platform, FIRST, "training_set", "candidate")
+    assert re.match(told, sentence(result) or "")
+    error = failure(result).error
+    assert error is not None
+    assert error.cls_name == "Failure" and error.cause is None
+
+
+def test_a_bug_in_scikit_learn_keeps_its_stack_trace(
+    closed: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingClassifier.fit", broken_fit)
+    result = materialize(closed.copy(tmp_path), FIRST, "training_set", "candidate")
+    assert sentence(result) is None
+    error = failure(result).error
+    assert error is not None and error.cause is not None
+    assert (error.cause.cls_name, error.cause.message) == ("ValueError", "ValueError: bins are odd\n")
+    assert any("broken_fit" in line for line in error.cause.stack)
+    assert any("modelling/training.py" in line for line in error.cause.stack)
+
+
+def broken_fit(*_: object, **__: object) -> None:
+    raise ValueError("bins are odd")
+
+
+def test_a_fault_keeps_what_another_library_raised_before_it(closed: Platform, tmp_path: Path) -> None:
+    platform = closed.copy(tmp_path)
+    record = platform.home.lake.path("evaluation", FIRST, ".json")
+    record.parent.mkdir()
+    record.write_text("half of i")
+    error = failure(materialize(platform, FIRST, "promotion")).error
+    assert error is not None and error.cause is not None
+    assert error.cause.cls_name == "DecodeError"
 
 
 def test_a_comparison_encodes_the_holdout_once_and_has_each_model_score_it_once(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_platform.bundle import Feature, encode
-from churn_platform.modelling.encoding import decode, encode_frame
+from churn_platform.modelling.encoding import EncodingError, decode, encode_frame
 
 SCHEMA = (
     Feature("n", "number", "A number.", True),
@@ -67,7 +67,7 @@ def test_pandas_types_make_no_difference(name, dtype, values):
 
 
 def test_a_value_of_another_kind_is_named():
-    with pytest.raises(ValueError, match=r"feature 'b' is a boolean.*maybe"):
+    with pytest.raises(EncodingError, match=r"feature 'b' is a boolean.*maybe.*needs a new name"):
         encode_frame(SCHEMA, pd.DataFrame({"b": [True, "maybe"]}))
 
 

@@ -19,7 +19,7 @@ from churn_platform.modelling.comparison import auc_difference_interval, weighte
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions, segment_aucs
 from churn_platform.modelling.gate import Contender, Facts, GateAnswer, Segment, answers, decide, should_promote
-from churn_platform.modelling.metrics import lift, measure
+from churn_platform.modelling.metrics import MeasurementError, lift, measure
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
 NAN = float("nan")
@@ -57,14 +57,24 @@ def test_lift_takes_ties_by_their_mean_in_any_order():
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([True, True], [0.1, 0.2], "2 of 2 customers churned"),
+        ([True, True], [0.1, 0.2], r"2 of 2 customers churned \(churn_label\)"),
         ([False, False], [0.1, 0.2], "0 of 2 customers churned"),
-        ([True, False], [0.1, NAN], "1 of 2 probabilities are unknown"),
-        ([True, False], [0.1], "do not match"),
         ([], [], "0 of 0 customers churned"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(labels, probabilities, message):
+def test_labels_that_nothing_can_be_measured_against_are_refused(labels, probabilities, message):
+    with pytest.raises(MeasurementError, match=message):
+        measure(np.array(labels, dtype=bool), np.array(probabilities), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([True, False], [0.1, NAN], "1 of 2 probabilities are unknown"),
+        ([True, False], [0.1], "do not match"),
+    ],
+)
+def test_probabilities_that_cannot_be_right_are_a_bug(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
         measure(np.array(labels, dtype=bool), np.array(probabilities), 0.5)
 

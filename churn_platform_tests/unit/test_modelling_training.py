@@ -14,7 +14,7 @@ from churn_platform.bundle import Feature
 from churn_platform.modelling import estimators, training
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.sklearn_private import trees
-from churn_platform.modelling.training import FOLDS, best_threshold, folds, reachable, train
+from churn_platform.modelling.training import FOLDS, TrainingError, best_threshold, folds, reachable, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
 ESTIMATORS = ("blend", "hist_gradient_boosting", "random_forest", "logistic_regression")
@@ -122,14 +122,14 @@ def test_the_threshold_gives_the_best_f1():
 
 def test_rows_that_cannot_be_trained_on_are_refused_with_the_reason():
     rows = customers(100)
-    with pytest.raises(ValueError, match="no training rows"):
+    with pytest.raises(TrainingError, match="no training rows"):
         train(rows[:0], SCHEMA, "logistic_regression", seed=7)
-    with pytest.raises(ValueError, match="1 training rows repeat a customer"):
+    with pytest.raises(TrainingError, match="1 training rows repeat a customer"):
         train(pd.concat([rows, rows[:1]]), SCHEMA, "logistic_regression", seed=7)
-    with pytest.raises(ValueError, match="month 2024-01 has 0 churned of 100"):
+    with pytest.raises(TrainingError, match="month 2024-01 has 0 churned of 100"):
         train(rows.assign(churn_label=False), SCHEMA, "logistic_regression", seed=7)
     unlabelled = rows.assign(churn_label=pd.Series([None, *rows["churn_label"][1:]], index=rows.index, dtype=object))
-    with pytest.raises(ValueError, match="1 training rows have no churn_label"):
+    with pytest.raises(TrainingError, match="1 training rows have no churn_label"):
         train(unlabelled, SCHEMA, "logistic_regression", seed=7)
 
 

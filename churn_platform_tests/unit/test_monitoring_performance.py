@@ -123,7 +123,7 @@ def test_labels_of_one_kind_have_no_auc_but_all_else(served: tuple[Lake, np.ndar
 def test_labels_of_strangers_are_refused(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, *_ = served
     put(lake, landed(LABELS.name), FEBRUARY, **{KEY: ["9999-ZZZZZ"], LABEL: [True]})
-    with pytest.raises(ValueError, match="no customer of 2024-02 has both a score and a label"):
+    with pytest.raises(performance.UnlabelledError, match="no customer of 2024-02 has both a score and a label"):
         performance.realise(lake, FEBRUARY, version(), threshold=0.4)
 
 
