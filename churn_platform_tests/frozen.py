@@ -18,10 +18,10 @@ class _File(NamedTuple):
 
 
 class Frozen:
-    """The files of these folders, as they are now. Looking costs little: what has an old stamp is not read again."""
+    """Files, and those of folders, as they are now. Looking costs little: what has an old stamp is not read again."""
 
-    def __init__(self, *folders: Path) -> None:
-        self._folders = folders
+    def __init__(self, *places: Path) -> None:
+        self._places = places
         self._files: dict[Path, _File] = {}
         self._files = self._look()
 
@@ -37,7 +37,7 @@ class Frozen:
 
     def _look(self) -> dict[Path, _File]:
         found = {}
-        for path in (path for folder in self._folders for path in folder.rglob("*") if path.is_file()):
+        for path in (path for place in self._places for path in (place, *place.rglob("*")) if path.is_file()):
             status, known = path.stat(), self._files.get(path)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             found[path] = known if known and known.stamp == stamp else _File(stamp, sha256_of(path))

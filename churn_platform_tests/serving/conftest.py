@@ -16,15 +16,19 @@ import psycopg
 import pytest
 
 from churn_platform.settings import Settings
+from churn_platform_tests.frozen import Frozen
 from churn_platform_tests.serving.world import World, mlflow_template
 from serving.app import create_app
 from serving.run import server
 
 
 @pytest.fixture(scope="session")
-def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A migrated, empty MLflow store to copy."""
-    return mlflow_template(tmp_path_factory.mktemp("mlflow"))
+    template = mlflow_template(tmp_path_factory.mktemp("mlflow"))
+    frozen = Frozen(template)
+    yield template
+    frozen.check()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -58,14 +62,23 @@ def world(new_world: Callable[..., World]) -> World:
 
 
 @pytest.fixture(scope="session")
-def steady(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -> Iterator[Service]:
-    """A service for tests that change nothing: version 1 serves 50 customers."""
+def _steady(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -> Iterator[tuple[Service, Frozen]]:
     world = World(tmp_path_factory.mktemp("steady") / "home", registry_template, serving_change_limit=10_000)
     world.promote(world.register(1))
     world.publish()
-    with running(world.settings) as service:
+    settings = world.settings
+    with running(settings) as service:
         service.ready()
-        yield service
+        store = Path(settings.online_store.removeprefix("sqlite:///"))
+        yield service, Frozen(settings.mlflow_home, settings.drops, store)  # beside them, serving keeps what it likes
+
+
+@pytest.fixture
+def steady(_steady: tuple[Service, Frozen]) -> Iterator[Service]:
+    """A service for tests that change nothing: version 1 serves 50 customers."""
+    service, frozen = _steady
+    yield service
+    frozen.check()
 
 
 class Service:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,14 @@ def service(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -
     dagster.server.shutdown()
 
 
+@cache
+def schema(url: str) -> Any:
+    return schemathesis.openapi.from_url(f"{url}/docs/openapi.json")
+
+
 def operation(service: Service, route: tuple[str, str]) -> Any:
     path, method = route
-    return schemathesis.openapi.from_url(f"{service.url}/docs/openapi.json")[path][method.upper()]
+    return schema(service.url)[path][method.upper()]
 
 
 def headers(service: Service) -> dict[str, str]:

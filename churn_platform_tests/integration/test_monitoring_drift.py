@@ -1,0 +1,153 @@
+"""Drift by Evidently: which columns drift, which cannot, and what is written of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn_platform.contracts import KEY, LABEL
+from churn_platform.lake import Lake, MissingTableError
+from churn_platform.monitoring import drift
+from churn_platform.months import Month
+from churn_platform.tables.features import AS_OF, HISTORY, SCHEMA
+from churn_platform.tables.names import DRIFT_REPORT, FEATURES
+
+JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4))
+
+
+def put_features(lake: Lake, month: Month, rows: int = 400, seed: int = 0, **columns: object) -> None:
+    """A month of features that are the same but for chance in every month; `columns` replace some of them."""
+    import ibis
+
+    rng = np.random.default_rng([seed, month.number])
+    values: dict[str, object] = {KEY: [f"{number:04d}-ABCDE" for number in range(rows)], AS_OF: month.as_of}
+    schema = {KEY: "string", AS_OF: "date"}
+    for feature in SCHEMA:
+        if feature.kind == "category":
+            values[feature.name], schema[feature.name] = rng.choice(feature.categories, rows), "string"
+        elif feature.kind == "boolean":
+            values[feature.name], schema[feature.name] = rng.random(rows) < 0.5, "boolean"
+        else:
+            values[feature.name], schema[feature.name] = rng.normal(10, 2, rows), "float64"
+    frame = pd.DataFrame(values | columns)
+    lake.write(FEATURES, month, ibis.memtable(frame, schema=schema).order_by(KEY))
+
+
+@pytest.fixture(scope="module")
+def lake_of_months(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Three quiet months, and one in which three features shifted."""
+    lake = Lake(tmp_path_factory.mktemp("months"))
+    for month in (JANUARY, FEBRUARY, MARCH):
+        put_features(lake, month)
+    fees = np.random.default_rng(5).normal(14, 2, 400)
+    put_features(lake, APRIL, monthly_fee=fees, contract_type="Two year", has_family=True)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def quiet(lake_of_months: Lake, pages: Path) -> drift.Drift:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DO_NOT_TRACK", raising=False)
+        return drift.compare(lake_of_months, MARCH, [FEBRUARY], 0.02, pages)
+
+
+@pytest.fixture(scope="module")
+def shifted(lake_of_months: Lake, pages: Path) -> drift.Drift:
+    return drift.compare(lake_of_months, APRIL, [MARCH], 0.02, pages)
+
+
+def test_quiet_columns_do_not_drift_and_shifted_ones_do(quiet: drift.Drift, shifted: drift.Drift) -> None:
+    assert quiet.drift_share == 0 and quiet.drifted == ()
+    assert set(shifted.drifted) == {"monthly_fee", "contract_type", "has_family"}
+    assert shifted.drift_share == pytest.approx(3 / len(shifted.columns))
+    assert [c.score for c in shifted.columns] == sorted((c.score for c in shifted.columns), reverse=True)
+    assert not {KEY, LABEL, AS_OF} & {c.column for c in shifted.columns}
+    assert (shifted.rows, shifted.reference_rows, shifted.sampled) == (400, 400, False)
+
+
+def test_the_share_is_evidentlys_own(lake_of_months: Lake, tmp_path: Path) -> None:
+    found = drift.compare(lake_of_months, APRIL, [JANUARY, FEBRUARY, MARCH], 0.02, tmp_path)
+    report = msgspec.json.decode((tmp_path / "2024-04.json").read_bytes())
+    count = next(m["value"] for m in report["metrics"] if m["metric_name"].startswith("DriftedColumnsCount"))
+    assert count == {"count": len(found.drifted), "share": pytest.approx(found.drift_share)}
+    assert found.drifted
+    assert found.reference == ("2024-01", "2024-02", "2024-03") and found.reference_rows == 1200
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_page_needs_no_network(pages: Path) -> None:
+    page = (pages / "2024-03.html").read_text()
+    assert "monthly_fee" in page
+    assert not any(f'{tag}="http' in page for tag in ("<script src", "<link href", "<img src"))
+
+
+def test_what_cannot_drift_does_not_count_and_it_is_said_why(lake: Lake, tmp_path: Path) -> None:
+    by_rounding_alone = 1 + np.arange(400) * 1e-12
+    same = {"add_on_backup": None, "skips_7d": 7.0, "fee_to_past_fee": by_rounding_alone}
+    put_features(lake, JANUARY, **same, watch_hours_30d_change_1m=None, add_ons=1.0)
+    put_features(lake, FEBRUARY, **same, add_on_support=None, add_ons=2.0)
+    found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
+    assert (
+        found.left_out.items()
+        >= {
+            "add_on_backup": "no known values in the reference",
+            "watch_hours_30d_change_1m": "no known values in the reference",
+            "add_on_support": "no known values in this month",
+            "skips_7d": "constant",
+            "fee_to_past_fee": "constant",
+        }.items()
+    )
+    assert "add_ons" in found.drifted  # constant in each, but not the same
+    assert len(found.columns) + len(found.left_out) == len(SCHEMA)
+
+
+def test_ratios_to_two_months_wait_for_two_months(quiet: drift.Drift, shifted: drift.Drift) -> None:
+    """The first month has none before it and the second one alone, whose ratios spread wider."""
+    assert quiet.left_out.keys() == {f"{column}_ratio_2m" for column in HISTORY}
+    assert not shifted.left_out
+
+
+def test_nothing_to_compare_is_no_drift(lake: Lake, tmp_path: Path) -> None:
+    nothing: dict[str, Any] = {feature.name: None for feature in SCHEMA}
+    put_features(lake, JANUARY, **nothing)
+    put_features(lake, FEBRUARY)
+    found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
+    assert (found.drift_share, found.columns, len(found.left_out)) == (0.0, (), len(SCHEMA))
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_above_the_bound_a_sample_is_compared_and_said_so(lake: Lake, tmp_path: Path) -> None:
+    put_features(lake, JANUARY)
+    put_features(lake, FEBRUARY)
+    found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path, most=200)
+    assert found.sampled and (found.customers, found.reference_customers) == (400, 400)
+    assert 150 < found.rows < 250 and found.rows == found.reference_rows
+
+
+def test_a_report_is_read_as_it_was_written(lake: Lake, shifted: drift.Drift) -> None:
+    assert lake.document(DRIFT_REPORT, APRIL, drift.Drift) is None
+    lake.write_document(DRIFT_REPORT, APRIL, shifted)
+    assert lake.document(DRIFT_REPORT, APRIL, drift.Drift) == shifted
+
+
+def test_a_month_that_is_not_closed_is_named(lake: Lake, tmp_path: Path) -> None:
+    put_features(lake, JANUARY)
+    with pytest.raises(MissingTableError, match="features of 2024-02 is not there"):
+        drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_evidently_calls_nobody() -> None:
+    from evidently.telemetry import event_logger
+
+    assert not event_logger.is_enabled()
