@@ -1,4 +1,4 @@
-"""Decisions without models: evaluations made up from two AUCs, and a registry that is one folder."""
+"""Decisions without models: evaluations made up from two AUCs, a registry that is one folder, and a desk with both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.bundle import BundleError
+from churn_platform.champion.promotion import appoint, roll_back, settle
+from churn_platform.champion.receipts import Ledger, Receipt
 from churn_platform.champion.registry import Registry, RegistryError, Version
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import Contender, Facts, decide
@@ -68,3 +70,27 @@ class Shelf(Registry):
             raise BundleError(f"bundle of version {version.number}: golden rows differ")
         with self._file.open("a") as file:
             file.write(f"{version.number}\n")
+
+
+class Desk:
+    """A registry and its ledger, asked in short."""
+
+    def __init__(
+        self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, ledger: type[Ledger] = Ledger
+    ) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder, self.registry, self.ledger = folder, shelf(folder, broken), ledger(folder / "receipts")
+
+    def settle(self, compared: Evaluation) -> Receipt:
+        return settle(self.registry, self.ledger, compared, by="the gate", run_id="run 1")
+
+    def appoint(self, number: int) -> Receipt:
+        return appoint(self.registry, self.ledger, number, reason="a test", by="ann", run_id="run 2")
+
+    def roll_back(self) -> Receipt:
+        return roll_back(self.registry, self.ledger, reason="it was worse", by="ann", run_id="run 3")
+
+    @property
+    def champion(self) -> int | None:
+        champion = self.registry.champion()
+        return champion.number if champion else None

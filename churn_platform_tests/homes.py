@@ -135,9 +135,19 @@ def land(lake: Lake, month: Month, drop: Path, *, labels: bool = False) -> None:
 
 def close(lake: Lake, month: Month) -> None:
     """The month's snapshots and features from what has landed, without Dagster."""
+    take_snapshots(lake, month)
+    make_features(lake, month)
+
+
+def take_snapshots(lake: Lake, month: Month) -> None:
+    """The month's snapshots alone."""
     for name, table in SNAPSHOTS.items():
         previous = lake.read(name, month - 1) if month > MONTHS[0] else None
         lake.write(name, month, snapshot(table, month, lake.read(landed(table.name), month), previous))
+
+
+def make_features(lake: Lake, month: Month) -> None:
+    """The month's features, from its snapshots and earlier ones."""
     window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
     lake.write(FEATURES, month, feature_table(month, {n: [lake.read(n, m) for m in window] for n in SNAPSHOTS}))
 

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from churn_platform.automation.triggers import REFRESH
+from churn_platform.champion.receipts import Ledger
+from churn_platform.champion.registry import Version
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
 from churn_platform.settings import Settings
+from churn_platform_tests.decision_cases import Desk, evaluation
 from churn_platform_tests.homes import scores_are_stale
 
 KILLED = -signal.SIGKILL
@@ -89,6 +92,22 @@ def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -
     holder = getattr(import_module(module), owner)
     setattr(holder, name, dying_at(getattr(holder, name), 1, after=after))
     retrain(settings, month)
+
+
+def settle(folder: Path) -> None:
+    """Settle the second version's evaluation against the first, at a desk in this folder."""
+    Desk(folder).settle(evaluation(2, 1))
+
+
+def write_receipts(folder: Path, count: int) -> None:
+    """Write so many receipts."""
+    ledger = Ledger(folder)
+    for number in range(1, count + 1):
+        version = Version(number, Month(2024, 1), 0.8, "run", "uri", f"digest {number}")
+        with ledger.locked():
+            ledger.add(
+                verdict="appointed", by="ann", reason="a", version=version, before=None, after=number, run_id="run"
+            )
 
 
 def live(settings: Settings, first_start_months: int) -> None:

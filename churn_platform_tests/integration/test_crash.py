@@ -7,9 +7,11 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from churn_platform.champion.receipts import Ledger
 from churn_platform.lake import Lake
 from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.decision_cases import Desk, evaluation
 
 FIRST, SECOND, THIRD = homes.MONTHS
 
@@ -109,6 +111,21 @@ def test_two_retrainings_at_once(closed: Platform, tmp_path: Path) -> None:
     receipts = platform.home.ledger.all()
     assert platform.home.ledger.faults() == []
     assert [receipt.champion for receipt in receipts if receipt.verdict == "promoted"] == [champion.number]
+
+
+def test_processes_that_settle_at_once_give_one_receipt(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk")
+    desk.settle(evaluation(1))
+    assert processes.run(*[(processes.settle, (tmp_path / "desk",))] * 4) == [0] * 4
+    assert desk.registry.moves() == ["1", "2"]
+    assert [receipt.champion for receipt in desk.ledger.all()] == [1, 2]
+
+
+def test_whoever_writes_receipts_at_once_their_numbers_follow(tmp_path: Path) -> None:
+    assert processes.run(*[(processes.write_receipts, (tmp_path, 15))] * 3) == [0, 0, 0]
+    ledger = Ledger(tmp_path)
+    assert [receipt.number for receipt in ledger.all()] == list(range(1, 46))
+    assert ledger.faults() == []
 
 
 def test_a_version_whose_bundle_was_changed_never_becomes_champion(trained: Platform, tmp_path: Path) -> None:

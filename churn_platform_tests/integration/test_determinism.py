@@ -6,16 +6,22 @@ import csv
 import io
 import random
 import re
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from churn_platform.contracts import STATE_TABLES
 from churn_platform.definitions import build_defs
 from churn_platform.lake import Lake
 from churn_platform.local.runs import Runs
+from churn_platform.months import Month
 from churn_platform.tables.features import LAST_SEEN
+from churn_platform.tables.names import FEATURES
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.dagster_private import CachingStaleStatusResolver, LoadingContext, StaleStatus
@@ -46,6 +52,21 @@ def test_months_closed_again_in_another_order_give_the_same_bytes(platform: Plat
     assert again.stdout == "2024-01 closed: 500 active customers, labels landed\n"
     assert platform.churn("close", "2024-03").exit_code == 0
     assert built(platform.settings.lake) == before
+
+
+@given(order=st.lists(st.sampled_from(homes.MONTHS), min_size=1, max_size=4))
+@hypothesis_settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_months_run_in_any_order_give_the_same_bytes(
+    order: list[Month], closed: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lake, wanted = Lake(tmp_path_factory.mktemp("order") / "lake"), built(closed.settings.lake)
+    shutil.copytree(closed.settings.lake / "landed", lake.root / "landed")
+    for month in [*order, *homes.MONTHS]:  # whatever was run before or between
+        if month == FIRST or lake.has(FEATURES, month - 1):
+            homes.close(lake, month)
+    assert built(lake.root) == wanted
+    homes.close(lake, FIRST)  # an old month again changes nothing
+    assert built(lake.root) == wanted
 
 
 def test_drops_written_in_another_way_close_to_the_same_bytes(closed: Platform, company: Path, tmp_path: Path) -> None:

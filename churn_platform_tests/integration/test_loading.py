@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,20 @@ def test_loading_the_definitions_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("module", ["cli", "local.up"])
 def test_commands_start_without_dagster(module: str) -> None:
     assert loaded_by(f"churn_platform.{module}") & {"dagster", *HEAVY} == set()
+
+
+def test_reasons_need_no_heavy_library() -> None:
+    loaded = loaded_by("churn_platform.modelling.reasons")
+    assert loaded & {"sklearn", "pandas", "skl2onnx", "onnx", "matplotlib", "dagster", "mlflow"} == set()
+
+
+def test_the_simulation_runs_without_heavy_libraries(tmp_path: Path) -> None:
+    program = (
+        "import runpy, sys; sys.argv[1:] = ['--out', sys.argv[1], '--customers', '20']\n"
+        "try: runpy.run_module('churn_platform.simulation', run_name='__main__')\n"
+        "except SystemExit as ended: assert ended.code == 0, ended.code\n"
+        "assert not {'pandas', 'duckdb', 'ibis', 'sklearn', 'dagster'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["folder"] == "month_000"

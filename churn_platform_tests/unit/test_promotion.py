@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from churn_platform.bundle import BundleError
-from churn_platform.champion.promotion import PromotionError, appoint, faults, roll_back, settle
+from churn_platform.champion.promotion import PromotionError, faults
 from churn_platform.champion.receipts import Ledger, Receipt
 from churn_platform.champion.registry import RegistryError
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform_tests.decision_cases import Shelf, evaluation
-
-
-class Desk:
-    """A registry and its ledger, asked in short."""
-
-    def __init__(
-        self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, ledger: type[Ledger] = Ledger
-    ) -> None:
-        folder.mkdir(exist_ok=True)
-        self.folder, self.registry, self.ledger = folder, shelf(folder, broken), ledger(folder / "receipts")
-
-    def settle(self, compared: Evaluation) -> Receipt:
-        return settle(self.registry, self.ledger, compared, by="the gate", run_id="run 1")
-
-    def appoint(self, number: int) -> Receipt:
-        return appoint(self.registry, self.ledger, number, reason="a test", by="ann", run_id="run 2")
-
-    def roll_back(self) -> Receipt:
-        return roll_back(self.registry, self.ledger, reason="it was worse", by="ann", run_id="run 3")
-
-    @property
-    def champion(self) -> int | None:
-        champion = self.registry.champion()
-        return champion.number if champion else None
+from churn_platform_tests.decision_cases import Desk, Shelf, evaluation
 
 
 @pytest.fixture
@@ -216,21 +191,3 @@ def test_nothing_to_roll_back_to(champions: list[int], desk: Desk) -> None:
         desk.roll_back()
     assert desk.champion == (champions[-1] if champions else None)
     assert len(desk.ledger.all()) == len(champions)
-
-
-def settle_in_process(folder: Path) -> None:
-    Desk(folder).settle(evaluation(2, 1))
-
-
-def test_processes_that_settle_at_once_give_one_receipt(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.settle(evaluation(1))
-    context = multiprocessing.get_context("forkserver")
-    processes = [context.Process(target=settle_in_process, args=(tmp_path / "desk",)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
-    assert desk.registry.moves() == ["1", "2"]
-    assert [receipt.champion for receipt in desk.ledger.all()] == [1, 2]

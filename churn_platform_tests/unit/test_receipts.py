@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -154,21 +153,3 @@ def test_an_anchor_that_a_crash_left_behind_accuses_nobody(ledger: Ledger) -> No
     anchor = ledger.newest()
     add(ledger, 5, 1)
     assert ledger.faults(anchor) == []
-
-
-def write_many(folder: Path, count: int) -> None:
-    for number in range(1, count + 1):
-        add(Ledger(folder), number)
-
-
-def test_whoever_writes_at_once_the_numbers_follow(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    writers = [context.Process(target=write_many, args=(tmp_path, 15)) for _ in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-    assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    ledger = Ledger(tmp_path)
-    assert [receipt.number for receipt in ledger.all()] == list(range(1, 46))
-    assert ledger.faults() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,15 +89,3 @@ def test_a_wrong_setting_is_told_too(command: Command, tmp_path: Path, monkeypat
     code, _, err = command("--out", str(tmp_path))
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("Error: CHURN_FIRST_MONTH: 'January' is not a month")
-
-
-def test_the_module_runs_without_heavy_libraries(tmp_path: Path) -> None:
-    program = (
-        "import runpy, sys; sys.argv[1:] = ['--out', sys.argv[1], '--customers', '20']\n"
-        "try: runpy.run_module('churn_platform.simulation', run_name='__main__')\n"
-        "except SystemExit as ended: assert ended.code == 0, ended.code\n"
-        "assert not {'pandas', 'duckdb', 'ibis', 'sklearn', 'dagster'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["folder"] == "month_000"

@@ -183,13 +183,6 @@ def test_the_background_knows_something_and_reasons_come_for_nobody(bundle):
     assert reasons(bundle, np.empty((0, len(SCHEMA)))) == []
 
 
-def test_reasons_need_no_heavy_library():
-    heavy = "{'sklearn', 'pandas', 'skl2onnx', 'onnx', 'matplotlib', 'dagster', 'mlflow'}"
-    code = f"import sys, churn_platform.modelling.reasons; print({heavy} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
-
-
 @pytest.mark.parametrize("curves", [plots.roc_curves, plots.lift_curves])
 def test_plots_are_small_pictures_and_the_same_each_time(curves):
     rng = np.random.default_rng(0)

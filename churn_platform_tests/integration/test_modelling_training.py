@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -151,3 +152,8 @@ def test_gradient_boosting_thresholds_are_float32():
     )
     thresholds = np.concatenate([tree.nodes["num_threshold"] for tree in trees(pipeline.named_steps["model"])])
     assert (thresholds == thresholds.astype(np.float32)).all()
+
+
+def test_the_trees_of_a_model_are_there():
+    model = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=1).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+    assert [len(tree.nodes) > 1 for tree in trees(model)] == [True, True]
