@@ -102,8 +102,8 @@ def _errors(event: dg.DagsterEvent) -> Iterator[Any]:
 
 
 def _innermost(error: Any) -> str:
-    """The message of the exception that started it all; for a `Failure`, only its sentence."""
-    while error.cause is not None:
+    """The sentence of a `Failure`, whatever caused it; else the message of the exception that started it all."""
+    while error.cls_name != "Failure" and error.cause is not None:
         error = error.cause
     message = str(error.message).strip()
     return message.partition(": ")[2] if error.cls_name == "Failure" else message

@@ -93,7 +93,7 @@ def test_the_page_needs_no_network(pages: Path) -> None:
 
 def test_what_cannot_drift_does_not_count_and_it_is_said_why(lake: Lake, tmp_path: Path) -> None:
     by_rounding_alone = 1 + np.arange(400) * 1e-12
-    same = {"add_on_backup": None, "skips_7d": 7.0, "fee_to_past_fee": by_rounding_alone}
+    same: dict[str, Any] = {"add_on_backup": None, "skips_7d": 7.0, "fee_to_past_fee": by_rounding_alone}
     put_features(lake, JANUARY, **same, watch_hours_30d_change_1m=None, add_ons=1.0)
     put_features(lake, FEBRUARY, **same, add_on_support=None, add_ons=2.0)
     found = drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
