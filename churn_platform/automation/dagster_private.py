@@ -69,7 +69,7 @@ class Launcher(DefaultRunLauncher):
     def server_has(self, run_id: str) -> bool | None:
         """Whether the code server that started a run still has it; None where the run is over, or nobody answers.
 
-        The server is asked whether it could cancel the run: Dagster has no better question.
+        The server is asked whether it could cancel the run: Dagster offers no better question.
         """
         from dagster._core.errors import DagsterUserCodeUnreachableError
         from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult

@@ -27,7 +27,7 @@ Jobs = Mapping[str, UnresolvedAssetJobDefinition]
 
 
 def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
-    """The jobs that are run for one month, for these months."""
+    """The jobs that run for one month each, for these months."""
 
     def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
         return dg.define_asset_job(name, selection=selection, partitions_def=months, description=description)

@@ -1,4 +1,4 @@
-"""Refreshing: whether the newest month is delivered again, since its scores are not those of the serving version.
+"""Refreshing: whether to deliver the newest month again, because its scores are not the champion's.
 
 Here: the decision, as a pure function. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
 `replay`).

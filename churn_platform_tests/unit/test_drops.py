@@ -87,7 +87,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_two_files_of_one_table(tmp_path: Path) -> None:
     (tmp_path / "users.csv").touch()
     (tmp_path / "users.parquet").touch()
-    with pytest.raises(DropError, match=r"users: users.csv and users.parquet in .* keep one"):
+    with pytest.raises(DropError, match=r"users: users.csv and users.parquet are both in .*; keep one"):
         file_of(tmp_path, USERS)
 
 

@@ -336,7 +336,7 @@ def test_of_two_writers_one_wins(tmp_path: Path) -> None:
             write_drop(month, tmp_path)
 
     overtaken = dataclasses.replace(month, tables=Overtaken(month.tables))
-    with pytest.raises(SimulationError, match="month_000 holds a drop"):
+    with pytest.raises(SimulationError, match="month_000 already holds a drop"):
         write_drop(overtaken, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["month_000"]
 

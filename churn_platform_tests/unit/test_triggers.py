@@ -329,7 +329,7 @@ def test_nothing_is_trained_without_a_newer_matured_month() -> None:
 def test_the_cooldown_counts_months() -> None:
     facts = model(matured=MAR, drifts=(drift(MAR, "monthly_fee"),), trained=frozenset({JAN, FEB}))
     assert launched(next_of(facts)).month == MAR
-    assert "the next can be 2024-04" in waits(next_of(facts, limits=replace(LIMITS, cooldown=2)))
+    assert "the next can be for 2024-04" in waits(next_of(facts, limits=replace(LIMITS, cooldown=2)))
     assert launched(next_of(replace(facts, champion=None), limits=replace(LIMITS, cooldown=2))).month == MAR
 
 
