@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import ibis
 import pandas as pd
 import pytest
 
@@ -75,9 +76,10 @@ def test_a_record_that_cannot_be_read_is_named(closed: Platform, tmp_path: Path)
 
 def keep_labels(platform: Platform, month: Month, churned: Callable[[pd.DataFrame], pd.Series]) -> None:
     """Have other labels landed, without a run."""
-    path = platform.home.lake.path(landed(LABELS.name), month)
-    frame = pd.read_parquet(path)
-    frame.assign(**{LABEL: churned(frame)}).to_parquet(path, index=False)
+    lake = platform.home.lake
+    labels = lake.frame(landed(LABELS.name), month)
+    labels[LABEL] = churned(labels)
+    lake.write(landed(LABELS.name), month, ibis.memtable(labels).order_by(KEY))
 
 
 def held_out(labels: pd.DataFrame) -> pd.Series:
