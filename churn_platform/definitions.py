@@ -17,7 +17,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's definitions for these settings, by default those of the environment."""
     settings = settings or Settings()
     months = months_of(settings)
-    monthly = jobs.monthly(months)
+    monthly = jobs.monthly()
     return dg.Definitions(
         assets=[
             *landing.assets(months),

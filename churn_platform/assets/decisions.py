@@ -114,7 +114,7 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
     with told_plainly():
         compared = home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
         receipt = promotions.settle(
-            home.registry, home.ledger, compared, by=f"the gate, {asked(context.run)}", run_id=context.run_id
+            home.registry, home.ledger, compared, by=f"the gate, {asked(context.run)}", run_id=context.run.run_id
         )
     context.log.info(receipt.reason)
     return dg.MaterializeResult(

@@ -26,11 +26,11 @@ Jobs = Mapping[str, UnresolvedAssetJobDefinition]
 """The jobs of a month, by name."""
 
 
-def monthly(months: dg.MonthlyPartitionsDefinition) -> Jobs:
-    """The jobs that run for one month each, for these months."""
+def monthly() -> Jobs:
+    """The jobs that run for one month each; their assets say which months there are."""
 
     def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
-        return dg.define_asset_job(name, selection=selection, partitions_def=months, description=description)
+        return dg.define_asset_job(name, selection=selection, description=description)
 
     some, labels = dg.AssetSelection.assets, asset_key(LABELS)
     jobs = (
