@@ -18,10 +18,10 @@ def auc_difference_interval(
 ) -> tuple[float, float]:
     """The percentile interval of AUC(new) - AUC(old), by a paired bootstrap over customers.
 
-    `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers with
-    replacement, the same ones for both models, which leaves out the luck that both share (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, chapter 13). Draws without both classes have no AUC and do not count; they
-    are rare beyond a dozen customers. Raises MeasurementError as `metrics.measure` does.
+    `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers as
+    there are, with replacement, and the same ones for both models, which cancels out the luck that both share (Efron
+    and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Draws that lack a class have no AUC and do not
+    count; they are rare with more than a dozen customers. Raises MeasurementError as `metrics.measure` does.
     """
     labels, new = checked(labels, new)
     _, old = checked(labels, old)
@@ -36,11 +36,11 @@ def auc_difference_interval(
 
 
 def weighted_aucs(labels: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The AUCs [draws] of samples that hold customer i `counts[draw, i]` times; NaN for one class only.
+    """The AUCs [draws] of samples that hold customer i `counts[draw, i]` times; NaN where one has a single class.
 
-    An AUC is the share of pairs of a churned and a staying customer that the scores put in the right order, where a
-    tie counts half (Mann and Whitney). With customers sorted by score once, and equal scores put together, each
-    draw is a cumulative sum.
+    An AUC is the share of pairs of a churned and a staying customer that the scores put in the right order; a tie
+    counts half (Mann and Whitney). Once customers are sorted by score, and equal scores grouped, each draw is a
+    cumulative sum.
     """
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
@@ -55,6 +55,6 @@ def weighted_aucs(labels: np.ndarray, scores: np.ndarray, counts: np.ndarray) ->
 
 
 def _resamples(rng: np.random.Generator, draws: int, size: int) -> np.ndarray:
-    """How often each customer is in each draw with replacement: [draws, size], each row's sum is size."""
+    """How often each draw with replacement takes each customer: [draws, size]; each row sums to size."""
     taken = rng.integers(size, size=(draws, size)) + np.arange(draws)[:, None] * size
     return np.bincount(taken.ravel(), minlength=draws * size).reshape(draws, size)

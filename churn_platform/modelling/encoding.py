@@ -1,4 +1,4 @@
-"""Encoding: a whole frame of features as the model's input matrix, and a row of it back to features.
+"""Encoding: from a whole frame of features to the model's input matrix, and from a row of it back to features.
 
 Here: the vectorised twin of `bundle.encode`, for training, evaluation and batch scoring, and its inverse. Not here:
 what a feature means (`tables`), or imputing, scaling and one-hot encoding, which belong to the model (`estimators`).
@@ -26,7 +26,7 @@ def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
     """The frame's features as float32 [rows, len(schema)], exactly as `bundle.encode` encodes each row.
 
     Unknown values (None, NaN, pd.NA, a column that the frame lacks) become NaN, or -1 for a category. Raises
-    EncodingError where a number or boolean is something else.
+    EncodingError where a number or boolean feature holds something else.
     """
     import pandas as pd
 
@@ -39,7 +39,7 @@ def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
             matrix[:, position] = known.get_indexer(pd.Index(frame[feature.name].astype(object)))
         else:
             try:
-                # By way of float64, as `bundle.encode` goes: an integer beyond 2**53 is then rounded alike.
+                # Via float64, like `bundle.encode`, so that an integer beyond 2**53 is rounded the same way.
                 values = frame[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
             except (TypeError, ValueError) as error:
                 raise EncodingError(
@@ -51,7 +51,7 @@ def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
 
 
 def decode(schema: Sequence[Feature], row: np.ndarray) -> dict[str, Value]:
-    """The features by name that `bundle.encode` encodes as this row, float32 [len(schema)]; unknown ones are None."""
+    """The features, by name, that `bundle.encode` encodes as this row, float32 [len(schema)]; unknown ones are None."""
     features: dict[str, Value] = {}
     for feature, value in zip(schema, row, strict=True):
         if feature.kind == "category":
@@ -59,6 +59,6 @@ def decode(schema: Sequence[Feature], row: np.ndarray) -> dict[str, Value]:
         elif np.isnan(value):
             features[feature.name] = None
         else:
-            # The shortest decimal of the float32: 29.85 rather than 29.850000381469727, both encoded alike.
+            # The shortest decimal of the float32: 29.85 rather than 29.850000381469727; both are encoded alike.
             features[feature.name] = bool(value) if feature.kind == "boolean" else float(str(value))
     return features

@@ -27,19 +27,20 @@ TRUSTED_TYPES = (
     "numpy.dtype",
     *sklearn_private.SAVED_TYPES,
 )
-"""What a saved pipeline of `build` holds beyond what skops trusts by itself; skops loads nothing else."""
+"""The types in a saved pipeline of `build` that skops does not trust by default; it refuses to load any others."""
 
 
 def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
     """An unfitted pipeline on the matrix of `encode_frame`, float32 [n, len(schema)].
 
-    `blend` is the mean of gradient boosting's probabilities and logistic regression's: trees find what does not add up,
-    a line needs fewer customers for what does. On the months of simulated companies the mean lost half as much AUC to
-    the true hazard as either alone, and on the two months of a real company it was the best of the three.
+    `blend` is the mean of gradient boosting's probabilities and logistic regression's: trees find effects that do not
+    simply add up, and a linear model needs fewer customers to learn those that do. On simulated companies' months, the
+    mean fell half as far short of the true hazard's AUC as either alone; on a real company's two months, it was the
+    best of the three.
 
     Categories are one-hot encoded with a column for unknown ones: gradient boosting's own treatment of categories
-    did not survive conversion to ONNX. Numbers without one known value are left out when the pipeline is fitted:
-    gradient boosting fails on them, and no imputation could know better. It is deterministic for a seed.
+    did not survive conversion to ONNX. Numbers without a single known value are left out when the pipeline is
+    fitted: gradient boosting fails on them, and there is nothing to impute from. The same seed gives the same pipeline.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import VotingClassifier
@@ -71,7 +72,7 @@ def build(name: Estimator, schema: Sequence[Feature], seed: int) -> Pipeline:
 
 
 def _parts(name: Estimator, seed: int) -> tuple[Any, Any]:
-    """What numbers go through before the model, and the model."""
+    """The step that numbers go through before the model, and the model."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -96,8 +97,9 @@ def _parts(name: Estimator, seed: int) -> tuple[Any, Any]:
             n_estimators=200, min_samples_leaf=20, max_features=0.3, n_jobs=1, random_state=seed
         )
         return SimpleImputer(strategy="median"), forest
-    # A line goes on for ever, so a value beyond those that were seen counts as the outermost of them. In the month
-    # of a price rise all fees grew by a sixth: their ratios hardly differed, and the next month's were far outside.
+    # A linear model extrapolates without limit, so a value outside the range seen in training counts as the nearest
+    # one inside. In the month of a price rise all fees grew by a sixth: their ratios hardly differed, and the next
+    # month's were far outside that range.
     numbers = make_pipeline(SimpleImputer(strategy="median"), MinMaxScaler(clip=True), StandardScaler())
     return numbers, LogisticRegression(solver="newton-cholesky", random_state=seed)
 
@@ -136,8 +138,8 @@ def predict(pipeline: Pipeline, encoded: np.ndarray) -> np.ndarray:
 def _down_to_float32(thresholds: np.ndarray) -> np.ndarray:
     """The largest float32 numbers that do not exceed these thresholds.
 
-    For float32 inputs `x <= threshold` stays what it was. skl2onnx rounds gradient boosting's thresholds to the
-    nearest float32 instead, so that an input between the two would take the other branch.
+    For float32 inputs, this does not change the result of `x <= threshold`. skl2onnx would round gradient boosting's
+    thresholds to the nearest float32 instead, and an input between the two would take the other branch.
     """
     nearest = thresholds.astype(np.float32)
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
@@ -147,9 +149,9 @@ def _one_thread() -> threadpool_limits:
     """Keeps OpenMP and BLAS to one thread: where cores are shared, their threads wait for each other in busy loops.
 
     With two threads on two busy cores, gradient boosting on 56,000 rows took 10 s instead of 1 s, and logistic
-    regression on 32,000 rows seven times the CPU. It makes sums the same on machines with more cores, too.
+    regression on 32,000 rows seven times the CPU. One thread also makes sums the same on machines with more cores.
     """
-    import sklearn.ensemble  # noqa: F401  # the limit holds for libraries that are loaded already
+    import sklearn.ensemble  # noqa: F401  # the limit applies only to libraries that are already loaded
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)

@@ -1,7 +1,8 @@
 """Evaluation: candidate and champion measured on the same customers, and what the gates answer.
 
-Here: from customers and models to one record that a person can read and the promotion can ask again. Not here: which
-customers those are (`tables.training_set`), which versions are compared (`assets`), or the rules (`gate`).
+Here: turning customers and models into one record, which a person can read and the promotion can put to the gate
+again. Not here: which customers those are (`tables.training_set`), which versions are compared (`assets`), or the
+rules (`gate`).
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Evaluation(Facts, frozen=True, kw_only=True):
-    """The facts, and the gates' answers at the time: `promote` if all blocking gates passed, `decision` in a sentence.
+    """The facts, and what the gates answered at the time: whether to `promote`, and the `decision` in a sentence.
 
-    Facts decide: the promotion hands them to `gate.decide` again, and does not rely on `promote`.
+    The facts decide: the promotion hands them to `gate.decide` again, and does not rely on `promote`.
     """
 
     gates: tuple[GateAnswer, ...]
@@ -46,14 +47,14 @@ class VersionScores:
     probabilities: np.ndarray
 
     def measured(self, labels: np.ndarray) -> Contender:
-        """The version with its figures against the labels."""
+        """The version with its figures, measured against the labels."""
         return Contender(self.version, self.month, measure(labels, self.probabilities, self.threshold))
 
 
 def score_versions(
     customers: pd.DataFrame, bundles: Mapping[int, Bundle], candidate: int, pipeline: Pipeline
 ) -> tuple[dict[int, VersionScores], float]:
-    """What each version gives these customers, by its number, and `export.parity` of the candidate and its pipeline.
+    """Each version's scores of these customers, by its number, and `export.parity` of the candidate and its pipeline.
 
     The customers are encoded once for each schema, and each model scores them once.
     """
@@ -81,8 +82,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
 
-    `segments` holds the same rows' segment columns; who is unknown in one belongs to none of its groups. `parity` is
-    `export.parity`'s, over the same rows. Raises MeasurementError as `metrics.measure` does.
+    `segments` holds the same rows' segment columns; a customer whose value is unknown belongs to none of the column's
+    groups. `parity` is what `export.parity` found on the same rows. Raises MeasurementError as `metrics.measure` does.
     """
     labels = np.asarray(labels, dtype=bool)
     facts = Facts(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GOLDEN_ROWS = 32
 OPSETS = {"": 17, "ai.onnx.ml": 3}
-"""The ONNX operator sets written: fixed, so that a newer converter does not write what an older runtime cannot read."""
+"""The ONNX operator sets to write, fixed so that a newer converter does not write what an older runtime cannot read."""
 
 
 def write_bundle(
@@ -41,8 +41,8 @@ def write_bundle(
     """Write a training's bundle to a new or empty folder, verify it, and return its manifest's SHA-256.
 
     `model` is `to_onnx` of the training's pipeline. `sample` holds customers' features by name, from which the golden
-    rows are taken; `metrics` and `month` go to the manifest. The same training, sample and metrics give the same bytes.
-    Raises BundleError where the ONNX model does not give the golden rows' probabilities.
+    rows are taken; `metrics` and `month` go into the manifest. The same training, sample and metrics give the same
+    bytes. Raises BundleError if the ONNX model does not reproduce the golden rows' probabilities.
     """
     schema = tuple(schema)
     rows = golden_rows(schema, encode_frame(schema, sample))
@@ -76,14 +76,14 @@ def write_bundle(
 def parity(served: np.ndarray, trained: np.ndarray) -> float:
     """The largest difference between the probabilities [n] of a bundle and of its pipeline for the same customers.
 
-    Where one of them is not a number, they differ by 1, the most that two probabilities can.
+    Where one of them is not a number, the difference counts as 1, the most by which two probabilities can differ.
     """
     difference = np.abs(served - trained)
     return float(np.max(np.nan_to_num(difference, nan=1.0)))
 
 
 def to_onnx(pipeline: Pipeline, inputs: int) -> bytes:
-    """The pipeline as ONNX: `features`, float32 [n, inputs], to `probabilities`, float32 [n, 2]."""
+    """The pipeline as ONNX: from `features`, float32 [n, inputs], to `probabilities`, float32 [n, 2]."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -101,14 +101,14 @@ def to_onnx(pipeline: Pipeline, inputs: int) -> bytes:
 
 
 def score(model: bytes, encoded: np.ndarray) -> np.ndarray:
-    """The probabilities, float32 [n], that an ONNX model gives for rows of `encode_frame`, as they will be served."""
+    """The probabilities, float32 [n], that an ONNX model returns for rows of `encode_frame`, as they will be served."""
     return np.asarray(open_session(model).run(["probabilities"], {"features": encoded})[0][:, 1])
 
 
 def golden_rows(schema: Sequence[Feature], encoded: np.ndarray) -> np.ndarray:
-    """Up to GOLDEN_ROWS of these rows [n, len(schema)], and one without any known feature, whatever their order.
+    """Up to GOLDEN_ROWS of these rows [n, len(schema)], plus one without any known feature; order does not matter.
 
-    First comes a row for every category and every unknown value that occurs, then rows spread over the others.
+    First come rows that cover every category and every unknown value that occurs, then rows spread over all of them.
     """
     encoded = encoded[np.lexsort(encoded.T)]
     cases = [

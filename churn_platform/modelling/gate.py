@@ -1,7 +1,7 @@
 """The gate: may a candidate become the champion? The one place that decides, for the checks and for the promotion.
 
-Here: the delta rule, the gates that a candidate has to pass, in words, and the decision that follows from them. Not
-here: measuring the facts (`evaluation`), or moving the champion (`champion.promotion`).
+Here: the delta rule, the gates that a candidate has to pass, what they say, and the decision that follows. Not here:
+measuring the facts (`evaluation`), or moving the champion (`champion.promotion`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SEGMENT_MARGIN = 0.1
 """How far a group's AUC may lie below everyone's before it is worth a warning."""
 
 MIN_PER_CLASS = 30
-"""The fewest customers of each class in a group whose AUC is compared: with fewer, its standard error is above
-half the margin, at an AUC of 0.8 (Hanley and McNeil, Radiology 143, 1982)."""
+"""How many customers of each class a group needs for its AUC to be compared: with fewer, its standard error is
+more than half the margin, at an AUC of 0.8 (Hanley and McNeil, Radiology 143, 1982)."""
 
 
 def should_promote(new_auc: float, prod_auc: float | None, delta: float = 0.01) -> bool:
-    """Apply the delta rule: does a candidate's AUC exceed the champion's by more than `delta`, on the same customers.
+    """The delta rule: whether a candidate's AUC exceeds the champion's by more than `delta`, on the same customers.
 
-    Without a champion (None or NaN) any candidate does. An unknown (NaN) candidate never does.
+    Without a champion (None or NaN), any candidate passes. One whose AUC is unknown (NaN) never does.
     """
     if math.isnan(new_auc):
         return False
@@ -36,7 +36,7 @@ def should_promote(new_auc: float, prod_auc: float | None, delta: float = 0.01) 
 
 
 class Contender(msgspec.Struct, frozen=True):
-    """A version as the comparison saw it: the month that it was trained for, its `metrics.measure`."""
+    """A version as the comparison saw it: the month that it was trained for, and its `metrics.measure`."""
 
     version: int
     month: str
@@ -54,12 +54,12 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the gates decide by, measured on the holdout customers of `month`.
+    """What the gates go by, measured on the holdout customers of `month`.
 
     `interval` is the paired bootstrap's 95 % interval of the AUC difference, candidate minus champion; `parity` the
     largest difference between the candidate's ONNX and scikit-learn probabilities; `positives` counts churned rows.
     A fact that is added later needs a default: the evaluations in earlier receipts lack it. Defaults are not written,
-    so that the hashes of those evaluations still hold.
+    so that the hashes of those evaluations still match.
     """
 
     month: str
@@ -88,7 +88,7 @@ Finding = tuple[bool, str]
 
 @dataclass(frozen=True)
 class Gate:
-    """A question to a candidate. Only a `blocking` gate stops a promotion; another one warns.
+    """A question about a candidate. Only a `blocking` gate stops a promotion; the others warn.
 
     `ask` answers from the facts alone, so that the promotion gets the same answer from a stored evaluation.
     """
@@ -177,13 +177,13 @@ GATES = (
     ),
     Gate(
         "onnx_parity",
-        "Does the ONNX model that will serve give the scikit-learn model's probabilities?",
+        "Does the ONNX model that will serve return the same probabilities as the scikit-learn model?",
         True,
         _onnx_parity,
     ),
     Gate(
         "month_order",
-        "Is the candidate trained for a month that is not older than the champion's?",
+        "Was the candidate trained for a month that is not older than the champion's?",
         True,
         _month_order,
     ),
@@ -195,12 +195,12 @@ GATES = (
     ),
     Gate(
         "segments",
-        "Does the candidate rank every group of customers about as well as all of them?",
+        "Does the candidate rank the customers of every group about as well as all customers?",
         False,
         _segments,
     ),
 )
-"""Every gate, in the order in which people see them. The delta rule is first: its sentence says why one is promoted."""
+"""All gates, in the order in which people see them. The delta rule is first: its sentence says why one is promoted."""
 
 
 def answers(facts: Facts) -> tuple[GateAnswer, ...]:
@@ -217,10 +217,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def decide(facts: Facts, serving: int | None) -> Decision:
-    """Ask the gate, now that version `serving` is the champion (None: there is none).
+    """Ask the gate, given that version `serving` is the champion now (None: there is none).
 
-    The check on an evaluation and the promotion both ask here, the promotion with the champion of its own time: a
-    comparison with another version says nothing about this one, so it promotes nobody.
+    The check on an evaluation and the promotion both ask here, the promotion with whoever is champion by then: a
+    comparison with another version says nothing about that one, so it promotes nobody.
     """
     gates = answers(facts)
     compared = facts.champion.version if facts.champion else None

@@ -1,7 +1,7 @@
 """Metrics: how good churn probabilities are, once the labels are known.
 
-Here: the figures that a version and a month are judged by. Not here: comparing two models (`comparison`), deciding
-by the figures (`gate`).
+Here: the figures that a version and a month are judged by. Not here: comparing two models (`comparison`), or
+deciding by the figures (`gate`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ TOP_SHARE = 0.1
 
 
 class MeasurementError(Fault):
-    """Labels that nothing can be measured against; the message counts them and says what is wanted."""
+    """Labels that nothing can be measured against; the message counts them and says what is needed."""
 
 
 def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
     """The figures of probabilities [n] against labels [n], each a plain float.
 
-    `auc` (area under the ROC curve), `average_precision`, `f1` and `accuracy` (calling everyone from `threshold` on
-    churning), `brier` and `log_loss` (calibration; lower is better) as scikit-learn defines them, and `lift_at_10`
-    (see `lift`). Raises MeasurementError where the labels are of one class only.
+    `auc` (area under the ROC curve), `average_precision`, `f1` and `accuracy` (where everyone whose probability
+    reaches `threshold` is called churning), `brier` and `log_loss` (calibration; lower is better) as scikit-learn
+    defines them, and `lift_at_10` (see `lift`). Raises MeasurementError if all labels are of one class.
     """
     from sklearn.metrics import (
         accuracy_score,
@@ -50,9 +50,9 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> 
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
-    """The area under the ROC curve of float [n] scores against bool [n] labels; None with one kind of label alone.
+    """The area under the ROC curve of float [n] scores against bool [n] labels; None if all labels are alike.
 
-    From the rank sum of the positive ones (Mann and Whitney), tied scores sharing their mean rank.
+    It follows from the rank sum of the positive ones (Mann and Whitney); tied scores share their mean rank.
     """
     positive = int(labels.sum())
     negative = labels.size - positive
@@ -64,10 +64,10 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
-    """The churn share among the `share` of customers with the highest scores, over everyone's churn share.
+    """The churn share among the `share` of customers with the highest scores, divided by everyone's churn share.
 
-    The group is rounded up to whole customers. Of those who tie at its border, it takes their mean churn: what a
-    random order would give on average, so that the rows' order does not matter.
+    The group is rounded up to whole customers. Those who tie at its border count with their mean churn: what a random
+    order would give on average, so that the rows' order does not matter.
     """
     size = math.ceil(share * len(labels))
     border = np.sort(probabilities)[-size]
@@ -79,8 +79,8 @@ def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
 def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels as booleans and probabilities as float64, fit to be measured.
 
-    Raises MeasurementError for labels of one class only. Probabilities that are unknown, or not one for each label, are
-    a bug of whoever made them.
+    Raises MeasurementError if all labels are of one class. Probabilities that are unknown, or more or fewer than the
+    labels, are a bug in the code that made them.
     """
     labels, probabilities = np.asarray(labels, dtype=bool), np.asarray(probabilities, dtype=np.float64)
     if labels.shape != probabilities.shape or labels.ndim != 1:

@@ -31,13 +31,13 @@ def roc_curves(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> b
     for (name, scores), colour in zip(probabilities.items(), cycle(_COLOURS)):
         wrong, right, _ = roc_curve(labels, scores)
         axes.plot(wrong, right, color=colour, linewidth=1.8, label=f"{name}, AUC {auc(wrong, right):.3f}")
-    axes.set_xlabel("Share of staying customers called churning")
+    axes.set_xlabel("Share of staying customers predicted to churn")
     axes.set_ylabel("Share of churning customers found")
     return _png(figure, axes)
 
 
 def lift_curves(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> bytes:
-    """How many churning customers are among the first by score: cumulative gains, as a PNG like `roc_curves`."""
+    """How many churning customers have the highest scores: cumulative gains, as a PNG like `roc_curves`."""
     figure, axes = _canvas("How many churning customers does a call list reach?")
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="calling at random")
     labels = np.asarray(labels, dtype=bool)
@@ -55,9 +55,9 @@ def lift_curves(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]) -> 
 
 
 def calibration_curve(predicted: Sequence[float], realised: Sequence[float], name: str) -> bytes:
-    """What probabilities said against what happened, a point for each group, as a PNG like `roc_curves`."""
-    figure, axes = _canvas("Do as many customers churn as was said?")
-    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="just as many")
+    """Predicted against actual churn, with one point for each group, as a PNG like `roc_curves`."""
+    figure, axes = _canvas("Do as many customers churn as predicted?")
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="exactly as many")
     axes.plot(predicted, realised, color=_COLOURS[0], linewidth=1.8, marker="o", label=name)
     axes.set_xlabel("Mean churn probability of a tenth of the customers")
     axes.set_ylabel("Share of them that churned")
@@ -81,7 +81,7 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
 
 
 def _png(figure: Figure, axes: Axes) -> bytes:
-    """The figure in 64 colours, which a third of the bytes suffices for; the same bytes for the same curves."""
+    """The figure in 64 colours, which takes a third of the bytes; the same curves give the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

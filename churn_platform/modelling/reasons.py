@@ -1,14 +1,14 @@
 """Reasons: why a customer is at risk, from a bundle alone.
 
-Here: what each feature's value does to one customer's churn probability. Not here: how much a feature matters over
-all customers, or advice on what to do. numpy and the bundle are enough, so that serving can give reasons too.
+Here: what each feature's value does to one customer's churn probability. Not here: how much a feature matters for
+customers in general, or advice on what to do. numpy and the bundle are enough, so that serving can give reasons too.
 
 The method is interventional occlusion: a feature's contribution is the customer's log-odds minus the mean log-odds
-when that feature alone takes the values that it has among reference customers, the others staying as they are
-(Robnik-Sikonja and Kononenko, IEEE Transactions on Knowledge and Data Engineering 20, 2008, "weight of evidence").
+when that feature alone takes the values that it has among reference customers, while the others stay as they
+are (Robnik-Sikonja and Kononenko, IEEE Transactions on Knowledge and Data Engineering 20, 2008, "weight of evidence").
 Its limits: it is not a Shapley value, so contributions do not add up to the log-odds; of two features that say the
-same, each may hide behind the other; a replaced value may make a customer that cannot exist; and it explains the model,
-not the world: changing the value need not change what the customer does.
+same thing, each may hide behind the other; a replaced value may make a customer that cannot exist; and it explains the
+model, not the world: changing the value need not change what the customer does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFERENCES = 8
 
 _ROWS_AT_ONCE = 50_000
 _CERTAIN = 1e-6
-"""Probabilities closer to 0 or 1 count as this close: float32 cannot tell their log-odds."""
+"""Probabilities closer to 0 or 1 than this count as this close: float32 cannot tell their log-odds apart."""
 
 
 class Reason(Struct, frozen=True):
@@ -37,9 +37,9 @@ class Reason(Struct, frozen=True):
 
 
 def golden_background(bundle: Bundle) -> np.ndarray:
-    """The bundle's golden rows, encoded, without the one that knows nothing: references when there are none better.
+    """The bundle's golden rows, encoded, without the one that has no known feature; used if there is nothing better.
 
-    They were chosen to cover categories and unknown values, so that rare ones weigh more than among customers.
+    They were chosen to cover categories and unknown values, so rare ones weigh more here than among customers.
     """
     encode = Encoder(bundle.schema)
     known = [row.features for row in bundle.golden if any(value is not None for value in row.features.values())]
@@ -52,7 +52,7 @@ def reasons(
     """For each encoded customer [n, features], the `top` features that move the risk most, the strongest first.
 
     `background` holds reference customers, encoded, by default `golden_background`. Features without any effect are
-    no reasons, so there may be fewer than `top`.
+    not reasons, so there may be fewer than `top`.
     """
     parts = contributions(bundle, encoded, golden_background(bundle) if background is None else background)
     explained = []

@@ -1,7 +1,7 @@
-"""scikit-learn's private names: what the platform needs of it beyond its public interface, and why.
+"""scikit-learn's private names: what the platform needs beyond its public interface, and why.
 
-Here: those names. Not here: what is done with them (`estimators`). An upgrade may move any of them without a word;
-`unit/test_private_names.py` says which it has moved and who needs it.
+Here: those names. Not here: what is done with them (`estimators`). An upgrade may move any of them without notice;
+`unit/test_private_names.py` says which ones it has moved and which files need them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ SAVED_TYPES = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
-"""What saved models hold under its private name; skops has to be told that it may load them."""
+"""The types in saved models whose names are private; skops has to be told that it may load them."""
 
 
 def trees(model: HistGradientBoostingClassifier) -> Iterator[Any]:
-    """The trees of a fitted model of two classes, one a round.
+    """The trees of a fitted model of two classes, one per round.
 
-    Their thresholds are rounded before the conversion to ONNX, and nothing public gives them.
+    Their thresholds are rounded before the conversion to ONNX, and nothing public gives access to them.
     """
     yield from (tree for (tree,) in model._predictors)

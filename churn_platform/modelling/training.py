@@ -1,7 +1,7 @@
 """Training: one model from labelled feature rows, and how far back it should look.
 
 Here: choosing the window of months by validation on customers that were left out, the decision threshold, and the
-final fit. Not here: which customers may be trained on at all (the holdout is taken out before), what the estimators
+final fit. Not here: which customers may be trained on at all (the holdout is taken out beforehand), what the estimators
 are (`estimators`), or the comparison with the champion (`evaluation`).
 """
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 WINDOWS = (1, 3, 6, 12)
 FOLDS = 4
 TIE_MARGIN = 0.005
-"""A window whose AUC is at most this much below the best counts as just as good: half the gate's default delta.
+"""A window whose AUC is at most this much below the best counts as equally good: half the gate's default delta.
 
-Among simulated months of one pattern with 5,000 customers, the difference between two windows varied by a standard
-deviation of 0.001 to 0.006; a change of pattern cost the windows that span it 0.1 and more.
+Among simulated months of one pattern with 5,000 customers, the difference between two windows had a standard deviation
+of 0.001 to 0.006; a change of pattern cost the windows that span it 0.1 or more.
 """
 
 
 class TrainingError(Fault):
-    """Rows that no model can be trained on or validated with; the message counts them and says what is wanted."""
+    """Rows that no model can be trained on or validated with; the message counts them and says what is needed."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained model and how it came about.
+    """A trained model and how it was made.
 
-    `scores` maps each window that was tried, in months, to its out-of-fold AUC on the newest month; `months` are the
-    chosen window's that have rows, oldest first; `threshold` is the probability from which a customer counts as
-    churning; `rows` and `customers` count what the final fit saw; `seconds` is the time that everything took.
+    `scores` maps each window that was tried, in months, to its out-of-fold AUC on the newest month; `months` are
+    those of the chosen window that have rows, oldest first; `threshold` is the probability from which a customer counts
+    as churning; `rows` and `customers` count what the final fit saw; `seconds` is the time that everything took.
     """
 
     pipeline: Pipeline
@@ -75,11 +75,11 @@ def train(
 ) -> Training:
     """Train on `rows`: `user_id`, `month`, `churn_label` and features, a row per customer and month, in any order.
 
-    For each window that the rows' months reach, a model trained on the window's rows of the other folds' customers
-    scores each fold's customers in the newest month, so that no customer is scored by a model that knows them from
-    any month. The longest window within TIE_MARGIN of the best wins. Validation favours the shortest one, since it
-    looks at the very month that this one is made of; what the model will score are months that nobody has seen, for
-    which more months are the safer ground. Raises TrainingError.
+    For each window that the rows' months reach, each fold's customers are scored in the newest month by a model that
+    was trained on the window's rows of the other folds' customers, so no customer is scored by a model that has seen
+    them in any month. The longest window within TIE_MARGIN of the best wins. Validation favours the shortest one, since
+    it looks at the very month that this window consists of; but the model will score months that nobody has seen, and
+    for those more months are the safer basis. Raises TrainingError.
     """
     began = time.perf_counter()
     rows = _ordered(rows)
@@ -121,15 +121,15 @@ def train(
 
 
 def folds(customers: Sequence[str] | pd.Series) -> np.ndarray:
-    """Each customer's fold, from 0 to FOLDS - 1, whatever the order or the company of the others.
+    """Each customer's fold, from 0 to FOLDS - 1, whoever the others are and in whatever order.
 
-    The first hexadecimal digit of the same hash says who is a holdout customer, hence the digits after it.
+    The first hexadecimal digit of the same hash says who is a holdout customer, so the digits after it are used.
     """
     return np.array([int(hashlib.sha256(c.encode()).hexdigest()[1:9], 16) % FOLDS for c in customers])
 
 
 def reachable(months: Sequence[str], windows: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """The windows worth trying, shortest first, each with the months that it covers, of `months` from old to new.
+    """The windows worth trying, shortest first, each with those of `months`, oldest first, that it covers.
 
     A window counts calendar months back from the newest; one that adds no month to a shorter one is left out.
     """
@@ -143,7 +143,7 @@ def reachable(months: Sequence[str], windows: Sequence[int]) -> dict[int, tuple[
 
 
 def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The lowest probability from which calling a customer churning gives the best F1."""
+    """The lowest threshold with the best F1, where customers whose probability reaches it are called churning."""
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(labels, probabilities)
@@ -157,7 +157,7 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         raise TrainingError("no training rows: land a month with labels first")
     if (unlabelled := int(rows[LABEL].isna().sum())) > 0:
-        raise TrainingError(f"{unlabelled} training rows have no {LABEL}: train on matured months alone")
+        raise TrainingError(f"{unlabelled} training rows have no {LABEL}: train only on matured months")
     if (repeated := int(rows.duplicated(["month", KEY]).sum())) > 0:
         raise TrainingError(f"{repeated} training rows repeat a customer of the same month: keep one row for each")
     return rows.sort_values(["month", KEY], ignore_index=True)
@@ -173,7 +173,7 @@ def _check_folds(month: str, labels: np.ndarray, fold: np.ndarray) -> None:
 
 
 def _mean_auc(labels: np.ndarray, probabilities: np.ndarray, fold: np.ndarray) -> float:
-    """The mean of the folds' AUCs, of folds with both classes: different folds' models are never ranked together."""
+    """The mean AUC of the folds with both classes: scores of different folds' models are never ranked together."""
     from sklearn.metrics import roc_auc_score
 
     both = [k for k in range(FOLDS) if len(np.unique(labels[fold == k])) == 2]
