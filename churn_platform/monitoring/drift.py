@@ -1,7 +1,7 @@
-"""Drift: whether a month's customers differ from those of a reference, by Evidently, column by column.
+"""Drift: whether a month's customers differ from those of a reference, judged by Evidently, column by column.
 
 Here: which months are the reference, which columns count, the comparison and its pages. Not here: what follows from
-drift (sensors), nor whether churn itself changed (`monitoring.target`).
+drift (sensors), or whether churn itself changed (`monitoring.target`).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS = 50_000
-"""More rows than this are sampled: a million took Evidently 87 s, and the sample's scores differ little."""
+"""More rows than this are sampled: Evidently took 87 s for a million, and the sample's scores differ little."""
 
 _DISTANCE = 0.1
 _ERRORS = 4
 _NEEDS_HISTORY = tuple(f"{column}_ratio_2m" for column in HISTORY)
 
-# Evidently would judge 1,000 rows and fewer by p-values: one in twenty quiet columns would drift, and a share would
-# mean one thing for a small company and another for a large one. Distances mean the same for both.
+# Evidently would judge 1,000 rows or fewer by p-values: one in twenty quiet columns would drift, and a share would mean
+# one thing for a small company and another for a large one. Distances mean the same for both.
 _METHODS = {"num_method": "wasserstein", "cat_method": "jensenshannon"}
 
 
 class ColumnDrift(msgspec.Struct, frozen=True):
-    """One feature's distance between month and reference; it drifted where `score` reaches `threshold`."""
+    """One feature's distance between month and reference; it has drifted if `score` reaches `threshold`."""
 
     column: str
     method: str
@@ -48,9 +48,10 @@ class ColumnDrift(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A month against its reference. `rows` and `reference_rows` are what was compared, of all active customers.
+    """A month compared with its reference. `rows` and `reference_rows` count the active customers that were compared.
 
-    `drift_share` is that of drifted among `columns`, largest score first; `left_out` says why a feature does not count.
+    `drift_share` is the share of `columns` that drifted. These come largest score first; `left_out` says why a feature
+    does not count.
     """
 
     month: str
@@ -73,8 +74,8 @@ class Drift(msgspec.Struct, frozen=True):
 def reference_months(month: Month, trained_on: Collection[Month], known: Collection[Month]) -> tuple[Month, ...]:
     """The `known` months to compare with, oldest first: those `trained_on` before `month`, else the month before it.
 
-    A month that the champion was trained on is never compared with itself or with later ones: closing it again would
-    else wipe out the drift that it had when it came. Empty where no earlier month is known.
+    A month that the champion was trained on is never compared with itself or with later ones: otherwise,
+    closing it again would wipe out the drift that it had when it came. Empty if no earlier month is known.
     """
     earlier = tuple(sorted(m for m in trained_on if m < month and m in known))
     return earlier or tuple(m for m in (month - 1,) if m in known)
@@ -85,10 +86,10 @@ def compare(
 ) -> Drift:
     """Compare the month's features with those of the reference; write `<month>.html` and `<month>.json` to `pages`.
 
-    `threshold` is the share of drifted columns from which the page calls the whole drifted; of more rows than `most`, a
-    sample is compared. Raises MissingTableError.
+    `threshold` is the share of drifted columns from which the page says that the whole month has drifted. Of more rows
+    than `most`, a sample is compared. Raises MissingTableError.
     """
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it at its import
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it when it is imported
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -133,8 +134,8 @@ def compare(
 def column_threshold(known: int, reference: int) -> float:
     """The distance from which a column with so many known values on each side counts as drifted.
 
-    It is Evidently's default, 0.1, for both methods; with fewer values than can measure it, four standard errors of the
-    difference of two means, in standard deviations: sqrt(1/n + 1/m). So chance alone seldom makes a column drift.
+    It is Evidently's default for both methods, 0.1; with too few values to measure that, four standard errors of the
+    difference between two means, in standard deviations: sqrt(1/n + 1/m). So chance alone seldom makes a column drift.
     """
     return max(_DISTANCE, _ERRORS * math.sqrt(1 / known + 1 / reference))
 
@@ -142,7 +143,7 @@ def column_threshold(known: int, reference: int) -> float:
 def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
     """About `most` of `total` rows, by customer: the same customers in every month, whatever the rows' order.
 
-    The hash's digits after the first decide; the first says who is a holdout customer, and both kinds are wanted.
+    The hash's digits after the first decide: the first says who is a holdout customer, and both kinds are wanted here.
     """
     if total <= most:
         return rows
@@ -151,7 +152,7 @@ def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
 
 
 def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame, int]:
-    """Features of these months as Evidently takes them, sampled, in an order of their own, and the count of all."""
+    """The features of these months as Evidently takes them, sampled, in a fixed order, and the number of all rows."""
     import ibis
     import pandas as pd
 
@@ -163,7 +164,7 @@ def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame
     for feature in SCHEMA:
         values = frame[feature.name]
         if feature.kind == "number":
-            # By way of float32, as a model sees it: what differs by rounding alone is the same, or constant.
+            # Via float32, as a model sees it: values that differ only by rounding become equal, or constant.
             prepared[feature.name] = values.astype("float32").astype("float64")
         elif feature.kind == "boolean":
             prepared[feature.name] = values.astype("object").map({True: "yes", False: "no"})
@@ -173,9 +174,9 @@ def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame
 
 
 def _comparable(lake: Lake, month: Month) -> ibis.Table:
-    """The month's features; those that look back further than the platform goes are unknown.
+    """The month's features; those that look back beyond the platform's first month are unknown.
 
-    A ratio to the mean of two months, where only one is known, spreads wider than any later month's.
+    A ratio to the mean of two months of which only one is known spreads wider than in any later month.
     """
     import ibis
 

@@ -1,4 +1,4 @@
-"""Performance: what served scores were worth, expected from the scores alone and realised once labels are there.
+"""Performance: what served scores were worth, as expected from the scores alone and as realised once labels are there.
 
 Here: the figures of one month's served scores. Not here: making scores (`tables.delivery`), or comparing
 versions before one is promoted (`modelling.evaluation`).
@@ -28,13 +28,13 @@ BINS = 10
 
 
 class UnlabelledError(Fault):
-    """A month whose labels are of no customer that was scored; the message names the month and says what to do."""
+    """A month with labels for none of its scored customers; the message names the month and says what to do."""
 
 
 class Expected(msgspec.Struct, frozen=True):
     """What a month's scores promise if its probabilities are right; `promised_auc` is the version's at promotion.
 
-    `expected_auc` is None where the scores tell nobody apart from anybody else.
+    `expected_auc` is None if the scores leave no chance of a pair in which one customer churns and the other stays.
     """
 
     month: str
@@ -62,12 +62,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Realised(msgspec.Struct, frozen=True):
-    """What a month's scores were worth to the labelled customers, beside what was `expected` of the same ones.
+    """What a month's scores were worth for its labelled customers, next to what was `expected` for the same ones.
 
-    `holdout_only` says that the version had learned from this month or a later one, so that only customers whom no
-    version is trained on are counted. `metrics` are `modelling.metrics.measure`'s, and empty where everyone or nobody
-    churned. From `threshold` on a customer counts as flagged: `found` are flagged customers who churned, and could have
-    been saved; `missed` churned without being flagged; `false_alarms` were flagged and stayed.
+    `holdout_only` says that the version had learned from this month or a later one, so that only customers on whom no
+    version is trained are counted. `metrics` are those of `modelling.metrics.measure`, empty if everyone or nobody
+    churned. A customer whose score reaches `threshold` counts as flagged: `found` are flagged customers who churned,
+    and could have been saved; `missed` churned without being flagged; `false_alarms` were flagged and stayed.
     """
 
     expected: Expected
@@ -82,7 +82,7 @@ class Realised(msgspec.Struct, frozen=True):
 
     @property
     def auc(self) -> float | None:
-        """The realised AUC, where both kinds of customers are there."""
+        """The realised AUC; None unless some customers churned and some stayed."""
         return self.metrics.get("auc")
 
 
@@ -98,7 +98,7 @@ def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Rea
     if rows.empty:
         raise UnlabelledError(
             f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label: "
-            f"correct the labels of its drop, and close it again (churn close {month})"
+            f"correct the labels in its drop, and close it again (churn close {month})"
         )
     probabilities, labels = rows["probability"].to_numpy(), rows[LABEL].to_numpy(dtype=bool)
     flagged, fees = probabilities >= threshold, rows[FEE].to_numpy(dtype=np.float64)
@@ -116,25 +116,25 @@ def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Rea
 
 
 def expected_auc(probabilities: np.ndarray) -> float | None:
-    """The AUC to expect of probabilities [n] if each customer churns with just that probability; None if undefined.
+    """The AUC to expect of probabilities [n] if each customer churns with exactly that probability; None if undefined.
 
     Each pair of customers counts with the probability that the first churns and the second stays, and is in the right
     order where the first has the higher score, half where they tie; the expected number of pairs in the right order is
-    divided by that of all pairs (confidence-based performance estimation, as NannyML has it for ROC AUC).
+    divided by that of all pairs (confidence-based performance estimation, as NannyML does it for ROC AUC).
     """
     ordered = np.sort(np.asarray(probabilities, dtype=np.float64))
     starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))
     if not len(starts):
         return None
     churn, stay = np.add.reduceat(ordered, starts), np.add.reduceat(1 - ordered, starts)
-    with_itself = float((ordered * (1 - ordered)).sum())  # nobody is a pair alone
+    with_itself = float((ordered * (1 - ordered)).sum())  # nobody forms a pair with themselves
     right = float((churn * (np.cumsum(stay) - stay / 2)).sum()) - with_itself / 2
     pairs = float(churn.sum() * stay.sum()) - with_itself
     return right / pairs if pairs > 0 else None
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Bin, ...]:
-    """Mean probability against churn share in up to BINS groups of as many customers each, by rising score."""
+    """Mean probability against churn share in up to BINS groups of equal size, by rising score."""
     groups = np.array_split(np.argsort(probabilities, kind="stable"), min(BINS, len(labels)))
     return tuple(Bin(len(g), float(probabilities[g].mean()), float(labels[g].mean())) for g in groups)
 

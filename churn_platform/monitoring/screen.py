@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(found: Status) -> None:
-    """Print it as a table of the months, and who is champion."""
+    """Print a table of the months, and who is champion."""
     from rich.console import Console
     from rich.table import Table
 
@@ -46,13 +46,13 @@ def show(found: Status) -> None:
 
 
 def _notes(found: Status) -> list[str]:
-    """What a person should do, a sentence each."""
+    """What a person should do, one sentence each."""
     by_engine: dict[str, list[str]] = {}
     for month in found.months:
         if month.other_engine is not None:
             by_engine.setdefault(month.other_engine or "an unknown engine", []).append(month.month)
     return [
-        f"{', '.join(months)} {'was' if len(months) == 1 else 'were'} closed with {other}, whose files differ byte for "
-        f"byte from those of {engine()}. To renew them: churn close --all"
+        f"{', '.join(months)} {'was' if len(months) == 1 else 'were'} closed with {other}, whose files have "
+        f"other bytes than those of {engine()}. To renew them: churn close --all"
         for other, months in by_engine.items()
     ]

@@ -1,6 +1,6 @@
 """Status: where the platform stands, from what is on disk and in the registry.
 
-Here: one record of every month and of the champion. Not here: how it is shown (`cli`).
+Here: one record of every month and of the champion. Not here: how it is shown (`screen`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class MonthStatus(msgspec.Struct, frozen=True):
-    """What the platform has of one month; row counts by table or snapshot.
+    """What the platform holds for one month; row counts are by table or snapshot.
 
-    `other_engine` names the engine that closed it where another one writes now: other bytes of the same rows.
+    `other_engine` names the engine that closed it, if another one writes now and would give the same rows other bytes.
     """
 
     month: str
@@ -91,7 +91,7 @@ def _other_engine(lake: Lake, month: Month) -> str | None:
 
 
 def _quarantined(lake: Lake, table: str, month: Month) -> int:
-    """The rows that were taken out; the quarantine itself has one for each rule that such a row broke."""
+    """The rows that were taken out; the quarantine itself has one row for each rule that such a row broke."""
     return int(lake.read(quarantine(table), month).line.nunique().to_pyarrow().as_py())
 
 

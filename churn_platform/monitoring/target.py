@@ -18,11 +18,11 @@ from churn_platform.tables.names import landed
 
 LEVEL = 0.01
 LEAST_CHANGE = 0.01
-"""A smaller change of the churn share is no drift, however sure it is: among a million customers any change is sure."""
+"""A smaller change in the churn share is not drift, however sure it is: with a million customers any change is sure."""
 
 
 class TargetDrift(msgspec.Struct, frozen=True):
-    """A month's churn share against that of its reference; `p_value` is how likely chance alone differs as much."""
+    """A month's churn share and its reference's; `p_value` is how likely chance alone makes them differ as much."""
 
     month: str
     reference: tuple[str, ...]
@@ -37,7 +37,7 @@ class TargetDrift(msgspec.Struct, frozen=True):
 def compare(lake: Lake, month: Month, reference: Sequence[Month]) -> TargetDrift:
     """Compare the month's labels with those of the reference months. Raises MissingTableError.
 
-    It drifted where the two-sided two-proportion z-test says so at LEVEL and the share moved by LEAST_CHANGE.
+    It has drifted if the two-sided two-proportion z-test says so at LEVEL and the share moved by at least LEAST_CHANGE.
     """
     churned, customers = _counts(lake, [month])
     past_churned, past_customers = _counts(lake, reference)
@@ -56,7 +56,7 @@ def compare(lake: Lake, month: Month, reference: Sequence[Month]) -> TargetDrift
 
 
 def two_proportions(hits: int, total: int, other_hits: int, other_total: int) -> float:
-    """The two-sided p-value of the pooled two-proportion z-test; 1 where all or none of both are hits."""
+    """The two-sided p-value of the pooled two-proportion z-test; 1 if in both all are hits, or none."""
     pooled = (hits + other_hits) / (total + other_total)
     error = math.sqrt(pooled * (1 - pooled) * (1 / total + 1 / other_total))
     if error == 0:
@@ -65,7 +65,7 @@ def two_proportions(hits: int, total: int, other_hits: int, other_total: int) ->
 
 
 def _counts(lake: Lake, months: Sequence[Month]) -> tuple[int, int]:
-    """How many of the labelled customers of these months churned, and how many they are."""
+    """How many of the labelled customers of these months churned, and how many there are."""
     churned = customers = 0
     for month in months:
         labels = lake.read(landed(LABELS.name), month)
