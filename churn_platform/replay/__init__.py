@@ -1,1 +1,1 @@
-"""Replay: a simulated company's months lived again, and what the platform's decisions were worth."""
+"""Replay: a simulated company's months lived through again, and what the platform's decisions were worth."""

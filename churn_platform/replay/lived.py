@@ -1,7 +1,8 @@
-"""Replay: a simulated company's months through the real assets, started by what the sensors would decide.
+"""Replay: a simulated company's months taken through the real assets, as the sensors would decide.
 
-Here: living through the months in a home of its own, and how well whoever serves ranks the customers. Not here: the
-company (`simulation`), the decisions (`automation.triggers`, through `watch`), what the months come to (`regret`).
+Here: living through the months in a home of its own, and how well the serving version ranks the customers. Not here:
+the company (`simulation`), the decisions (`automation.triggers`, through `watch`), or what the months add up to
+(`regret`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Model = Callable[["pd.DataFrame"], np.ndarray]
 
 
 def settings_in(folder: Path) -> Settings:
-    """The settings of a replay in this folder: the person's own, but nothing of the person's stores is touched."""
+    """The settings of a replay in this folder: the person's own, except that none of the person's stores is touched."""
     nowhere = SecretStr("")
     return Settings(
         home=folder / "home",
@@ -61,13 +62,13 @@ def replay(
 ) -> Iterator[Lived]:
     """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.
 
-    Raises RefusedError where the last month is not over yet: it could not be closed. Raises RunFailedError where a
-    month stops.
+    Raises RefusedError if the last month is not over yet, since it could not be closed, and RunFailedError if a month
+    stops.
     """
     last = settings.first + (months - 1)
     if last.as_of >= date.today():
         raise RefusedError(
-            f"{months} months from {settings.first} on end with {last}, which is not over: ask for fewer"
+            f"{months} months from {settings.first} end with {last}, which is not over yet: ask for fewer"
         )
     player = _Player(settings)
     awaited: list[tuple[Path, bytes]] = []
@@ -82,7 +83,7 @@ def replay(
 
 
 class _Player:
-    """One platform, and beside it the models of the alternatives."""
+    """One platform, and next to it the models of the alternatives."""
 
     def __init__(self, settings: Settings) -> None:
         self._runs = Runs(settings)
@@ -93,7 +94,7 @@ class _Player:
         self._fresh_for: Month | None = None
 
     def live(self, month: SimulatedMonth) -> Lived:
-        """Let the sensors' decisions run until there is nothing left to do, and measure who serves."""
+        """Run what the sensors decide until there is nothing left to do, then measure the version that serves."""
         before = self._champion()
         causes, faults, evaluations = self._settle()
         if not self._home.lake.has(FEATURES, month.month):
@@ -127,7 +128,7 @@ class _Player:
         )
 
     def _settle(self) -> tuple[tuple[str, ...], tuple[str, ...], list[Evaluation]]:
-        """Do what the sensors would start, one after the other, until none of them starts anything."""
+        """Run what the sensors would start, one run after the other, until none of them starts anything."""
         causes: list[str] = []
         faults: list[str] = []
         evaluations: list[Evaluation] = []
@@ -157,7 +158,7 @@ class _Player:
         return lambda customers: bundle.score(encode_frame(bundle.schema, customers))
 
     def _retrain_fresh(self, evaluations: Sequence[Evaluation]) -> None:
-        """Train for the newest matured month; where the platform has done so, its candidate is the model."""
+        """Train for the newest matured month; if the platform has already done so, its candidate is the model."""
         lake, settings = self._home.lake, self._home.settings
         month = max(training_set.matured(lake), default=None)
         if month is None or month == self._fresh_for:
@@ -171,11 +172,11 @@ class _Player:
             training_set.refuse_too_few(month, rows, settings.min_training_customers)
             pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
         except (NotTrainableError, TrainingError):
-            return  # this month it would not have been retrained either
+            return  # the platform would not have retrained this month either
         self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
 
     def _take(self, model: Model, month: Month) -> None:
-        """Have the model serve in the alternatives that retrain each month, in one of them if it wins the month."""
+        """Let the model serve in the alternatives that retrain each month; in the gated one, only if it wins."""
         self._fresh = model
         if self._gated is not None:
             customers = training_set.holdout(self._home.lake, month)

@@ -1,8 +1,8 @@
-"""Regret: how far a replay's champion stays behind the best reachable AUC.
+"""Regret: how far a replay's champion falls short of the best reachable AUC.
 
-Here: what is known of each month, and the means. Not here: living through the months (`lived`).
+Here: what is known about each month, and the means. Not here: living through the months (`lived`).
 
-The generator knows each customer's true churn probability, so the AUC that nobody can beat but by luck is known too.
+The generator knows each customer's true churn probability, so the AUC that only luck can beat is known too.
 Regret is that AUC minus a model's, on the same rows: the month's holdout customers with their labels.
 """
 
@@ -15,13 +15,13 @@ import msgspec
 
 
 class Lived(msgspec.Struct, frozen=True):
-    """One month. AUCs are of its holdout customers, None where there is no model yet.
+    """One month. AUCs are those of its holdout customers, None if there is no model yet.
 
-    `causes` are those of the retrainings that were started, and `faults` of the runs that failed. `champion_auc` is the
-    champion's of before, `candidate_auc` the last candidate's on the month that it was trained for, `auc` that of
-    `version`, which serves in the end. `first_auc` is what the first champion would give; `gated_auc` and `fresh_auc`
-    are those of models that are trained each month as the platform trains, and serve if the delta rule lets them, or
-    always. `best_auc` is the true hazard's.
+    `causes` say why retrainings were started, and `faults` why runs failed. `champion_auc` is that of the champion
+    before the month, `candidate_auc` the last candidate's on the month that it was trained for, and `auc` that of
+    `version`, which serves in the end. `first_auc` is what the first champion would reach; `gated_auc` and `fresh_auc`
+    belong to models that are trained each month as the platform trains: the gated ones serve if the delta rule lets
+    them, the fresh ones always. `best_auc` is the true hazard's.
     """
 
     month: str
@@ -42,7 +42,7 @@ class Lived(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True):
     """Mean regrets in AUC over the months that had a champion: the platform's, and the plain alternatives'.
 
-    Those are the first champion for ever, a retraining each month through the delta rule, and one without it.
+    The alternatives are to keep the first champion forever, and to retrain each month, with the delta rule or without.
     """
 
     months: int
@@ -55,7 +55,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def summary(months: Sequence[Lived]) -> Summary | None:
-    """What the months come to; None where no month had a champion."""
+    """What the months add up to; None if no month had a champion."""
     served = [m for m in months if None not in (m.auc, m.first_auc, m.gated_auc, m.fresh_auc, m.best_auc)]
     if not served:
         return None

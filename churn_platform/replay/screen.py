@@ -1,4 +1,4 @@
-"""The replay's screen: its months as they are lived, and what they come to.
+"""The replay's screen: its months as they are lived through, and what they add up to.
 
 Here: words and columns. Not here: living through the months (`lived`).
 """
@@ -16,7 +16,7 @@ _WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
 
 
 def follow(months: Iterable[Lived], total: int, *, quiet: bool) -> tuple[Lived, ...]:
-    """Show a progress bar on a terminal, and a line for each month unless quiet. Gives all of them."""
+    """Show a progress bar on a terminal, and a line for each month unless quiet. Returns all of them."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -36,7 +36,7 @@ def follow(months: Iterable[Lived], total: int, *, quiet: bool) -> tuple[Lived, 
 
 
 def conclude(summary: Summary | None) -> str:
-    """The end of a replay in words."""
+    """A replay's summary in words."""
     if summary is None:
         return "no month had a champion"
     return (

@@ -123,7 +123,7 @@ def test_a_month_that_stops_ends_the_replay(
 
 
 def test_months_that_are_not_over_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="2000 months from 2024-01 on end with 2190-08, which is not over"):
+    with pytest.raises(RefusedError, match="2000 months from 2024-01 end with 2190-08, which is not over yet"):
         next(replay(settings_in(tmp_path), 2000, 60, 1))
 
 
