@@ -1,8 +1,8 @@
-"""The lake: one Parquet file per table and month, replaced atomically, readable by everything, and JSON documents.
+"""The lake: JSON documents, and one Parquet file per table and month, replaced atomically and readable by everything.
 
 Here: paths, the engine (DuckDB through Ibis), atomic writes and content hashes. Not here: which tables there are
-(`tables.names`) and what they mean.
-All that knows the engine stands in this file, so another Ibis engine can take its place.
+(`tables.names`), or what they mean.
+Everything that depends on the engine is in this file, so another Ibis engine can take its place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MissingTableError(Fault):
 
 
 class DocumentError(Fault):
-    """A month's document cannot be read; the message names its file and says what makes it again."""
+    """A month's document cannot be read; the message names its file and says how to make it again."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Lake:
         return ibis.duckdb.connect()
 
     def path(self, name: str, month: Month, ending: str = ".parquet") -> Path:
-        """Where the table, or with another ending the document, of a month is or will be."""
+        """Where a month's table is or will be; with another ending, its document."""
         return self.root / name / f"{month}{ending}"
 
     def has(self, name: str, month: Month) -> bool:
@@ -121,19 +121,19 @@ class Lake:
     def write(
         self, name: str, month: Month, table: ibis.Table, built_from: Iterable[tuple[str, Month]] = ()
     ) -> Written:
-        """Evaluate an expression and put it in the place of the month's table.
+        """Evaluate an expression, and replace the month's table with the result.
 
         The expression must order its rows: the same rows in the same order give the same bytes. The hashes of the
         tables in `built_from` are kept beside it, for `is_stale`.
         """
         inputs = self._hashes(built_from)
         written = self.write_file(self.path(name, month), table)
-        # After the table: a crash between the two leaves it stale, which is mended by building it again.
+        # After the table: a crash between the two leaves the table stale, and building it again repairs that.
         self.write_document(name, month, inputs)
         return written
 
     def is_stale(self, name: str, month: Month) -> bool:
-        """Whether what the month's table was built from has another content now, or is not known.
+        """Whether what the month's table was built from has changed since, or is not known.
 
         Raises DocumentError.
         """
@@ -157,11 +157,11 @@ class Lake:
             return Written(path, row_count(temporary), sha256_of(temporary))
 
     def addressed(self, name: str, sha256: str) -> Path:
-        """Where the file of this content is, or will be."""
+        """Where the file with this content is or will be."""
         return self.root / name / f"{sha256}.parquet"
 
     def write_addressed(self, name: str, table: ibis.Table) -> Written:
-        """Evaluate an expression into a file that is named by its content, and so never changes."""
+        """Evaluate an expression into a file that is named after its content, and so never changes."""
         folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
@@ -171,14 +171,14 @@ class Lake:
         return Written(place, written.rows, written.sha256)
 
     def write_document(self, name: str, month: Month, record: msgspec.Struct | dict[str, str]) -> Path:
-        """Put a record in the place of the month's JSON document, atomically."""
+        """Replace the month's JSON document with a record, atomically."""
         path = self.path(name, month, ".json")
         with replacing(path) as temporary:
             temporary.write_bytes(msgspec.json.encode(record))
         return path
 
     def document(self, name: str, month: Month, kind: type[T]) -> T | None:
-        """The month's JSON document as what was written, or None where there is none. Raises DocumentError."""
+        """The month's JSON document as the record that was written, or None if there is none. Raises DocumentError."""
         path = self.path(name, month, ".json")
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
@@ -187,7 +187,7 @@ class Lake:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DocumentError(
                 f"{path} cannot be read: {error}; make it again with churn close {month}, "
-                f"or with churn retrain {month} where it is about a candidate"
+                f"or with churn retrain {month} if it is about a candidate"
             ) from error
 
     def require_document(self, name: str, month: Month, kind: type[T], made_by: str) -> T:

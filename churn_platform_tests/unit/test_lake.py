@@ -191,7 +191,7 @@ def test_a_document_that_cannot_be_read_names_its_file_and_what_mends_it(
         lake.document("evaluation", MONTH, Record)
     assert str(told.value) == (
         f"{path} cannot be read: {reason}; make it again with churn close 2024-01, "
-        "or with churn retrain 2024-01 where it is about a candidate"
+        "or with churn retrain 2024-01 if it is about a candidate"
     )
 
 
