@@ -1,1 +1,1 @@
-"""The platform's tests: `unit` for functions and single modules, `integration` for all that runs together."""
+"""The platform's tests: `unit` for functions and single modules, `integration` for what they do together."""

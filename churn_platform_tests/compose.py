@@ -19,16 +19,16 @@ EXAMPLE = ROOT / ".env.example"
 
 Services = dict[str, dict[str, Any]]
 
-# The innermost one of nested variables: ${NAME}, ${NAME:-default} or ${NAME:?message}.
+# The innermost of nested variables: ${NAME}, ${NAME:-default} or ${NAME:?message}.
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^${}]*))?\}")
 
 
 class UnsetError(Exception):
-    """A variable that has to be set is not."""
+    """A variable that has to be set is not set."""
 
 
 class _Strict(yaml.SafeLoader):
-    """As Docker and GitHub read YAML: a key that is there twice is an error, where PyYAML takes the last one."""
+    """Reads YAML as Docker and GitHub do: a repeated key is an error, while PyYAML would take the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -88,7 +88,7 @@ def resolved(node: Any, variables: Mapping[str, str]) -> Any:
 
 
 def volumes(service: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
-    """Where a service sees its volumes: by path in the container what it is, and whether it is to be read only."""
+    """A service's volumes: for each path in the container, what is mounted there, and whether it is read-only."""
     parts = [volume.split(":") for volume in service.get("volumes", [])]
     return {target: (source, mode == ["ro"]) for source, target, *mode in parts}
 

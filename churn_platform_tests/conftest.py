@@ -1,6 +1,6 @@
 """Fixtures that several test files share.
 
-Those of a session may only be read: a test that changes one fails. Change a copy (`Platform.copy`).
+Session fixtures may only be read: a test that changes one fails. Change a copy instead (`Platform.copy`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
 from churn_platform_tests.frozen import Frozen
 
-# Examples follow from the test alone, so that what passes once passes again.
+# Examples depend only on the test, so that what passes once passes again.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis_settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
-    """Before any test is imported: a person's own settings decide nothing here, and MLflow is as quiet as in use."""
+    """Before any test is imported: ignore a person's own settings, and make MLflow as quiet as it is in use."""
     for name in [name for name in os.environ if name.startswith("CHURN_")]:
         del os.environ[name]
     quiet_mlflow()
@@ -59,7 +59,7 @@ def drop(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a real PostgreSQL, as its superuser. Its database is serving's and Dagster's tests'."""
+    """The URL of a real PostgreSQL, as its superuser. The tests of serving and of Dagster use its database."""
     with postgres_server.running() as url:
         yield url
 
@@ -97,7 +97,7 @@ def _said(folder: Path) -> Path:
 
 
 def _shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> Platform:
-    """A platform that the test processes of one run share, since making it takes seconds: the first one makes it."""
+    """A platform that one run's test processes share, since making it takes seconds: the first process makes it."""
     folder = factory.getbasetemp()
     folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A daemon for tests: it ticks sensors and launches what they request, as Dagster's does, and can die in between.
+"""A daemon for tests: it ticks sensors and launches what they request, as Dagster's own does, and can die in between.
 
 Here: one tick, one launch, and runs in any state. Not here: what sensors should answer (the tests).
 """
@@ -40,7 +40,7 @@ class Daemon:
         return request
 
     def requested(self, sensor: str) -> dg.RunRequest:
-        """What a sensor requests, for what Dagster has not started a run yet."""
+        """What a sensor requests that Dagster has not yet started a run for."""
         request = self.tick(sensor)
         assert isinstance(request, dg.RunRequest), request
         assert not self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: request.run_key or ""}))
@@ -53,7 +53,7 @@ class Daemon:
         return reason
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """Run what was requested to its end, well or badly."""
+        """Run what was requested to its end, whether it succeeds or fails."""
         return self._definitions.resolve_job_def(request.job_name or "").execute_in_process(
             instance=self.instance,
             partition_key=request.partition_key,
@@ -63,7 +63,7 @@ class Daemon:
         )
 
     def pretend(self, request: dg.RunRequest, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
-        """A run for this request that has come so far, without doing anything."""
+        """A run for this request that has got to this status without doing anything."""
         run = dg.DagsterRun(
             job_name=request.job_name or "",
             status=status,

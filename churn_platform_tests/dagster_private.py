@@ -6,11 +6,11 @@ from __future__ import annotations
 from dagster._core.definitions.data_version import CachingStaleStatusResolver as CachingStaleStatusResolver
 from dagster._core.definitions.data_version import StaleStatus as StaleStatus
 
-# What a code server tells of the process that it has started for a run.
+# How a code server reports the process that it has started for a run.
 from dagster._core.events import EngineEventData as EngineEventData
 
-# What that staleness is asked with.
+# What one needs to ask for that staleness.
 from dagster._core.loader import LoadingContext as LoadingContext
 
-# The tag by which the daemon starts nothing twice.
+# The tag that keeps the daemon from starting anything twice.
 from dagster._core.storage.tags import RUN_KEY_TAG as RUN_KEY_TAG

@@ -1,4 +1,4 @@
-"""Decisions without models: evaluations made up from two AUCs, a registry that is one folder, and a desk with both."""
+"""Decisions without models: evaluations made up from two AUCs, a registry that is a folder, and a desk with both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from churn_platform.months import Month
 def evaluation(
     candidate: int, champion: int | None = None, *, auc: float = 0.8, champion_auc: float = 0.7, parity: float = 0.0
 ) -> Evaluation:
-    """Version `candidate` compared with the champion of then; it wins unless the AUCs say otherwise."""
+    """Version `candidate` compared with the champion of the time; it wins unless the AUCs say otherwise."""
     facts = Facts(
         month="2024-01",
         candidate=Contender(candidate, "2024-01", {"auc": auc}),
@@ -34,7 +34,7 @@ def evaluation(
 
 
 class Shelf(Registry):
-    """Any version there may be; who is champion stands in a file, so that processes can share it."""
+    """Has any version; a file says which is champion, so that processes can share it."""
 
     def __init__(self, folder: Path, broken: tuple[int, ...] = ()) -> None:
         super().__init__("shelf://", folder)
@@ -73,7 +73,7 @@ class Shelf(Registry):
 
 
 class Desk:
-    """A registry and its ledger, asked in short."""
+    """A registry and its ledger, with shortcuts for asking them."""
 
     def __init__(
         self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, ledger: type[Ledger] = Ledger

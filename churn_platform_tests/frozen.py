@@ -1,6 +1,6 @@
-"""Frozen folders: what tests share and may only read, and how a change of it is found.
+"""Frozen folders: what tests share and may only read, and how a change to it is found.
 
-Here: remembering files, and saying which of them are not as they were. Not here: which folders are shared (`conftest`),
+Here: remembering files, and saying which of them have changed. Not here: which folders are shared (`conftest`),
 or making a copy that may be changed (`homes.copied`).
 """
 
@@ -18,7 +18,7 @@ class _File(NamedTuple):
 
 
 class Frozen:
-    """Files, and those of folders, as they are now. Looking costs little: what has an old stamp is not read again."""
+    """Files, and those of folders, as they are now. Looking is cheap: a file with an old stamp is not read again."""
 
     def __init__(self, *places: Path) -> None:
         self._places = places
@@ -26,7 +26,7 @@ class Frozen:
         self._files = self._look()
 
     def check(self) -> None:
-        """Fail where a file was changed, added or removed since the last look, so that one test alone is blamed."""
+        """Fail if a file was changed, added or removed since the last look, so that only one test is blamed."""
         before, self._files = self._files, self._look()
         changes = [
             f"{path} {'was added' if path not in before else 'is gone' if path not in self._files else 'has changed'}"

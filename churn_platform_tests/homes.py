@@ -1,6 +1,6 @@
 """Homes to test in: a small company's drops, edited drops, and what a lake's files hold.
 
-Here: what several test files need beside fixtures. Not here: the fixtures (`conftest`), what runs in other
+Here: what several test files need besides fixtures. Not here: the fixtures (`conftest`), or what runs in other
 processes (`processes`).
 """
 
@@ -34,7 +34,7 @@ Rows = list[list[str]]
 
 
 def deliver(folder: Path, months: int = 1, customers: int = 60, seed: int = 3) -> Path:
-    """Write a small company's drops, and give the last one's folder."""
+    """Write a small company's drops, and return the last one's folder."""
     drops = [write_drop(month, folder) for month in simulate(months, customers, seed)]
     return drops[-1]
 
@@ -51,7 +51,7 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 def edit(path: Path, change: Callable[[Rows], Rows | None]) -> None:
-    """Change a CSV's rows, the header first, in place or by giving others."""
+    """Change a CSV's rows, the header first, in place or by returning others."""
     rows = rows_of(path)
     changed = change(rows)
     write_rows(path, rows if changed is None else changed)
@@ -104,7 +104,7 @@ def copied(settings: Settings, folder: Path) -> Settings:
 
 
 def move_mlflow(before: Path, home: Path) -> None:
-    """Have the MLflow store of a home that was somewhere else find its files: it remembers whole paths."""
+    """Let the MLflow store of a home that was moved find its files: it remembers absolute paths."""
     with closing(sqlite3.connect(home / "mlflow" / "mlflow.db")) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for _, column, kind, *_ in database.execute(f"PRAGMA table_info('{table}')").fetchall():
@@ -119,7 +119,7 @@ def move_mlflow(before: Path, home: Path) -> None:
 
 
 def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:
-    """The SHA-256 of a lake's files by their place."""
+    """The SHA-256 of a lake's files, by path."""
     return {
         str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(lake.glob(pattern))
@@ -127,7 +127,7 @@ def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:
 
 
 def land(lake: Lake, month: Month, drop: Path, *, labels: bool = False) -> None:
-    """Land a drop that is known to be sound, without Dagster and unjudged."""
+    """Land a drop that is known to be sound, without Dagster and without judging it."""
     for table in TABLES if labels else STATE_TABLES:
         typed = parse(lake.engine, drop / f"{table.name}.csv", table).typed
         lake.write(landed(table.name), month, typed.drop(ROW).order_by("user_id"))
@@ -153,6 +153,6 @@ def make_features(lake: Lake, month: Month) -> None:
 
 
 def scores_are_stale(home: Home, month: Month) -> bool:
-    """Whether the month's scores are not what the present champion would give it."""
+    """Whether the month's scores differ from those that the present champion would give it."""
     champion = home.registry.champion()
     return delivery.scores_are_stale(home.lake, month, champion.number if champion else None)

@@ -1,6 +1,6 @@
 """Imports: which module of a package imports which, read from the source without running it.
 
-Here: the graph, arrows that point the wrong way, circles. Not here: which way is right (`unit/test_layers`).
+Here: the graph, arrows that point the wrong way, and circles. Not here: which way is right (`unit/test_layers`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def graph(package: Path, *, at_load: bool = False) -> Graph:
-    """What imports what in a package: anywhere, or `at_load` alone, which leaves functions and types out."""
+    """What imports what in a package: anywhere, or only `at_load`, which leaves out functions and types."""
     known = modules(package)
     return {name: imported(path, package.name, at_load=at_load) & known.keys() for name, path in known.items()}
 
 
 def imported(path: Path, package: str, *, at_load: bool = False) -> set[str]:
-    """What a file imports of a package, named below the package."""
+    """What a file imports from a package, named below the package."""
     tree, found = ast.parse(path.read_text()), set()
     deferred = {id(inner) for node in ast.walk(tree) if _waits(node) for inner in ast.walk(node)} if at_load else set()
     for node in ast.walk(tree):
@@ -45,7 +45,7 @@ def imported(path: Path, package: str, *, at_load: bool = False) -> set[str]:
 
 
 def _waits(node: ast.AST) -> bool:
-    """Whether what stands inside is not run when the module is loaded."""
+    """Whether the code inside is not run when the module is loaded."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return True
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -54,7 +54,7 @@ def _waits(node: ast.AST) -> bool:
 def upward(found: Graph, rooms: Sequence[Sequence[str]]) -> Iterator[str]:
     """The arrows that point up, in words. `rooms` holds the names of each row's rooms, the lowest row first.
 
-    A module imports from its own room and from rows below. A module in no room is said too.
+    A module may import from its own room and from rows below. A module in no room is reported too.
     """
     row_of = {room: row for row, names in enumerate(rooms) for room in names}
     for name, others in sorted(found.items()):
@@ -69,7 +69,7 @@ def upward(found: Graph, rooms: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def circle(found: Graph) -> list[str]:
-    """The modules of some circle in their order, the first once more at the end; empty where there is none."""
+    """The modules of some circle in order, with the first one repeated at the end; empty if there is none."""
     sound: set[str] = set()
 
     def look(trail: list[str]) -> list[str]:

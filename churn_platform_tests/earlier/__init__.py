@@ -1,4 +1,4 @@
-"""Homes of earlier versions, as they left them: people have months in such homes, so every version has to open them.
+"""Homes of earlier versions, as they left them: people keep months in such homes, so every version has to open them.
 
 Each was made by that version's own commands at `/churn`, with a company of 400 customers (`churn simulate --months 3
 --customers 400 --seed 3`): two months closed, each retrained, version 2 appointed by hand. Reports and logs were
@@ -17,7 +17,7 @@ _MADE_AT = Path("/churn/home")
 
 
 def unpacked(version: str, folder: Path) -> Settings:
-    """The settings of a version's home, put under a folder with its drops and one more month."""
+    """The settings of a version's home, copied into a folder with its drops and one more month."""
     with tarfile.open(Path(__file__).with_name(f"{version}.tar.xz")) as packed:
         packed.extractall(folder, filter="data")
     homes.move_mlflow(_MADE_AT, folder / "home")

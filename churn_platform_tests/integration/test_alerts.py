@@ -1,4 +1,4 @@
-"""Alerts: what happens is told once, to a webhook on this machine, and nothing that alerts do can fail a run."""
+"""Alerts: what happens is reported once, to a webhook on this machine, and no trouble with alerts can fail a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Status = dg.DagsterRunStatus
 
 
 class Webhook(ThreadingHTTPServer):
-    """Takes Apprise's JSON messages, or refuses them."""
+    """Accepts Apprise's JSON messages, or refuses them."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -1,4 +1,4 @@
-"""Assets: each is materialized by itself on a temporary lake, writes what it says and shows it."""
+"""Assets: each is materialized by itself on a temporary lake, writes what it promises and shows it."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkey
 def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
     receipts = trained.home.ledger.all()
     assert receipts[0].verdict == "promoted"
-    result = materialize([made_assets.PROMOTION], trained, FIRST)  # settled before: nothing happens
+    result = materialize([made_assets.PROMOTION], trained, FIRST)  # already settled: nothing happens
     shown = metadata(result, "promotion")
     assert shown["verdict"] == "promoted"
     assert shown["version"] == 1

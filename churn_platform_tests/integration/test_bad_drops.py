@@ -1,4 +1,4 @@
-"""Bad drops through the command line: the month stops with one sentence and nothing kept, or goes on and says so."""
+"""Bad drops through the command line: the month stops with one sentence and keeps nothing, or goes on and says so."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_month_stops(case: str, drop: Path, home: Path) -> None:
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
     kept = {path.parent.name for path in platform.settings.lake.rglob("*.parquet")}
-    if name == "labels.csv":  # they are judged for themselves, since they may come months later
+    if name == "labels.csv":  # they are judged by themselves, since they may come months later
         assert not {"labels", "features"} & kept or "labels" not in kept
         shutil.rmtree(platform.settings.lake)
     else:
@@ -127,7 +127,7 @@ def test_broken_rows_within_the_tolerance_are_put_aside_and_told(drop: Path, tmp
     for table in ("usage_agg_30d", "labels"):
         assert lake.frame(f"quarantine/{table}", month)["rule"].tolist() == ["is an unknown customer"]
     assert lake.rows("landed/payments_agg_90d", month) == 199
-    # Who has no sound payments row is active all the same, and what is not known is null.
+    # A customer without a sound payments row is active all the same, and what is not known is null.
     features = lake.frame("features", month)
     assert len(features) == 200
     assert features["failed_payments_90d"].isna().sum() == 1

@@ -1,7 +1,7 @@
 """Baselines: the shipped months' bytes, which no later version may change unseen.
 
-A difference here means that every closed month of every user would be another one. Where that is wanted, say so in the
-changelog, and take the new hashes from the test's message.
+A difference here means that every closed month of every user would change. If that is wanted, say so in the changelog,
+and take the new hashes from the test's message.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BASELINES = {
     "users_snapshots/2024-01.parquet": "ad78d1a39998775d",
     "users_snapshots/2024-02.parquet": "ab7e75e62a284035",
 }
-"""The first digits of each file's SHA-256, by its place in the lake."""
+"""The first digits of each file's SHA-256, by its path in the lake."""
 
 
 def test_the_shipped_months_close_to_the_bytes_that_they_always_had(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checks: they pass and fail with their figures, stop what they must, and leave a lost comparison a green run."""
+"""Checks: they pass and fail with their figures, stop what they must, and keep the run of a lost comparison green."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_retrain(trained: Platform) -> None:
 
 
 def test_an_honest_auc(trained: Platform) -> None:
-    # The simulation knows the hazard that the labels were drawn from: nobody who has not seen them does much better.
+    # The simulation knows the hazard that the labels were drawn from: no model that has not seen them does much better.
     assert 0.6 < trained.home.registry.version(1).auc < 0.92
 
 

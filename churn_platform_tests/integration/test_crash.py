@@ -40,7 +40,7 @@ def test_killed_while_closing(table: str, closed: Platform, tmp_path: Path) -> N
     left = homes.contents(lake)
     assert {name: wanted[name] for name in left} == left  # whole and right, or not there at all
     assert len(left) < len(wanted)
-    assert any(path.name.startswith(".") for path in lake.rglob("*"))  # it died with a file half in place
+    assert any(path.name.startswith(".") for path in lake.rglob("*"))  # it died before it had moved a file into place
     assert platform.churn("close", "2024-03").exit_code == 0
     assert homes.contents(lake) == wanted
 
@@ -49,7 +49,7 @@ def test_killed_while_a_correction_is_taken_in(closed: Platform, tmp_path: Path)
     platform, undisturbed = closed.copy(tmp_path), Lake(tmp_path / "undisturbed")
     path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
     homes.edit(path, lambda rows: [rows[0], *([row[0], "321.5", *row[2:]] for row in rows[1:])])
-    # Its own month is corrected by then and does not change again, yet the later ones have to follow.
+    # By then its own month is corrected and does not change again, yet the later ones have to follow.
     file = "usage_agg_30d_snapshots/2024-02.parquet"
     killed = processes.run((processes.close_and_die, (platform.settings, FIRST, file)))
     assert killed == [processes.KILLED]

@@ -1,4 +1,4 @@
-"""Determinism: the same months give the same bytes however they are run, and a correction reaches all it must."""
+"""Determinism: the same months give the same bytes however they are run, and a correction goes everywhere it must."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_months_closed_again_in_another_order_give_the_same_bytes(platform: Plat
     before = built(platform.settings.lake)
     for path in platform.settings.lake.rglob("2024-03.*"):
         path.unlink()
-    again = platform.churn("close", "2024-01")  # an old month again: no later one follows, and nothing has changed
+    again = platform.churn("close", "2024-01")  # an old month again: later ones stay, since nothing has changed
     assert again.stdout == "2024-01 closed: 500 active customers, labels landed\n"
     assert platform.churn("close", "2024-03").exit_code == 0
     assert built(platform.settings.lake) == before
@@ -61,7 +61,7 @@ def test_months_run_in_any_order_give_the_same_bytes(
 ) -> None:
     lake, wanted = Lake(tmp_path_factory.mktemp("order") / "lake"), built(closed.settings.lake)
     shutil.copytree(closed.settings.lake / "landed", lake.root / "landed")
-    for month in [*order, *homes.MONTHS]:  # whatever was run before or between
+    for month in [*order, *homes.MONTHS]:  # whatever was run before or in between
         if month == FIRST or lake.has(FEATURES, month - 1):
             homes.close(lake, month)
     assert built(lake.root) == wanted
@@ -123,11 +123,11 @@ def test_the_ui_shows_what_a_correction_makes_stale(platform: Platform) -> None:
     for line in range(2, 400):
         homes.put(path, line, "monthly_fee", "12.34")
     runs = Runs(platform.settings)
-    runs.run("month_close", FIRST)  # the month alone
+    runs.run("month_close", FIRST)  # only this month
     graph = build_defs(platform.settings).resolve_asset_graph()
 
     class Loading(LoadingContext):
-        """What the UI's server loads with."""
+        """The context in which the UI's server loads."""
 
         def __init__(self) -> None:
             self._loaders: dict = {}

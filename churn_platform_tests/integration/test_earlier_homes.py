@@ -17,7 +17,7 @@ def platform(tmp_path: Path) -> Platform:
 
 
 def said(platform: Platform, *arguments: str) -> str:
-    """What the command line says, which must end well; as one line."""
+    """What the command line says, as one line; the command must succeed."""
     result = platform.churn(*arguments)
     assert result.exit_code == 0, result.output
     return " ".join(result.stdout.split())

@@ -97,7 +97,7 @@ def test_the_verdict_bears_what_the_tolerance_allows(broken: int, holds: bool, f
     frame.loc[: broken - 1, "user_gender"] = "unsaid"
     judgement = evaluate_suite(USERS, frame, ROW, 0.05)
     assert judgement.result.success is holds
-    assert len(judgement.broken) == broken  # every one of them, not an extract
+    assert len(judgement.broken) == broken  # all of them, not just some
 
 
 def test_a_table_without_rows_can_be_judged(frames: dict[str, pd.DataFrame]) -> None:

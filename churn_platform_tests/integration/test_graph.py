@@ -1,4 +1,4 @@
-"""The graph: what depends on what, and that everything in it is told to whoever looks at it."""
+"""The graph: what depends on what, and that everything in it is described for the people who read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instance: one `dagster.yaml` for SQLite and PostgreSQL, and a launcher that knows dead runs."""
+"""The instance: one `dagster.yaml` for SQLite and PostgreSQL, and a launcher that recognises dead runs."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_p
 @pytest.mark.parametrize(
     ("process", "server", "status"),
     [
-        ("own", "denies", WorkerStatus.RUNNING),  # as one does that has loaded the definitions again
+        ("own", "denies", WorkerStatus.RUNNING),  # as a server does that has loaded the definitions again
         ("dead", "denies", WorkerStatus.NOT_FOUND),
         ("dead", "is silent", WorkerStatus.RUNNING),  # until it is back, and can run it again
         ("number used again", "denies", WorkerStatus.NOT_FOUND),
@@ -135,14 +135,14 @@ def test_a_run_lives_with_its_process(process: str, server: str, status: WorkerS
 
 
 class Denied(WatchedRunLauncher):
-    """A launcher whose code server has no run that it is asked for."""
+    """A launcher whose code server denies having any run that it is asked for."""
 
     def server_has(self, run_id: str) -> bool | None:
         return False
 
 
 def started(run: dg.DagsterRun, process: int, at: float) -> dg.EventLogEntry:
-    """What a code server tells when it has started a process for a run."""
+    """What a code server reports when it has started a process for a run."""
     event = dg.DagsterEvent(
         dg.DagsterEventType.ENGINE_EVENT.value, run.job_name, event_specific_data=EngineEventData.in_process(process)
     )

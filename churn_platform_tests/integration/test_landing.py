@@ -1,4 +1,4 @@
-"""Landing: sound rows are kept however they are written, broken ones named, and the tolerance is what it says."""
+"""Landing: sound rows are kept however they are written, broken ones are named, and the tolerance holds exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from churn_platform_tests import homes
 
 FIRST = homes.MONTHS[0]
 ALL_OF_THEM = 1.0
-"""A tolerance that lets any number of broken rows go."""
+"""A tolerance that accepts any number of broken rows."""
 
 
 def judged(lake: Lake, drop: Path, tolerance: float = ALL_OF_THEM) -> dict[str, Judged]:
@@ -39,7 +39,7 @@ def keys(found: Judged) -> list[str]:
 
 
 def rewrite(path: Path, way: str) -> None:
-    """Write a CSV in another way that says the same."""
+    """Write a CSV in another way that means the same."""
     header, *rows = homes.rows_of(path)
     if way in ("quoted", "everything"):
         buffer = io.StringIO()
@@ -128,7 +128,7 @@ BROKEN = {
         ("user_id", "0000-ZZZZZ", "is an unknown customer"),
     ],
 }
-"""For each table what may stand in a column, and the rule that it breaks."""
+"""For each table, values that a column may hold, and the rule that each breaks."""
 
 
 @pytest.mark.parametrize("table", BROKEN)
@@ -220,7 +220,7 @@ def test_a_twin_that_is_broken_otherwise_does_not_outlive_its_sound_one(lake: La
     homes.put(path, 4, "has_family", "perhaps")  # the first of the two
     found = judged(lake, drop)["users"]
     kept = keys(found)
-    assert len(kept) == len(set(kept)) == 59  # they contradict each other: nobody knows which is true
+    assert len(kept) == len(set(kept)) == 59  # they contradict each other: nobody knows which is right
 
 
 def test_who_is_not_among_the_users_is_unknown_in_every_other_table(lake: Lake, drop: Path) -> None:

@@ -48,7 +48,7 @@ def difference(bundle, pipeline, encoded):
 
 
 def test_a_bundle_gives_what_scikit_learn_gives(training, bundle):
-    """On customers as they come, and on values that training never saw: every one unknown, huge, at a threshold."""
+    """On customers as they come, and on values that training never saw: all unknown, huge, at a threshold."""
     encoded = encode_frame(SCHEMA, customers(3000, seed=9))
     assert difference(bundle, training.pipeline, encoded) < 1e-6
     rng = np.random.default_rng(0)
@@ -201,7 +201,7 @@ def test_plots_are_small_pictures_and_the_same_each_time(curves):
 
 @pytest.mark.parametrize("training", ["logistic_regression"], indirect=True)
 def test_scoring_calls_nobody(bundle, tmp_path):
-    """Its runtime would keep a database of what it has to tell its makers in the home folder."""
+    """The runtime would keep a database of telemetry for its makers in the home folder."""
     load = f"Bundle.load(Path({str(tmp_path / 'bundle')!r}))"
     program = f"from pathlib import Path; from churn_platform.bundle import Bundle; {load}"
     home = tmp_path / "person"

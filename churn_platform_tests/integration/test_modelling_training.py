@@ -82,7 +82,7 @@ def test_a_pattern_that_turned_takes_the_newest_month_alone():
 
 
 def test_validation_never_scores_a_customer_that_its_model_knows(monkeypatch):
-    """A tree that memorises finds nothing in a feature that tells nothing but who the customer is."""
+    """A tree that memorises gains nothing from a feature that only says who the customer is."""
     rows = pd.concat([customers(800, month) for month in ("2023-12", "2024-01")])
     rows["tenure"] = rows["user_id"].str[:4].astype(int)
     rows["churn_label"] = rows["user_id"].map(lambda user: hashlib.sha256(user.encode()).digest()[-1] < 100)

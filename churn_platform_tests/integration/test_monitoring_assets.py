@@ -1,4 +1,4 @@
-"""The monitoring and delivery assets in their runs: with and without champion, labels, reference."""
+"""The monitoring and delivery assets in their runs: with and without a champion, labels or a reference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def platform(trained: Platform, tmp_path: Path) -> Platform:
 
 
 def close(settings: Settings, month: Month, instance: dg.DagsterInstance) -> dict[str, dict[str, Any]]:
-    """Close a month; the metadata of what was materialized, by asset."""
+    """Close a month, and return the metadata of what was materialized, by asset."""
     job = build_defs(settings).resolve_job_def("month_close")
     result = job.execute_in_process(instance=instance, partition_key=str(month), raise_on_error=False)
     assert result.success
@@ -48,7 +48,7 @@ def close(settings: Settings, month: Month, instance: dg.DagsterInstance) -> dic
 
 
 def materialize(settings: Settings, month: Month, instance: dg.DagsterInstance, *assets: Any) -> dict[str, Any]:
-    """Materialize these assets alone."""
+    """Materialize only these assets."""
     definitions = build_defs(settings)
     keys = [dg.AssetKey(asset) if isinstance(asset, str) else asset for asset in assets]
     job = definitions.resolve_implicit_global_asset_job_def()
@@ -168,7 +168,7 @@ def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
     delivery.score(home.lake, champion.month, home.registry.bundle(champion), champion.number)
     made = materialize(platform.settings, champion.month, instance, "realised_performance")["realised_performance"]
     assert made["customers_counted"].startswith("only holdout customers")
-    # Its AUC on the holdout of its own month is just what was promised.
+    # Its AUC on the holdout of its own month is exactly what was promised.
     assert made["realised_auc"] == pytest.approx(champion.auc, abs=1e-4)
 
 

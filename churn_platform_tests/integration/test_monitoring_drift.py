@@ -1,4 +1,4 @@
-"""Drift by Evidently: which columns drift, which cannot, and what is written of it."""
+"""Drift by Evidently: which columns drift, which cannot, and what is written about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4
 
 
 def put_features(lake: Lake, month: Month, rows: int = 400, seed: int = 0, **columns: object) -> None:
-    """A month of features that are the same but for chance in every month; `columns` replace some of them."""
+    """A month of features that differ only by chance from month to month; `columns` replace some of them."""
     import ibis
 
     rng = np.random.default_rng([seed, month.number])
@@ -112,7 +112,7 @@ def test_what_cannot_drift_does_not_count_and_it_is_said_why(lake: Lake, tmp_pat
 
 
 def test_ratios_to_two_months_wait_for_two_months(quiet: drift.Drift, shifted: drift.Drift) -> None:
-    """The first month has none before it and the second one alone, whose ratios spread wider."""
+    """The first month has none before it and the second only one, so its ratios spread wider."""
     assert quiet.left_out.keys() == {f"{column}_ratio_2m" for column in HISTORY}
     assert not shifted.left_out
 

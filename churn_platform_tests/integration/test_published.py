@@ -50,7 +50,7 @@ def url(postgres: str) -> Iterator[str]:
 
 
 def note(lake: Lake, month: Month, version: int = 1, rows: int = 3, **columns: Any) -> None:
-    """Put notes into the lake: so many customers, with this version in each row, and what else is given."""
+    """Put notes into the lake: one row per customer, each with this version and whatever else is given."""
     table = pa.table(
         {
             "user_id": [f"{number:06d}" for number in range(rows)],
@@ -183,7 +183,7 @@ def test_readers_see_the_old_month_or_the_new_one(url: str, lake: Lake) -> None:
     assert {(first, last) for _, first, last, *_ in seen} == {(1, 1), (2, 2)}
     assert {count for count, *_ in seen} == set(contents.values())
     assert all(count == contents[version] for count, version, *_ in seen)
-    assert all(first == last for *_, first, last in seen)  # the view is on one month
+    assert all(first == last for *_, first, last in seen)  # the view shows one month
 
 
 def test_nobody_waits_for_a_reader(url: str, lake: Lake) -> None:
@@ -241,7 +241,7 @@ def test_publishers_wait_for_each_other(url: str, tmp_path: Path) -> None:
         for month in (JANUARY, FEBRUARY):
             note(lake, month, version, 1000 * version)
     jobs = [(lake, month) for lake in lakes for month in (JANUARY, FEBRUARY)]
-    with ThreadPoolExecutor(len(jobs)) as pool:  # on an empty database: who comes first makes the tables
+    with ThreadPoolExecutor(len(jobs)) as pool:  # on an empty database: whoever comes first makes the tables
         for job in [pool.submit(publish, url, lake, NOTES, month) for lake, month in jobs]:
             job.result()
     found = ask(url, "SELECT as_of, count(*), min(version), max(version) FROM notes GROUP BY 1 ORDER BY 1")

@@ -1,4 +1,4 @@
-"""The publication assets in their runs: a month's close, late labels, another champion, backfills, an absent server."""
+"""The publication assets in their runs: a month's close, late labels, a new champion, backfills, no server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def run(
     settings: Settings, job: str, month: Month, instance: dg.DagsterInstance, *names: str
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, or publish these tables alone where there is none."""
+    """Run a job, or publish only these tables if no job is named."""
     definitions = build_defs(settings)
     made = definitions.resolve_job_def(job) if job else definitions.resolve_implicit_global_asset_job_def()
     return made.execute_in_process(
@@ -123,7 +123,7 @@ def test_a_backfill_publishes_what_there_is(url: str, tmp_path: Path, instance: 
         result = run(settings, "", month, instance, *NAMES)
         assert result.success
         made = told(result)
-        assert made.keys() == NAMES  # a backfill counts what gives no result as failed
+        assert made.keys() == NAMES  # a backfill counts what returns no result as failed
         assert {name for name in NAMES if made[name]["published"]} == names
         assert not any(made[name]["unchanged"] for name in names)
         assert {made[name]["reason"] for name in NAMES - names} == {
@@ -167,7 +167,7 @@ def test_what_a_person_has_to_mend_is_not_tried_again(url: str, tmp_path: Path, 
     assert data is not None
     expected = "features.total_paid is text in PostgreSQL, but double precision in the lake's 2024-02."
     assert str(data.description).startswith(expected)
-    assert told(result).keys() == {"users_snapshots"}  # one table takes no other along
+    assert told(result).keys() == {"users_snapshots"}  # one table does not bring others along
 
 
 def test_without_postgresql_there_is_nothing_to_publish(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The registry: what MLflow does not have or cannot say is told in a sentence, and can be asked again."""
+"""The registry: what MLflow does not have or cannot answer is said in one sentence, and can be asked for again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from churn_platform_tests import homes
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """An embedded store, made at its first use, without a version."""
+    """An embedded store, made when it is first used, without a version."""
     return Home(homes.settings_of(tmp_path_factory.mktemp("registry"))).registry
 
 
@@ -35,7 +35,7 @@ def test_opening_costs_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def _impatient() -> Iterator[None]:
-    """MLflow waits 20 s for a lock, and nothing sets it otherwise."""
+    """MLflow waits 20 s for a lock, and no setting changes that."""
 
     def hurry(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
         return statement.replace("busy_timeout = 20000", "busy_timeout = 50"), parameters
@@ -64,7 +64,7 @@ def test_a_locked_store_is_told_and_can_be_asked_again(registry: Registry) -> No
 
 def test_an_unreachable_store_is_told(tmp_path: Path) -> None:
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: every connection is refused
         registry = Registry(f"http://127.0.0.1:{closed.getsockname()[1]}", tmp_path)
         with pytest.raises(RegistryError, match=r"the MLflow store http://127\.0\.0\.1:\d+ does not answer: "):
             registry.champion()
@@ -81,7 +81,7 @@ def test_messages_hold_no_password(tmp_path: Path) -> None:
     registry = Registry("postgresql://churn:hidden@127.0.0.1:1/mlflow", tmp_path)
     assert registry.name == "postgresql://127.0.0.1:1/mlflow"
     with pytest.raises(RegistryError, match="does not answer: ") as raised, registry.reachable():
-        sqlalchemy.create_engine(registry.uri).connect()  # as MLflow does, which tries ten times within 100 s
+        sqlalchemy.create_engine(registry.uri).connect()  # as MLflow does, which would try ten times within 100 s
     assert "hidden" not in str(raised.value)
 
 

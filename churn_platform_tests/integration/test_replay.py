@@ -25,7 +25,7 @@ from churn_platform.simulation.hazard import Shock, ShockKind
 MARCH = Month(2024, 3)
 CUSTOMERS = 1500
 QUICK = "logistic_regression"
-"""The estimator that is trained soonest: which one it is makes no difference here."""
+"""The estimator that trains fastest: which one it is makes no difference here."""
 
 
 def quick_settings_in(folder: Path) -> Settings:
@@ -136,11 +136,11 @@ def test_nothing_of_the_persons_own_platform_is_touched(tmp_path: Path, monkeypa
     assert settings.mlflow_uri == f"sqlite:///{tmp_path}/home/mlflow/mlflow.db"
     assert settings.online_store == f"sqlite:///{tmp_path}/home/online_store.db"
     assert not settings.alert_urls.get_secret_value()
-    assert settings.delta == 0.02  # what decides is the person's
+    assert settings.delta == 0.02  # what decides stays the person's own
 
 
 def lived(auc: float | None, first: float | None, gated: float | None, fresh: float | None) -> Lived:
-    """A month with two retrainings that left one champion, and the second of which failed."""
+    """A month with two retrainings, the second of which failed."""
     causes, faults = ("RETRAINING_TRIGGERED no champion yet", "again"), ("retrain failed",)
     return Lived("2024-01", 0.1, causes, faults, None, 0.8, auc is not None, 1, auc, first, gated, fresh, 0.9)
 

@@ -1,4 +1,4 @@
-"""Sensors, tick by tick: each asked again after a crash at every step, without a memory."""
+"""Sensors, tick by tick: each is asked again after a crash at every step, and has no memory."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def copy_of(platform: Platform, folder: Path) -> Settings:
 
 @pytest.fixture
 def empty(tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
-    """A platform to which nothing was delivered."""
+    """A platform to which nothing has been delivered."""
     return Daemon(homes.settings_of(tmp_path, settle_seconds=0), instance)
 
 
 @pytest.fixture
 def daemon(closed: Platform, tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
-    """A platform with three closed months, whose runs are not known any more, and no champion."""
+    """A platform with three closed months whose runs are forgotten, and no champion."""
     return Daemon(copy_of(closed, tmp_path), instance)
 
 
@@ -120,9 +120,9 @@ def test_months_close_in_order_and_a_daemon_may_die_between_any_two_steps(
     homes.deliver(empty.settings.drops, months=2)
     request = empty.requested("drops")
     assert month_of(request) == ("month_close", "2024-01")
-    # Died after the request: nothing was started, and the next one asks for the very same.
+    # Died after the request: nothing was started, and the next daemon requests exactly the same.
     assert Daemon(empty.settings, instance).requested("drops").run_key == request.run_key
-    # Died after the run was made: it was made, and may be queued or running.
+    # Died after the run was made: the run is there, and may be queued or running.
     run = empty.pretend(request, Status.NOT_STARTED)
     assert "month_close of 2024-01 is under way" in Daemon(empty.settings, instance).skipped("drops")
     # The machine died with it: Dagster fails the run and will retry it.
@@ -130,7 +130,7 @@ def test_months_close_in_order_and_a_daemon_may_die_between_any_two_steps(
     run = empty.pretend(request, Status.FAILURE, dagster__will_retry="true")
     assert "month_close of 2024-01 is under way" in Daemon(empty.settings, instance).skipped("drops")
     instance.delete_run(run.run_id)
-    # Died after its end: the lake tells.
+    # Died after the run's end: the lake shows it.
     assert empty.launch(request).success
     second = Daemon(empty.settings, instance).requested("drops")
     assert month_of(second) == ("month_close", "2024-02")
@@ -217,7 +217,7 @@ def test_the_safety_net_is_off_and_asks_the_same(tmp_path: Path) -> None:
     monthly_closing = build_defs(settings).resolve_schedule_def("monthly_closing")
     assert monthly_closing.default_status == dg.DefaultScheduleStatus.STOPPED
     homes.deliver(settings.drops)
-    with open_instance(settings) as instance:  # a schedule's context takes no ephemeral one
+    with open_instance(settings) as instance:  # a schedule's context does not accept an ephemeral one
 
         def asked() -> object:
             with dg.build_schedule_context(instance=instance, resources={"home": Home(settings)}) as context:
@@ -248,7 +248,7 @@ def test_without_a_champion_the_newest_matured_month_is_trained_for_once(daemon:
     assert month_of(request) == ("retrain", "2024-03")
     assert request.tags["churn/cause"] == "RETRAINING_TRIGGERED no champion yet"
     assert daemon.launch(request).success
-    assert "has already run for this" in daemon.skipped("retraining")  # the promotion is yet to come
+    assert "has already run for this" in daemon.skipped("retraining")  # the promotion has not happened yet
     job = build_defs(daemon.settings).resolve_job_def("promote")
     assert job.execute_in_process(instance=daemon.instance, partition_key="2024-03").success
     assert daemon.skipped("retraining") == "nothing calls for a retraining"

@@ -1,4 +1,4 @@
-"""Supervision: programs are kept running, and all that they started ends with them."""
+"""Supervision: programs are kept running, and everything that they started ends with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from churn_platform.local import guard
 from churn_platform.local.supervision import Program, ProgramState, Supervisor, Waits
 
-# Starts a child, says both numbers, and waits. A deaf child does not end by SIGTERM.
+# Starts a child, writes down both process ids, and waits. A deaf child ignores SIGTERM.
 PARENT = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else signal.SIG_DFL)  # which a child inherits
@@ -51,7 +51,7 @@ def _lives(process: int) -> bool:
 
 
 def _guards() -> set[int]:
-    """The guards that this process has started and that live."""
+    """The guards that this process has started and that are alive."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # gone meanwhile
@@ -77,7 +77,7 @@ def _are_gone(processes: tuple[int, ...]) -> bool:
 def _supervise(
     programs: list[Program], folder: Path, script: Callable[[Supervisor], object], waits: Waits = HURRIED
 ) -> list[str]:
-    """Run programs until the script, a coroutine function, has ended; gives what was told."""
+    """Run programs until the script, a coroutine function, has ended; returns what was said."""
     told: list[str] = []
 
     async def run() -> None:
@@ -179,7 +179,7 @@ def test_logs_are_kept_for_some_starts(tmp_path: Path) -> None:
 
         async def script(supervisor: Supervisor, start: int = start) -> None:
             log = tmp_path / "logs" / "talker.log"
-            await _eventually(lambda: supervisor.running["talker"].process)  # the old log has been moved by then
+            await _eventually(lambda: supervisor.running["talker"].process)  # by then the old log has been moved
             await _eventually(lambda: f"start {start}" in log.read_text())
 
         code = f"import time; print('start {start}', flush=True); time.sleep(600)"

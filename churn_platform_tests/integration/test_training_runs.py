@@ -1,4 +1,4 @@
-"""The training assets in their runs: what they ask for first, and how they tell what goes wrong."""
+"""The training assets in their runs: what they need first, and how they say what goes wrong."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST, SECOND, THIRD = homes.MONTHS
 
 
 def materialize(platform: Platform, month: Month, *assets: str) -> dg.ExecuteInProcessResult:
-    """Materialize these assets alone."""
+    """Materialize only these assets."""
     return (
         build_defs(platform.settings)
         .resolve_implicit_global_asset_job_def()
@@ -47,7 +47,7 @@ def failure(result: dg.ExecuteInProcessResult) -> dg.StepFailureData:
 
 
 def sentence(result: dg.ExecuteInProcessResult) -> str | None:
-    """What a run that failed tells plainly; None where it shows a stack trace instead."""
+    """What a failed run says in plain words; None if it shows a stack trace instead."""
     told = failure(result).user_failure_data
     return told.description if told else None
 
@@ -75,7 +75,7 @@ def test_a_record_that_cannot_be_read_is_named(closed: Platform, tmp_path: Path)
 
 
 def keep_labels(platform: Platform, month: Month, churned: Callable[[pd.DataFrame], pd.Series]) -> None:
-    """Have other labels landed, without a run."""
+    """Land other labels, without a run."""
     lake = platform.home.lake
     labels = lake.frame(landed(LABELS.name), month)
     labels[LABEL] = churned(labels)
@@ -88,13 +88,13 @@ def held_out(labels: pd.DataFrame) -> pd.Series:
 
 
 def one_trained(labels: pd.DataFrame) -> pd.Series:
-    """Of those who may be trained on, one customer has churned."""
+    """Of the customers who may be trained on, only one has churned."""
     churned: pd.Series = labels[KEY] == labels[KEY][~held_out(labels)].iloc[0]
     return churned
 
 
 def none_held_out(labels: pd.DataFrame) -> pd.Series:
-    """Of the holdout, nobody has churned."""
+    """Of the holdout customers, nobody has churned."""
     return labels[LABEL] & ~held_out(labels)
 
 

@@ -1,4 +1,4 @@
-"""`churn up` before anything starts: ports, and one platform a home."""
+"""`churn up` before anything starts: ports, and one platform per home."""
 
 from __future__ import annotations
 

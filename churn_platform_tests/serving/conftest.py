@@ -70,7 +70,7 @@ def _steady(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -
     with running(settings) as service:
         service.ready()
         store = Path(settings.online_store.removeprefix("sqlite:///"))
-        yield service, Frozen(settings.mlflow_home, settings.drops, store)  # beside them, serving keeps what it likes
+        yield service, Frozen(settings.mlflow_home, settings.drops, store)  # in the rest of the home, serving may write
 
 
 @pytest.fixture
@@ -93,13 +93,13 @@ class Service:
         self.client = httpx.Client(base_url=self.url, timeout=10)
         self.edge = create_app(self.settings)
         self._server = server(self.edge, self.settings)
-        # In the server's own loop policy: asyncio's plain loop, as a thread cannot take signals.
+        # In the server's own loop policy: asyncio's plain loop, since a thread cannot receive signals.
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
         self._thread.start()
         self.until(lambda: self._server.started)
 
     def until(self, condition: Callable[[], object], seconds: float = 5) -> float:
-        """Wait for a condition; gives the seconds that it took."""
+        """Wait for a condition; returns how many seconds it took."""
         started = time.monotonic()
         while not condition():
             assert time.monotonic() < started + seconds, f"not within {seconds} seconds"
@@ -111,14 +111,14 @@ class Service:
         self.until(lambda: self.client.get("/ready").status_code == 200)
 
     def metric(self, line: str) -> float:
-        """The value of a metric, named with its labels as the text shows them; 0 where there is none."""
+        """The value of a metric, named with its labels as the text shows them; 0 if there is none."""
         for text in self.client.get("/metrics").text.splitlines():
             if text.startswith(f"{line} "):
                 return float(text.rpartition(" ")[2])
         return 0.0
 
     def stop(self) -> None:
-        """End as SIGTERM does."""
+        """Stop as on SIGTERM."""
         self._server.should_exit = True
         self._thread.join(10)
         assert not self._thread.is_alive()
@@ -127,7 +127,7 @@ class Service:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Service]]:
-    """Starts servers, which end with the test. `ready=False` does not wait for predictions."""
+    """Starts servers, which stop with the test. `ready=False` does not wait for predictions."""
     with ExitStack() as stack:
 
         def start(settings: Settings, *, ready: bool = True) -> Service:

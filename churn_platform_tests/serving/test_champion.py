@@ -44,7 +44,7 @@ def test_promotions_and_rollbacks_are_followed(world: World, serve: Serve) -> No
 
 
 def rewrite(folder: Path, **changes: Any) -> str:
-    """Change a manifest; gives its new SHA-256."""
+    """Change a manifest; returns its new SHA-256."""
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
     raw = msgspec.json.encode(msgspec.structs.replace(manifest, **changes))
     (folder / "manifest.json").write_bytes(raw)
@@ -62,7 +62,7 @@ def another_manifest(world: World) -> str:
 
 
 def another_model(world: World) -> str:
-    """Hashes that fit and probabilities that do not."""
+    """The hashes match, but the probabilities do not."""
     folder = world.bundle_folder(2)
     shutil.copy(world.bundle_folder(1) / "model.onnx", folder)
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
@@ -94,7 +94,7 @@ def test_a_version_that_fails_its_checks_is_refused(world: World, serve: Serve, 
     assert version(service) == 1
     world.promote(1)
     service.until(lambda: not warnings(service))
-    assert service.metric("churn_refused_reloads_total") == 1  # once, however often it was looked at
+    assert service.metric("churn_refused_reloads_total") == 1  # only once, however often it was looked at
 
 
 def test_a_bundle_that_is_mended_serves(world: World, serve: Serve) -> None:
@@ -102,7 +102,7 @@ def test_a_bundle_that_is_mended_serves(world: World, serve: Serve) -> None:
     world.register(2)
     model = world.bundle_folder(2) / "model.onnx"
     good = model.read_bytes()
-    model.write_bytes(good[:-1])  # a copy that is under way
+    model.write_bytes(good[:-1])  # as if it were still being copied
     world.promote(2)
     service.until(lambda: "refused" in warnings(service))
     model.write_bytes(good)

@@ -32,7 +32,7 @@ def test_the_documents_are_valid_in_dagster_s_schema(name: str) -> None:
 
 
 class Dagster:
-    """Answers GraphQL as Dagster does; `answers` maps a field to its value, and `asked` keeps the variables."""
+    """Answers GraphQL as Dagster does; `answers` maps fields to their values, and `asked` keeps the variables."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = answers
@@ -109,7 +109,7 @@ def stub() -> Iterator[Dagster]:
 
 @pytest.fixture(scope="module")
 def service(stub: Dagster, tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -> Iterator[Service]:
-    """A service without a champion, which knows this Dagster."""
+    """A service without a champion that knows this Dagster."""
     home = tmp_path_factory.mktemp("changes") / "home"
     world = World(home, registry_template, dagster_url=f"{stub.url}/", serving_change_limit=10_000)
     with running(world.settings) as started:

@@ -1,4 +1,4 @@
-"""Generating a month, with the real simulation: which month, with which shock, and what cannot be."""
+"""Generating a month, with the real simulation: which month, with which shock, and what is not possible."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def drops(service: Service) -> Iterator[Path]:
 
 
 def assert_written(drops: Path, months: int, *shocks: Shock) -> None:
-    """What this company delivers lies in the folder, and nothing else."""
+    """The folder holds what this company delivers, and nothing else."""
     expected = drops.with_name("expected")
     for month in simulate(months, 100, shocks=shocks, first=FIRST):
         write_drop(month, expected)

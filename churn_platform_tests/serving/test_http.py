@@ -79,7 +79,7 @@ def test_other_errors_are_problems_too(world: World, serve: Serve) -> None:
     assert_problem(client.delete("/predict"), 405, "method_not_allowed")
     assert_problem(client.post("/predict", json={"user_id": "x" * 2000}), 413, "too_large")
 
-    def chunks() -> Any:  # no Content-Length to go by
+    def chunks() -> Any:  # without a Content-Length to go by
         yield from [b'{"user_id": "'] + [b"x" * 400] * 5
 
     assert_problem(client.post("/predict", content=chunks()), 413, "too_large")
@@ -127,7 +127,7 @@ def test_changes_need_the_token(steady: Service, method: str, path: str) -> None
         assert_problem(answer, 401, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
     answer = client.request(method, path, headers={"Authorization": f"Bearer {token}"}, json={"samples": 1})
-    assert answer.status_code in (400, 503)  # samples out of range, Dagster not there
+    assert answer.status_code in (400, 503)  # samples out of range, no Dagster
 
 
 def test_the_token_is_made_once_and_is_its_owner_s(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_home_that_is_no_folder_has_no_token(tmp_path: Path) -> None:
 def test_changes_are_limited_per_minute(world: World, serve: Serve) -> None:
     client = serve(world.settings.model_copy(update={"serving_change_limit": 3})).client
     statuses = [client.post("/retrain").status_code for _ in range(8)]
-    assert statuses.count(401) in (3, 4, 5, 6)  # more than 3 only where a minute ended in between
+    assert statuses.count(401) in (3, 4, 5, 6)  # more than 3 only if a minute ended in between
     limited = client.post("/retrain")
     if limited.status_code != 429:
         limited = [client.post("/retrain") for _ in range(3)][-1]

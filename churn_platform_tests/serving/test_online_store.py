@@ -156,7 +156,7 @@ def test_a_reader_sees_whole_publications_while_they_are_replaced(store_url: str
 
 
 def test_rows_are_streamed(store_url: str) -> None:
-    """Publishing consumes the rows as it goes, holding few of them at a time."""
+    """Publishing consumes the rows as it goes, holding only a few at a time."""
     import tracemalloc
 
     large = 20_000

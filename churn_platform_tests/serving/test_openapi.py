@@ -100,7 +100,7 @@ def test_no_answer_lies_outside_the_document(service: Service, route: tuple[str,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     def hold(case: Any) -> None:
-        # A body may fit the document and still be refused, for what the champion needs or a field that is unknown.
+        # A body may fit the document and still be refused, because of what the champion needs or an unknown field.
         case.call_and_validate(headers=headers(service), excluded_checks=[positive_data_acceptance])
 
     hold()

@@ -17,7 +17,7 @@ Serve = Callable[..., Service]
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
-    """The log as DuckDB reads it: times are UTC, without saying so."""
+    """The log as DuckDB reads it: times are in UTC, without saying so."""
     import duckdb
 
     query = f"SELECT * FROM read_json('{folder}/*.jsonl', format = 'newline_delimited') ORDER BY time"
@@ -33,7 +33,7 @@ def test_every_prediction_is_logged(world: World, serve: Serve) -> None:
     batch = service.client.post("/predict/batch", json={"user_ids": [user_id(1), "nobody"]}).json()["results"]
     features = {"features": first["features_used"]}
     whatif = service.client.post("/predict/features", json=features).json()
-    service.stop()  # what still waits is written
+    service.stop()  # what is still waiting gets written
     rows = table(world.settings.prediction_log)
     assert [(row["user_id"], row["version"], row["route"]) for row in rows] == [
         (user_id(0), 1, "/predict"),

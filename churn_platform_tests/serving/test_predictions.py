@@ -122,7 +122,7 @@ def without(features: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def test_a_store_that_lacks_a_feature_altogether(world: World, serve: Serve) -> None:
-    """It counts as unknown where the model lets it be; else there is no answer."""
+    """It counts as unknown if the model allows that; otherwise there is no answer."""
     features = customer(random.Random(5))
     march = Month(2024, 3)
     publish(world.settings.online_store, march, [("a", without(features, "add_ons") | {"new": 1})])

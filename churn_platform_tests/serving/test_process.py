@@ -23,7 +23,7 @@ PLATFORM = {"bundle", "contracts", "faults", "files", "months", "online", "setti
 
 
 def test_serving_imports_nothing_heavy_and_nothing_else_of_the_platform() -> None:
-    """With everything loaded that a request may need, on SQLite."""
+    """With everything loaded that a request on SQLite may need."""
     code = (
         "import sys, pkgutil, importlib, serving, serving.routes, onnxruntime, httpx\n"
         "for package in (serving, serving.routes):\n"
@@ -35,7 +35,7 @@ def test_serving_imports_nothing_heavy_and_nothing_else_of_the_platform() -> Non
     roots = {name.partition(".")[0] for name in loaded}
     assert {"serving", "onnxruntime"} <= roots
     assert not roots & set(HEAVY)
-    assert "psycopg" not in roots  # SQLite is asked for
+    assert "psycopg" not in roots  # it is to use SQLite
     assert {name.split(".")[1] for name in loaded if name.startswith("churn_platform.")} == PLATFORM
 
 
@@ -63,7 +63,7 @@ def process(world: World, **environment: str) -> Iterator[tuple[subprocess.Popen
 
 def wait_until_ready(running: subprocess.Popen[str], url: str) -> None:
     deadline = time.monotonic() + 30
-    with httpx.Client(base_url=url) as client:  # making one takes longer than asking
+    with httpx.Client(base_url=url) as client:  # making a client takes longer than asking
         while True:
             try:
                 if client.get("/ready").status_code == 200:
@@ -76,7 +76,7 @@ def wait_until_ready(running: subprocess.Popen[str], url: str) -> None:
 
 
 def listening(port: int) -> set[str]:
-    """The local addresses, in hexadecimal as Linux gives them, on which somebody listens at this port."""
+    """The local addresses, in hexadecimal as Linux shows them, on which somebody listens on this port."""
     lines = [line for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
     sockets = [line.split() for line in lines]
     return {
@@ -90,7 +90,7 @@ def test_it_starts_serves_and_ends(world: World) -> None:
     with process(world) as (running, port, _):
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(running, url)
-        assert listening(port) == {"0100007F"}  # 127.0.0.1 alone
+        assert listening(port) == {"0100007F"}  # only 127.0.0.1
         assert httpx.post(f"{url}/predict", json={"user_id": user_id(0)}).status_code == 200
         status = Path(f"/proc/{running.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", status)
@@ -100,9 +100,9 @@ def test_it_starts_serves_and_ends(world: World) -> None:
         output, _ = running.communicate(timeout=10)
         assert running.returncode in (0, -signal.SIGTERM)
         assert "Traceback" not in output
-        assert len(output.splitlines()) < 5  # quiet: no line for a request
+        assert len(output.splitlines()) < 5  # quiet: no line per request
     [log] = world.settings.prediction_log.iterdir()
-    assert len(log.read_text().splitlines()) == 1  # what waited was written
+    assert len(log.read_text().splitlines()) == 1  # what was waiting has been written
 
 
 def test_it_is_ready_soon_and_without_the_registry_too(world: World) -> None:

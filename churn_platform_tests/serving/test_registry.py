@@ -39,7 +39,7 @@ def test_sqlite_that_cannot_be_read(tmp_path: Path) -> None:
     registry = open_registry(f"sqlite:///{tmp_path / 'mlflow.db'}", 1)
     with pytest.raises(RegistryUnavailableError, match="cannot be read"):
         registry.champion()
-    assert list(tmp_path.iterdir()) == []  # looking must not make the file, which MLflow would then find
+    assert list(tmp_path.iterdir()) == []  # looking must not make the file, or MLflow would find it
     (tmp_path / "mlflow.db").touch()
     with pytest.raises(RegistryUnavailableError, match="no such table"):
         registry.champion()
@@ -60,7 +60,7 @@ def test_other_stores_are_refused() -> None:
 
 def test_a_server_that_is_down_or_none() -> None:
     with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        silent.bind(("127.0.0.1", 0))  # bound, but nobody listens
         registry = open_registry(f"http://user:secret@127.0.0.1:{silent.getsockname()[1]}", 1)
         with pytest.raises(RegistryUnavailableError, match="does not answer") as refused:
             registry.champion()
@@ -91,7 +91,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
-        with httpx.Client(base_url=url) as client:  # making one takes longer than asking
+        with httpx.Client(base_url=url) as client:  # making a client takes longer than asking
             while True:
                 try:
                     if client.get("/health").status_code == 200:

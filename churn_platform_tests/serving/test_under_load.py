@@ -26,7 +26,7 @@ CUSTOMERS = 20
 async def under_load(
     service: Service, check: Callable[[httpx.Response], None], during: Callable[[], Awaitable[None]]
 ) -> int:
-    """Ask over many connections while something happens; gives how many answers were checked."""
+    """Ask over many connections while something happens; returns how many answers were checked."""
     over, answered = False, 0
 
     async def ask(connection: int) -> None:
@@ -57,7 +57,7 @@ async def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 
 async def more(seen: Counter[Any], key: object, count: int = 20) -> None:
-    """Wait until so many more of a kind have been seen."""
+    """Wait until this many more of a kind have been seen."""
     before = seen[key]
     await wait_until(lambda: seen[key] >= before + count)
 
@@ -92,7 +92,7 @@ def test_promotions_and_rollbacks_under_load(new_world: Callable[..., World], se
 
 
 def test_publications_under_load(new_world: Callable[..., World], store_url: str, serve: Serve) -> None:
-    """Every answer's probability fits the features that it names, and its day is theirs."""
+    """Every answer's probability fits the features that it names, and its day is that of the features."""
     world = new_world(store_url)
     world.promote(world.register(1))
     world.publish(CUSTOMERS)

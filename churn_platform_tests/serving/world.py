@@ -33,7 +33,7 @@ def user_id(number: int) -> str:
 
 
 def customer(rng: random.Random) -> dict[str, Value]:
-    """One customer's features; what may be unknown sometimes is."""
+    """One customer's features; those that may be unknown sometimes are."""
     values: dict[str, Value] = {}
     for feature in SCHEMA:
         if feature.nullable and rng.random() < 0.2:
@@ -48,7 +48,7 @@ def customer(rng: random.Random) -> dict[str, Value]:
 
 
 def customers(count: int, seed: int = 1) -> Iterator[tuple[str, dict[str, Value]]]:
-    """So many customers, always the same ones for a seed."""
+    """This many customers, always the same ones for a seed."""
     rng = random.Random(seed)
     for number in range(count):
         yield user_id(number), customer(rng)
@@ -56,7 +56,7 @@ def customers(count: int, seed: int = 1) -> Iterator[tuple[str, dict[str, Value]
 
 @cache
 def pipeline(seed: int, trees: bool = False) -> Pipeline:
-    """A fitted scikit-learn pipeline on encoded rows; each seed gives another one."""
+    """A scikit-learn pipeline fitted on encoded rows; each seed gives a different one."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -95,7 +95,7 @@ def _onnx(seed: int, trees: bool) -> bytes:
 
 
 def write_bundle(folder: Path, month: str, seed: int = 0, *, trees: bool = False, threshold: float = 0.5) -> str:
-    """A bundle as the platform writes them; gives its manifest's SHA-256."""
+    """A bundle as the platform writes it; returns its manifest's SHA-256."""
     sample = [features for _, features in customers(8, seed + 500)]
     encode = Encoder(SCHEMA)
     inputs = np.array([encode(features) for features in sample], dtype=np.float32)
@@ -125,7 +125,7 @@ def write_bundle(folder: Path, month: str, seed: int = 0, *, trees: bool = False
 
 
 def mlflow_client(uri: str) -> MlflowClient:
-    """A client of this store alone."""
+    """A client of only this store."""
     from mlflow import MlflowClient
 
     return MlflowClient(uri, uri)
@@ -163,7 +163,7 @@ class World:
         self.client.set_registered_model_alias(MODEL, ALIAS, str(version))
 
     def publish(self, count: int = 50, month: str = "2024-02", seed: int = 1) -> None:
-        """Publish so many customers."""
+        """Publish this many customers."""
         from churn_platform.months import Month
 
         publish(self.settings.online_store, Month.parse(month), customers(count, seed))
@@ -175,7 +175,7 @@ class World:
 
 
 def mlflow_template(folder: Path) -> Path:
-    """A fresh MLflow SQLite store that knows the model's name; copying it is faster than migrating anew."""
+    """A fresh MLflow SQLite store that knows the model's name; copying it is faster than migrating again."""
     path = folder / "template.db"
     mlflow_client(f"sqlite:///{path}").create_registered_model(MODEL)
     return path

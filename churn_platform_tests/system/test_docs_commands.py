@@ -31,7 +31,7 @@ FOLLOWED = ("README.md", "docs/operators.md", "docs/developers.md")
 
 
 def runnable(page: Path) -> list[str]:
-    """The page's blocks as shell commands, in their order."""
+    """The page's blocks as shell commands, in order."""
     blocks = BLOCK.finditer(page.read_text())
     return [COMMANDS[block["language"]].format(block["text"]) for block in blocks if not block["excuse"]]
 

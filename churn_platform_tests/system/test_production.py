@@ -27,7 +27,7 @@ DOTENV = {
     "POSTGRES_PASSWORD": PASSWORD,
     "GRAFANA_PASSWORD": "b8e4secret",
     "CHURN_ESTIMATOR": "logistic_regression",
-    "CHURN_SETTLE_SECONDS": "3600",  # the sensors leave the month to the smoke script
+    "CHURN_SETTLE_SECONDS": "3600",  # so that the sensors leave the month to the smoke script
     "CHURN_SENSOR_SECONDS": "3600",
 }
 INTERNAL = ("3000", "4000", "5000", "8000")
@@ -37,8 +37,8 @@ INTERNAL = ("3000", "4000", "5000", "8000")
 class Stack:
     """The compose file's services that are built from this repository, as processes of this machine.
 
-    Each has the command, the variables and the health check that the file gives it, and no other variables than an
-    image has; volumes are folders, services are on free ports of 127.0.0.1.
+    Each has the command, the variables and the health check that the file gives it, and no other variables than those
+    of an image; volumes are folders, and services listen on free ports of 127.0.0.1.
     """
 
     def __init__(self, folder: Path, database: str) -> None:
@@ -51,7 +51,7 @@ class Stack:
         self.ports = dict(zip(INTERNAL, map(str, free_ports(len(INTERNAL))), strict=True))
 
     def volume(self, name: str) -> Path:
-        """Where a volume or a mounted file of the repository lies; the drops are the test's own."""
+        """Where a volume or a mounted file of the repository is; the drops are the test's own."""
         if name.startswith("./deploy"):
             return compose.ROOT / name
         folder = self.folder / ("drops" if name.startswith("./") else name)
@@ -126,7 +126,7 @@ class Stack:
         return found.decode().replace("\0", " ")
 
     def stop(self) -> dict[str, float]:
-        """SIGTERM everything at once; how many seconds each took to end."""
+        """SIGTERM everything at once; returns how many seconds each took to end."""
         running = {name: process for name, process in self.processes.items() if process.poll() is None}
         began = time.monotonic()
         took: dict[str, float] = {}
@@ -150,7 +150,7 @@ class Stack:
 
 @pytest.fixture
 def stack(tmp_path: Path, postgres: str) -> Iterator[Stack]:
-    with psycopg.connect(postgres, autocommit=True) as connection:  # what PostgreSQL's image does at its first start
+    with psycopg.connect(postgres, autocommit=True) as connection:  # as PostgreSQL's image does at its first start
         for name in ("churn", "mlflow"):
             connection.execute(f"DROP DATABASE IF EXISTS {name}")
         connection.execute("DROP ROLE IF EXISTS churn")
@@ -187,13 +187,13 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
         chosen = "SELECT value FROM params WHERE key = 'estimator'"
         assert set(connection.execute(chosen).fetchall()) == {(DOTENV["CHURN_ESTIMATOR"],)}
     assert list(stack.volume("artifacts").rglob("bundle/manifest.json"))
-    assert not list(stack.folder.rglob("*.db"))  # of SQLite, or of onnxruntime's telemetry
+    assert not list(stack.folder.rglob("*.db"))  # neither SQLite's nor those of onnxruntime's telemetry
 
     lines = dict(line.rsplit(" ", 1) for line in httpx.get(f"{serving}/metrics", trust_env=False).text.splitlines())
     age = (datetime.now(UTC) - datetime(2024, 2, 1, tzinfo=UTC)).total_seconds()
     assert float(lines["churn_champion_age_seconds"]) == pytest.approx(age, abs=60)
 
-    # By these names they reach each other in their network, and MLflow refuses the names that it does not know.
+    # By these names they reach each other in their network, and MLflow refuses names that it does not know.
     ask = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
     for host, status in (("mlflow:5000", 200), ("localhost:5000", 200), ("evil.example", 403)):
         assert httpx.get(ask, headers={"Host": host}, trust_env=False).status_code == status

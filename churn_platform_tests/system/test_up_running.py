@@ -1,6 +1,6 @@
-"""`churn up` as a newcomer has it, then deaths of each of its processes while months are closed, then its end.
+"""`churn up` as a newcomer has it; then the death of each of its processes while months are closed; then its end.
 
-The tests of this file share one platform and run in their order.
+The tests of this file share one platform and run in order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from churn_platform_tests import homes, processes
 from churn_platform_tests.running import PATIENCE, Up, kill
 
 FIRST_START = 2
-"""How many months are there from the start."""
+"""How many months there are at the start."""
 MONTHS = 9
 SETTINGS = {
     "CHURN_SETTLE_SECONDS": "0",
@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 class Company:
-    """A platform that is up, and its company, which delivers one month after the other."""
+    """A platform that is up, and its company, which delivers one month after another."""
 
     def __init__(self, up: Up, drops: Path) -> None:
         self.up = up
@@ -51,7 +51,7 @@ class Company:
         return [run for run in self.up.runs(str(month)) if run["jobName"] == "month_close"]
 
     def under_way(self) -> tuple[Month, int]:
-        """The month that was delivered last, once it is being closed, and the process that does."""
+        """The month that was delivered last, once it is being closed, and the process that closes it."""
         started = self.up.until(lambda: [run["id"] for run in self.runs(self.month) if run["status"] == "STARTED"])
         return self.month, self.up.until(lambda: self.up.process_of(started[0]))
 
@@ -109,7 +109,7 @@ def test_a_newcomers_day(company: Company) -> None:
     up.until(up.is_whole)
     for said in ("2024-01 closed", "2024-02 closed", "version 1 is promoted", "version 2 is", f"API: {up.serving}"):
         assert said in up.said
-    origins = [run["repositoryOrigin"] for run in up.runs()]  # which the UI's timeline shows runs by
+    origins = [run["repositoryOrigin"] for run in up.runs()]  # by which the UI's timeline shows runs
     assert origins == [{"repositoryLocationName": "churn_platform"}] * len(origins)
     customer = homes.rows_of(up.drops / "month_001" / "users.csv")[1][0]
     answer = httpx.post(f"{up.serving}/predict", json={"user_id": customer}, trust_env=False).json()
@@ -120,7 +120,7 @@ def test_a_newcomers_day(company: Company) -> None:
     company.deliver()
 
 
-@pytest.mark.usefixtures("undisturbed")  # it begins now
+@pytest.mark.usefixtures("undisturbed")  # which starts now
 def test_a_month_closes_while_others_die(company: Company) -> None:
     up = company.up
     month, _ = company.under_way()
@@ -168,7 +168,7 @@ def test_a_decision_is_made_though_its_process_dies(job: str, company: Company) 
     kill(up.until(lambda: up.process_of(run)))
     up.until(lambda: up.was_retried(run))
     assert home.ledger.faults() == []
-    assert home.registry.champion() == champion  # a twin of version 2 has come no further than that
+    assert home.registry.champion() == champion  # version 3 is a twin of version 2, and does not win
     if job == "retrain":
         up.until(lambda: home.registry.version(3))
     else:

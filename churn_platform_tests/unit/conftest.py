@@ -1,8 +1,8 @@
 """What makes a test a unit: it starts no process, connects to nothing, and loads nothing that takes seconds to load.
 
-Here: failing those that do; Python itself tells of it before it is done. Not here: tests that need it (`integration/`).
-A module that another test has loaded is not loaded again: what loads it is seen where `unit/` runs alone, as in
-continuous integration.
+Here: failing tests that do; Python itself reports such an event beforehand. Not here: tests that need it
+(`integration/`). A module that another test has loaded is not loaded again: a test that loads it is noticed when
+`unit/` runs alone, as in continuous integration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compose file and what it mounts: nothing in it is wrong that can be known without a container engine."""
+"""The compose file and what it mounts: whatever can be checked without a container engine is right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVICES: dict[str, dict[str, Any]] = compose.parsed()["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 OTHERS = SERVICES.keys() - OURS
 WRITES_HOME = {"storage", "code-server", "serving"}
-UNSET = {  # by compose: each has a meaning only where the platform runs as one program on one machine
+UNSET = {  # by compose: each means something only where the platform runs as one program on one machine
     "CHURN_DAGSTER_PORT", "CHURN_CODE_SERVER_PORT", "CHURN_MLFLOW_PORT",
 }  # fmt: skip
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/serving.json").read_text())
@@ -59,7 +59,7 @@ def test_its_services_are_those_that_the_page_tells() -> None:
 
 
 def table(heading: str) -> list[list[str]]:
-    """The cells of the first table of the page about production below a heading, row by row, its head left out."""
+    """The cells of the first table below a heading of the page about production, row by row, without the header."""
     lines = PAGE.partition(heading)[2].partition("\n|")[2].partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -146,7 +146,7 @@ def test_the_example_names_every_variable_and_no_other() -> None:
 
 
 def test_the_example_shows_the_defaults(services: compose.Services) -> None:
-    """With the example's values, and the passwords filled in, everything is as it is without them."""
+    """With the example's values, and the passwords filled in, everything is as it would be without them."""
     shown = compose.example()
     assert {name for name, value in shown.items() if not value} >= SECRETS.keys()
     filled = compose.services({**shown, **SECRETS})
@@ -192,11 +192,11 @@ def test_links_lead_to_where_people_are(tmp_path: Path) -> None:
 
 
 def test_services_call_each_other_by_name_and_port(services: compose.Services) -> None:
-    """Who is called listens there: on the port of its health check, on all addresses of its container."""
+    """A service that is called listens there: on the port of its health check, on all addresses of its container."""
     said = yaml.safe_dump([service.get("environment") for service in services.values()])
     said += (ROOT / "deploy/prometheus.yml").read_text() + (PROVISIONING / "datasources/prometheus.yml").read_text()
     called = set(re.findall(r"(?:@|//|\")([a-z-]+):(\d+)", said))
-    assert {"postgres", "serving"} <= {name for name, _ in called} <= services.keys()  # it was really read
+    assert {"postgres", "serving"} <= {name for name, _ in called} <= services.keys()  # the file was really read
     for name, port in called - {("postgres", "5432")}:  # its image's own
         assert f":{port}" in " ".join(services[name]["healthcheck"]["test"])
         if name in OURS:
@@ -210,7 +210,7 @@ Instructions = list[tuple[str, str]]
 
 
 def stages() -> dict[str, Instructions]:
-    """Each stage of the Dockerfile with its instructions, those of the stages that it is made from first."""
+    """Each stage of the Dockerfile with its instructions, preceded by those of the stages that it is built from."""
     text = re.sub(r"^#.*\n", "", (ROOT / "deploy/Dockerfile").read_text(), flags=re.M).replace("\\\n", " ")
     found: dict[str, Instructions] = {}
     for line in filter(None, text.splitlines()):
@@ -228,7 +228,7 @@ def of(instruction: str, stage: Instructions) -> list[str]:
 
 
 def locks(stage: Instructions) -> set[str]:
-    """The lock files that a stage is made with."""
+    """The lock files that a stage is built with."""
     return {word for words in of("COPY", stage) for word in words.split() if word.endswith(".lock")}
 
 

@@ -1,4 +1,4 @@
-"""The contract: the six tables as the company delivers them, and declared so that all that reads it can rely on it."""
+"""The contract: the six tables as the company delivers them, and declared so that its readers can rely on it."""
 
 from __future__ import annotations
 

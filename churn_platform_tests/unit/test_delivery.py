@@ -26,7 +26,7 @@ TYPES = {"number": "float64", "boolean": "boolean", "category": "string"}
 
 
 def put_features(lake: Lake, month: Month, **columns: Sequence[object]) -> None:
-    """A month of customers about whom nothing is known but these columns."""
+    """A month of customers about whom only these columns are known."""
     import ibis
 
     schema = {KEY: "string", AS_OF: "date"} | {feature.name: TYPES[feature.kind] for feature in SCHEMA}

@@ -34,7 +34,7 @@ def deliver(folder: Path, months: int = len(MONTHS), customers: int = 80) -> lis
 
 
 def built(lake: Lake) -> dict[str, str]:
-    """The bytes of everything but what has landed."""
+    """The bytes of everything except landed tables."""
     return {name: digest for name, digest in homes.contents(lake.root).items() if not name.startswith("landed")}
 
 
@@ -84,7 +84,7 @@ def test_a_snapshot_is_the_month_over_the_month_before(name: str, company: Lake)
         found = {key: {c: v for c, v in row.items() if c != AS_OF} for key, row in rows(company, name, month).items()}
         assert found == known
     left = {key for key, row in known.items() if row[LAST_SEEN] != str(MONTHS[-1])}
-    assert left  # the company loses customers, else this would prove little
+    assert left  # the company loses customers, otherwise this would prove little
 
 
 def test_the_first_month_is_what_was_delivered(company: Lake) -> None:
@@ -111,7 +111,7 @@ def test_a_corrected_drop_changes_its_month_and_later_ones(lake: Lake, company: 
     assert "usage_agg_30d_snapshots/2024-01.parquet" not in changed
     assert {"usage_agg_30d_snapshots/2024-02.parquet", "features/2024-02.parquet"} <= changed
     assert rows(lake, "usage_agg_30d_snapshots", MONTHS[1])[key]["watch_hours_30d"] == 123.25
-    # The months after deliver the customer anew, but the feature that looks back sees the correction.
+    # Later months deliver the customer again, but the feature that looks back sees the correction.
     later = rows(lake, FEATURES, MONTHS[2])
     if key in later:
         change = later[key]["watch_hours_30d"] - 123.25
@@ -146,7 +146,7 @@ def test_a_partial_drop_makes_few_active_and_leaves_all_known(lake: Lake, tmp_pa
     features = rows(lake, FEATURES, MONTHS[1])
     assert set(features) == some
     assert all(row["watch_hours_30d_change_1m"] == 0 for row in features.values())
-    # Who was not delivered keeps the last known state.
+    # Customers who were not delivered keep their last known state.
     assert {row[LAST_SEEN] for row in rows(lake, "usage_agg_30d_snapshots", MONTHS[1]).values()} == {
         "2024-01",
         "2024-02",
@@ -234,7 +234,7 @@ KEY = "0001-AAAAA"
 
 
 def one_customer(folder: Path, months: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
-    """The features of the last of these months of one customer, who differs from DEFAULTS in each as said."""
+    """One customer's features in the last of these months; in each, the customer differs from DEFAULTS as given."""
     lake = Lake(folder / "lake")
     for ago, differs in enumerate(months):
         drop = folder / str(ago)

@@ -1,4 +1,4 @@
-"""Frozen folders: whoever changes a file is found, whoever only reads is not."""
+"""Frozen folders: a test that changes a file is caught, a test that only reads is not."""
 
 from __future__ import annotations
 

@@ -87,9 +87,9 @@ def test_a_table_is_stale_when_what_it_was_built_from_is_another(lake: Lake) -> 
     lake.write("a", MONTH, table(1))
     lake.write("b", MONTH, table(1), built_from=[("a", MONTH), ("a", MONTH - 1)])
     assert not lake.is_stale("b", MONTH)
-    lake.write("a", MONTH, table(1))  # again, the same
+    lake.write("a", MONTH, table(1))  # the same again
     assert not lake.is_stale("b", MONTH)
-    lake.write("a", MONTH - 1, table(1))  # was not there
+    lake.write("a", MONTH - 1, table(1))  # this one was missing
     assert lake.is_stale("b", MONTH)
     lake.write("b", MONTH, table(1), built_from=[("a", MONTH), ("a", MONTH - 1)])
     assert not lake.is_stale("b", MONTH)
@@ -105,7 +105,7 @@ def test_a_failing_block_replaces_nothing(tmp_path: Path) -> None:
         _ = 1 / 0
     assert list((tmp_path / "deep").iterdir()) == []
     with replacing(path) as temporary:
-        assert temporary.parent == path.parent  # else the move would not be atomic
+        assert temporary.parent == path.parent  # otherwise the move would not be atomic
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"

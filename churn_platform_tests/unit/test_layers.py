@@ -111,17 +111,17 @@ def test_the_platform_does_not_know_serving() -> None:
         assert imported(path, "serving") == set(), name
 
 
-# Sizes: what grows beyond them does two things.
+# Sizes: whatever outgrows them does two things.
 
 FOLDERS = {"churn_platform": 300, "serving": 300, "benchmarks": 300, "deploy": 300, "churn_platform_tests": 450}
-"""The most lines of a file."""
+"""The most lines that a file may have."""
 
 FUNCTION = 60
-"""The most lines of a function, its docstring included."""
+"""The most lines that a function may have, including its docstring."""
 
 
 def too_long(path: Path, lines: int) -> Iterator[str]:
-    """What is longer than it may be in a file."""
+    """Whatever in a file is longer than it may be."""
     text = path.read_text()
     if (count := len(text.splitlines())) > lines:
         yield f"{path.name}: {count} lines"

@@ -26,7 +26,7 @@ NAN = float("nan")
 
 
 def scores(count: int, strength: float, seed: int = 0, digits: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Labels, 30 % churned, and probabilities that are the better the greater their strength."""
+    """Labels, 30 % of them churned, and probabilities: the greater the strength, the better they are."""
     labels = np.random.default_rng(1).random(count) < 0.3
     noise = np.random.default_rng([seed, 2]).normal(size=count)
     return labels, np.round(1 / (1 + np.exp(-(noise + strength * labels))), digits)
@@ -48,7 +48,7 @@ def test_measures_are_those_of_a_case_counted_by_hand():
 def test_lift_takes_ties_by_their_mean_in_any_order():
     labels = np.array([True, False, False, True, False, False, False, False, False, False])
     probabilities = np.array([0.9, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
-    # The first two of ten: one with 0.9, who churned, and one of three with 0.5, of whom one churned.
+    # The first two of ten: the one with 0.9, who churned, and one of the three with 0.5, of whom one churned.
     assert lift(labels, probabilities, 0.2) == pytest.approx((1 + 1 / 3) / 2 / 0.2)
     assert lift(labels[::-1], probabilities[::-1], 0.2) == lift(labels, probabilities, 0.2)
     assert lift(labels, np.full(10, 0.5), 0.2) == pytest.approx(1)
@@ -287,7 +287,7 @@ def test_an_evaluation_without_a_champion():
 
 
 class Constant:
-    """A bundle and a pipeline that give everyone one probability, and count how often they are asked."""
+    """A bundle and a pipeline in one: gives everyone the same probability, and counts how often it is asked."""
 
     def __init__(self, probability: float, schema: tuple[Feature, ...] = SCHEMA) -> None:
         self.schema = schema

@@ -35,7 +35,7 @@ def put(lake: Lake, name: str, month: Month, **columns: object) -> None:
 
 @pytest.fixture
 def served(lake: Lake) -> tuple[Lake, np.ndarray, np.ndarray]:
-    """Calibrated scores of 400 customers, and labels of the first 300 alone."""
+    """Calibrated scores of 400 customers, and labels for only the first 300."""
     rng = np.random.default_rng(0)
     probabilities = rng.beta(1, 3, 400).round(6)
     labels = rng.random(400) < probabilities

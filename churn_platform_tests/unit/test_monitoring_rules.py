@@ -1,4 +1,4 @@
-"""What counts as drift, against what and from where on; and whether churn itself drifted."""
+"""What counts as drift, compared with what and from which threshold; and whether churn itself drifted."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_sample_takes_the_same_customers_of_every_month_and_holdout_customers_
         (260, 1000, True),
         (150, 1000, True),
         (30, 100, False),  # a large change that chance explains
-        (202_000, 1_000_000, False),  # a sure change that does not matter
+        (202_000, 1_000_000, False),  # a sure change, but too small to matter
     ],
 )
 def test_the_target_drifts_by_sure_changes_that_matter(lake: Lake, churned: int, customers: int, drifted: bool) -> None:

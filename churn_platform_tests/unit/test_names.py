@@ -1,4 +1,4 @@
-"""Names: no two classes are called the same, and what a person can cause is a `Fault` whose name ends in Error.
+"""Names: no two classes have the same name, and every exception is a `Fault` whose name ends in Error.
 
 Here: the names in `churn_platform/` and `serving/`, read from the source without running it.
 """
@@ -18,7 +18,7 @@ ROOT = Path(churn_platform.__file__).parents[1]
 EXCEPTIONS = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 
 Classes = Sequence[tuple[str, str, tuple[str, ...]]]
-"""Of every class: its file, its name, and the last names of what it inherits from."""
+"""For every class: its file, its name, and the last part of the names that it inherits from."""
 
 
 def classes(*folders: Path) -> Classes:
@@ -38,7 +38,7 @@ def repeated(found: Classes) -> set[str]:
 
 
 def misnamed(found: Classes) -> Iterator[str]:
-    """The exceptions that are no `Fault`, or whose name does not end in Error."""
+    """The exceptions that are not a `Fault`, or whose name does not end in Error."""
     bases = {name: above for _, name, above in found}
     for file, name, _ in found:
         above = ancestors(name, bases)
@@ -50,7 +50,7 @@ def misnamed(found: Classes) -> Iterator[str]:
 
 
 def ancestors(name: str, bases: Mapping[str, Sequence[str]]) -> set[str]:
-    """All that a class inherits from, by name."""
+    """Everything that a class inherits from, by name."""
     return {found for base in bases.get(name, ()) for found in (base, *ancestors(base, bases))}
 
 

@@ -101,7 +101,7 @@ def test_columns_and_rows_in_any_order(
     assert values(parsed) == values(parse(engine, delivery / f"{table.name}.csv", table))
     delivered = [row[0] for row in shuffled]
     again = parse(engine, path, table)
-    assert again.typed.order_by(ROW).to_pandas()["user_id"].tolist() == delivered  # rows are numbered as they stand
+    assert again.typed.order_by(ROW).to_pandas()["user_id"].tolist() == delivered  # numbered in file order
 
 
 def test_optional_columns_may_be_absent(engine: Any, delivery: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_truncated_gz(engine: Any, delivery: Path, tmp_path: Path) -> None:
 def test_a_gz_with_a_flipped_bit(engine: Any, delivery: Path, tmp_path: Path) -> None:
     path = tmp_path / "users.csv.gz"
     packed = bytearray(gzip.compress((delivery / "users.csv").read_bytes()))
-    packed[-6] ^= 1  # its check sum
+    packed[-6] ^= 1  # in its checksum
     path.write_bytes(bytes(packed))
     with pytest.raises(DropError, match=r"users\.csv\.gz: table users cannot be read"):
         parse(engine, path, USERS)

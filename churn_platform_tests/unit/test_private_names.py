@@ -1,6 +1,6 @@
 """Private names of libraries: few modules may use them, and each name is where it was.
 
-Where one of these fails after an upgrade, the module that it names says what the name is needed for.
+If one of these fails after an upgrade, the module that it names says what the name is needed for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DOTTED = re.compile(r"(?!churn_platform)[a-z]\w*(\.\w+)*\._[a-z]\w*(\.\w+)*")
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
-    """What a file imports by or from a private module: the module's name, and the name in it."""
+    """What a file imports as or from a private module: the module's name, and the name in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and is_private(str(node.module)):
             yield from ((str(node.module), alias.name) for alias in node.names)
@@ -47,7 +47,7 @@ def is_private(module: str) -> bool:
 
 
 def members(path: Path) -> Iterator[str]:
-    """The private members that a file uses and does not define itself: they are another class's."""
+    """The private members that a file uses without defining them: they belong to another class."""
     tree = ast.parse(path.read_text())
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     own = {a.attr for a in attributes if isinstance(a.ctx, ast.Store)}

@@ -1,4 +1,4 @@
-"""The catalog: every table and column that analysts read is told, and the page is what it says."""
+"""The catalog: every table and column that analysts read is described, and the page shows the catalog."""
 
 from __future__ import annotations
 

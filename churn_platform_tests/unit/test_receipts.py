@@ -1,4 +1,4 @@
-"""Receipts: a chain that shows what was changed, removed or swapped, and keeps its numbers whoever writes at once."""
+"""Receipts: a chain that shows what was changed, removed or swapped, and stays numbered when several write at once."""
 
 from __future__ import annotations
 

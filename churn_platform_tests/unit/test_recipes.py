@@ -1,4 +1,4 @@
-"""The recipes of docs/developers.md: what they name is there, and who follows them gets what they promise."""
+"""The recipes of docs/developers.md: what they name exists, and whoever follows them gets what they promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: read from CHURN_* once, checked loudly, kept secret where they are."""
+"""Settings: read from CHURN_* once, checked loudly, and kept secret where they should be."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_commit_keeps_the_name_that_images_give_it(monkeypatch: pytest.Monke
 
 
 def test_nothing_else_reads_the_environment() -> None:
-    """Writing to it, for a library that reads it at its import, and handing it on to a child are other things."""
+    """Writing to it for a library that reads it when imported, and passing it on to a child, are different matters."""
     reading = re.compile(r"getenv|environ\.get|environ\[[^]]+\](?! =)|in os\.environ")
     root = Path(__file__).parents[2]
     found = [

@@ -1,4 +1,4 @@
-"""The synthetic company: its drops keep the contract, its months go on from each other, its shocks do what they say."""
+"""The synthetic company: its drops keep the contract, its months build on each other, its shocks do what they say."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def test_a_shock_makes_yesterdays_ranking_worse(
     yesterdays = auc(known.churn_probability, columns(after)["churn_label"])
     assert yesterdays is not None and after.best_auc is not None
     assert yesterdays < after.best_auc - 0.06
-    assert after.best_auc > 0.75  # there is something to learn anew
+    assert after.best_auc > 0.75  # there is something new to learn
 
 
 def test_a_covariate_shock_changes_what_is_seen_and_nobodys_risk(

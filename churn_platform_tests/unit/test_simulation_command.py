@@ -1,4 +1,4 @@
-"""The simulation's command: by both of its entrances it writes what is asked for, and says what it cannot do."""
+"""The simulation's command: both ways of calling it write what is asked for, and say what they cannot do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Command = Callable[..., tuple[int, str, str]]
 def command(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Runs the command by one of its entrances; gives the exit code and what it wrote to stdout and stderr."""
+    """Runs the command in one of the ways; returns the exit code and what it wrote to stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

@@ -165,7 +165,7 @@ def test_a_run_that_settled_nothing_is_not_repeated_for_ever() -> None:
 
 @dataclass
 class World:
-    """A platform in memory: drops come and change, closings end well or badly, and only facts remain."""
+    """A platform in memory: drops come and change, closings succeed or fail, and only facts remain."""
 
     months: dict[Month, MonthFacts] = field(default_factory=dict)
     good: dict[str, bool] = field(default_factory=dict)
@@ -344,7 +344,7 @@ def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
         keys.append(launch.run_key)
         assert launched(next_of(facts, only(*runs))).run_key == launch.run_key
         runs.insert(0, Run(str(attempt), event, RunState.FAILED, "MLflow does not answer"))
-        # The comparison may have been written before the run failed; the promotion has not seen it then.
+        # The comparison may have been written before the run failed; then the promotion has not seen it.
         facts = replace(facts, trained=frozenset({JAN, FEB}))
     assert len(set(keys)) == ATTEMPTS
     assert waits(next_of(facts, only(*runs))) == (

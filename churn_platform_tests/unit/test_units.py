@@ -42,7 +42,7 @@ def test_what_is_no_unit_is_refused(deed: Callable[[], object], told: str) -> No
 
 
 def test_other_tests_threads_are_let_be() -> None:
-    """What they left running may go on."""
+    """Threads that other tests left running may go on."""
     faults: list[BaseException] = []
 
     def run() -> None:
