@@ -1,3 +1,5 @@
+"""Training: it is deterministic, chooses its window by validation, and survives conversion to ONNX."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""Encoding: frames and single rows are encoded alike, and decoded to what they were."""
+
 from __future__ import annotations
 
 import numpy as np
