@@ -19,7 +19,7 @@ from churn_platform.faults import entrance
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import Settings
 from churn_platform.simulation import CUSTOMERS
-from churn_platform.simulation.__main__ import simulate
+from churn_platform.simulation.command import simulate
 from churn_platform.simulation.hazard import Shock
 
 if TYPE_CHECKING:
@@ -240,14 +240,13 @@ def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], labe
     """
     import tempfile
 
-    from churn_platform.replay import lived as replays
-    from churn_platform.replay import regret
+    from churn_platform.replay import player, regret
     from churn_platform.replay import screen as replay_screen
 
     known = [Shock.parse(shock) for shock in shocks]
     with tempfile.TemporaryDirectory() as folder:
-        settings = replays.settings_in(Path(folder))
-        lived = replays.replay(settings, months, customers, seed, known, label_delay)
+        settings = player.settings_in(Path(folder))
+        lived = player.replay(settings, months, customers, seed, known, label_delay)
         followed = replay_screen.follow(lived, months, quiet=as_json)
     found = regret.summary(followed)
     if as_json:

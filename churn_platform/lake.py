@@ -177,22 +177,22 @@ class Lake:
             temporary.write_bytes(msgspec.json.encode(record))
         return path
 
-    def document(self, name: str, month: Month, kind: type[T]) -> T | None:
-        """The month's JSON document as the record that was written, or None if there is none. Raises DocumentError."""
+    def document(self, name: str, month: Month, kind: type[T], made_by: str = "churn close") -> T | None:
+        """The month's JSON document as the record that was written, or None if there is none.
+
+        `made_by` is the command that makes it. Raises DocumentError.
+        """
         path = self.path(name, month, ".json")
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DocumentError(
-                f"{path} cannot be read: {error}; make it again with churn close {month}, "
-                f"or with churn retrain {month} if it is about a candidate"
-            ) from error
+            raise DocumentError(f"{path} cannot be read: {error}; make it again with {made_by} {month}") from error
 
     def require_document(self, name: str, month: Month, kind: type[T], made_by: str) -> T:
         """The month's JSON document, which the command `made_by` makes. Raises MissingTableError and DocumentError."""
-        found = self.document(name, month, kind)
+        found = self.document(name, month, kind, made_by)
         if found is None:
             raise MissingTableError(f"{name} of {month} is not there: run {made_by} {month} first")
         return found

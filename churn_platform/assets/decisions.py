@@ -13,13 +13,13 @@ from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import digest_of
-from churn_platform.champion.registry import CandidateVersion
 from churn_platform.contracts import LABEL, LABELS, USERS, Role
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
+from churn_platform.tables.training_set import CandidateVersion
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,14 +12,14 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
-from churn_platform.champion.registry import MODEL, CandidateVersion, Version
+from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import SCHEMA
 from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAINING_SET
-from churn_platform.tables.training_set import TrainingSet
+from churn_platform.tables.training_set import CandidateVersion, TrainingSet
 
 if TYPE_CHECKING:
     from churn_platform.modelling.training import Training

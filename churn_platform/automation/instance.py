@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churn_platform.faults import entrance
 from churn_platform.files import replacing
 from churn_platform.settings import Settings
 
@@ -103,4 +104,5 @@ def make_storage(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    make_storage(Settings())
+    with entrance():
+        make_storage(Settings())

@@ -64,7 +64,7 @@ def _of_decisions(home: Home) -> Iterator[Alert]:
         title = f"Version {receipt.version} {receipt.verdict}"
         yield Alert(f"receipt {receipt.number}", title, f"{receipt.reason}\nDecided by {receipt.decided_by}.")
     for month in home.lake.months(FEATURES):
-        evaluation = home.lake.document(EVALUATION, month, Evaluation)
+        evaluation = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
         if evaluation is not None and not evaluation.promote:
             title = f"Version {evaluation.candidate.version} not promoted"
             yield Alert(f"evaluation {digest_of(evaluation)}", title, evaluation.decision)

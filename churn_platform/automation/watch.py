@@ -1,6 +1,6 @@
 """Watch: the present facts, gathered from drops, lake, registry and runs, and the decision on them.
 
-Here: what the sensors and the replay both ask. Not here: the decisions themselves (`triggers`).
+Here: what the sensors and the replay both ask. Not here: the rules that decide (`closing`, `retraining`, `refreshing`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from churn_platform.bundle import Bundle
 from churn_platform.faults import Fault
 from churn_platform.months import Month
@@ -58,12 +56,6 @@ class Version:
     run_id: str
     bundle_uri: str
     bundle_sha256: str
-
-
-class CandidateVersion(msgspec.Struct, frozen=True):
-    """The lake's record of a month's candidate: the version that it was registered as."""
-
-    version: int
 
 
 def quiet_mlflow() -> None:

@@ -24,6 +24,7 @@ from churn_platform.monitoring import status
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
+from churn_platform.tables.training_set import matured
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -183,14 +184,13 @@ class Runs:
             raise RefusedError(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
 
     def _close(self, month: Month) -> Closed:
-        before = self._state(month)
+        before, lake = self._state(month), self.home.lake
         self.run("month_close", month)
-        now = status.of_month(self.home, month)
         return Closed(
             month,
-            now.active_customers,
-            sum(now.quarantined.values()),
-            now.matured,
+            lake.rows(FEATURES, month),
+            sum(status.quarantined_rows(lake, month).values()),
+            month in matured(lake),
             changed=bool(before) and self._state(month) != before,
         )
 

@@ -73,7 +73,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         month=str(month),
         as_of=str(month.as_of),
         landed={name: lake.rows(landed(name), month) for name in names},
-        quarantined={name: _quarantined(lake, name, month) for name in names},
+        quarantined=quarantined_rows(lake, month),
         snapshots={name: lake.rows(name, month) for name in SNAPSHOTS if lake.has(name, month)},
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
         matured=month in matured(lake),
@@ -90,13 +90,14 @@ def _other_engine(lake: Lake, month: Month) -> str | None:
     return writer if writer != engine() else None
 
 
-def _quarantined(lake: Lake, table: str, month: Month) -> int:
-    """The rows that were taken out; the quarantine itself has one row for each rule that such a row broke."""
-    return int(lake.read(quarantine(table), month).line.nunique().to_pyarrow().as_py())
+def quarantined_rows(lake: Lake, month: Month) -> dict[str, int]:
+    """How many rows of each landed table were taken out; a row is in quarantine once for each rule that it broke."""
+    names = [table.name for table in TABLES if lake.has(landed(table.name), month)]
+    return {name: int(lake.read(quarantine(name), month).line.nunique().to_pyarrow().as_py()) for name in names}
 
 
 def _candidate(home: Home, month: Month) -> Candidate | None:
-    found = home.lake.document(EVALUATION, month, Evaluation)
+    found = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
     if found is None:
         return None
     return Candidate(

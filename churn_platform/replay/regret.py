@@ -1,6 +1,6 @@
 """Regret: how far a replay's champion falls short of the best reachable AUC.
 
-Here: what is known about each month, and the means. Not here: living through the months (`lived`).
+Here: what is known about each month, and the means. Not here: living through the months (`player`).
 
 The generator knows each customer's true churn probability, so the AUC that only luck can beat is known too.
 Regret is that AUC minus a model's, on the same rows: the month's holdout customers with their labels.

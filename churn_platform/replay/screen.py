@@ -1,6 +1,6 @@
 """The replay's screen: its months as they are lived through, and what they add up to.
 
-Here: words and columns. Not here: living through the months (`lived`).
+Here: words and columns. Not here: living through the months (`player`).
 """
 
 from __future__ import annotations

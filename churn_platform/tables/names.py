@@ -1,4 +1,4 @@
-"""Names: what every table and document in the lake is called, in this one place.
+"""Names: what every table in the lake, and every document made from tables, is called, in this one place.
 
 Here: the names below the lake's folder. Not here: what a table holds (the modules beside this one and in `monitoring`),
 its place on disk (`lake`), or the records that intake keeps of what it has taken in (`intake.deliveries`).

@@ -39,6 +39,12 @@ class Source(msgspec.Struct, frozen=True):
     labels_sha256: str
 
 
+class CandidateVersion(msgspec.Struct, frozen=True):
+    """The version of the registry that was trained from a month's training set."""
+
+    version: int
+
+
 class TrainingSet(msgspec.Struct, frozen=True):
     """What a version was trained from. `sha256` names the rows' file; counts are of all its months together."""
 

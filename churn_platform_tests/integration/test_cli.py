@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from churn_platform.cli import main
 from churn_platform.contracts import TABLES
-from churn_platform.tables.names import SNAPSHOTS
+from churn_platform.tables.names import EVALUATION, SNAPSHOTS
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
@@ -253,3 +253,14 @@ def test_help_tells_every_command() -> None:
     assert result.exit_code == 0
     for command in ("close", "retrain", "promote", "rollback", "status", "simulate", "receipts"):
         assert re.search(rf"^  {command} +\S", result.stdout, re.MULTILINE)
+
+
+def test_a_damaged_evaluation_stops_no_closing_and_says_what_renews_it(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    path = platform.home.lake.path(EVALUATION, homes.MONTHS[1], ".json")
+    path.unlink()  # it may be a hard link
+    path.write_text("{")
+    assert platform.churn("close", "2024-02").exit_code == 0
+    said = refused(platform.churn("status"))
+    assert f"{path} cannot be read" in said
+    assert "churn retrain 2024-02" in said

@@ -16,7 +16,7 @@ from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
 from churn_platform.local.runs import RefusedError, RunFailedError
 from churn_platform.months import Month
-from churn_platform.replay.lived import replay, settings_in
+from churn_platform.replay.player import replay, settings_in
 from churn_platform.replay.regret import Lived, summary
 from churn_platform.replay.screen import conclude, follow
 from churn_platform.settings import Settings

@@ -188,11 +188,8 @@ def test_a_document_that_cannot_be_read_names_its_file_and_what_mends_it(
     path = lake.write_document("evaluation", MONTH, Record(1))
     path.write_bytes(content)
     with pytest.raises(DocumentError) as told:
-        lake.document("evaluation", MONTH, Record)
-    assert str(told.value) == (
-        f"{path} cannot be read: {reason}; make it again with churn close 2024-01, "
-        "or with churn retrain 2024-01 if it is about a candidate"
-    )
+        lake.document("evaluation", MONTH, Record, "churn retrain")
+    assert str(told.value) == f"{path} cannot be read: {reason}; make it again with churn retrain 2024-01"
 
 
 def test_a_table_whose_sources_cannot_be_read_is_told(lake: Lake) -> None:

@@ -1,7 +1,7 @@
 """Replay: a simulated company's months taken through the real assets, as the sensors would decide.
 
 Here: living through the months in a home of its own, and how well the serving version ranks the customers. Not here:
-the company (`simulation`), the decisions (`automation.triggers`, through `watch`), or what the months add up to
+the company (`simulation`), the decisions (`automation`), or what the months add up to
 (`regret`).
 """
 

@@ -1,0 +1,59 @@
+"""The command: `churn simulate`, and `python -m churn_platform.simulation`.
+
+Here: the options, and what is printed. Not here: what a month holds and how it is written (`drops`). That module is
+imported in the function, since `churn --help` should not wait for numpy.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from churn_platform.settings import Settings
+from churn_platform.simulation import CUSTOMERS
+from churn_platform.simulation.hazard import Shock, ShockKind
+
+
+@click.command("simulate")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    required=True,
+    help="The folder to write drops to.",
+)
+@click.option("--months", type=click.IntRange(min=1), help="How many months, starting with the first.  [default: 1]")
+@click.option("--next", "only_next", is_flag=True, help="Only the month after the newest drop in the folder.")
+@click.option(
+    "--customers", type=click.IntRange(min=1), default=CUSTOMERS, show_default=True, help="Customers at the start."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option(
+    "--shock",
+    "shocks",
+    multiple=True,
+    metavar="YYYY-MM:KIND",
+    help=f"A lasting change from a month on; may be repeated. With --next, KIND alone means from that month on."
+    f" Kinds: {', '.join(ShockKind)}.",
+)
+def simulate(
+    out: Path, months: int | None, only_next: bool, customers: int, seed: int, shocks: tuple[str, ...]
+) -> None:
+    """Write the monthly drops of a synthetic company; one JSON line per month says what was written.
+
+    The first month is CHURN_FIRST_MONTH.
+    """
+    from churn_platform.simulation import drops
+
+    if only_next and months is not None:
+        raise click.UsageError("give --months or --next, not both")
+    first = Settings().first
+    upcoming = drops.next_month(out, first) if only_next else None
+    known = [Shock.parse(shock, upcoming) for shock in shocks]
+    skipped = upcoming.since(first) if upcoming else 0
+    wanted = skipped + 1 if months is None else months
+    for month in islice(drops.simulate(wanted, customers, seed, known, first), skipped, None):
+        drops.write_drop(month, out)
+        click.echo(json.dumps(month.summary()))
