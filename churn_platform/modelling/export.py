@@ -102,6 +102,8 @@ def to_onnx(pipeline: Pipeline, inputs: int) -> bytes:
 
 def score(model: bytes, encoded: np.ndarray) -> np.ndarray:
     """The probabilities, float32 [n], that an ONNX model returns for rows of `encode_frame`, as they will be served."""
+    if not len(encoded):
+        return np.empty(0, dtype=np.float32)  # onnxruntime cannot run on no rows; `Bundle.score` does the same
     return np.asarray(open_session(model).run(["probabilities"], {"features": encoded})[0][:, 1])
 
 

@@ -120,6 +120,15 @@ def test_labels_that_cannot_be_learned_from_are_told_in_one_sentence(
     assert error.cls_name == "Failure" and error.cause is None
 
 
+def test_a_month_without_labels_in_the_holdout_is_told(closed: Platform, tmp_path: Path) -> None:
+    platform = closed.copy(tmp_path)
+    lake = platform.home.lake
+    labels = lake.frame(landed(LABELS.name), FIRST)
+    lake.write(landed(LABELS.name), FIRST, ibis.memtable(labels[~held_out(labels)]).order_by(KEY))
+    result = materialize(platform, FIRST, "training_set", "candidate")
+    assert (sentence(result) or "").startswith("0 of 0 customers churned (churn_label)")
+
+
 def test_a_bug_in_scikit_learn_keeps_its_stack_trace(
     closed: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
