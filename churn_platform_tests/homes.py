@@ -90,12 +90,11 @@ def settings_of(folder: Path, drops: Path | None = None, **other: object) -> Set
 def copied(settings: Settings, folder: Path) -> Settings:
     """The settings of a copy of a platform with its drops, free to be changed.
 
-    Lake and reports, most of its files and bytes, are the same files: they are only ever replaced.
+    Its reports, which are most of its bytes, are the same files: they are only ever replaced.
     """
 
     def copy(source: str, target: str) -> None:
-        replaced = source.startswith((f"{settings.lake}/", f"{settings.reports}/"))
-        (os.link if replaced else shutil.copyfile)(source, target)
+        (os.link if source.startswith(f"{settings.reports}/") else shutil.copyfile)(source, target)
 
     shutil.copytree(settings.home, folder / "home", copy_function=copy)
     shutil.copytree(settings.drops, folder / "drops", copy_function=copy)

@@ -207,6 +207,7 @@ class Supervisor:
         """Start a guard, and another one if something ends it."""
         while True:
             if self._guard is None or self._guard.poll() is not None:
+                self._end_guard()  # one that died leaves its pipe
                 self._guard = subprocess.Popen(
                     [sys.executable, "-P", "-m", guard.__name__],
                     stdin=subprocess.PIPE,

@@ -199,7 +199,6 @@ def test_what_cannot_be_trained_is_refused(
     path = platform.home.lake.path(landed("labels"), THIRD)
     if labels == "False":
         frame = pd.read_parquet(path).assign(churn_label=False)
-        path.unlink()
         frame.to_parquet(path, index=False)
     elif labels is None:
         path.unlink()

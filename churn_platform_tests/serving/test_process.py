@@ -47,18 +47,17 @@ def process(world: World, **environment: str) -> Iterator[tuple[subprocess.Popen
         port = free.getsockname()[1]
     settings = {"CHURN_HOME": str(world.home), "CHURN_SERVING_PORT": str(port), **environment}
     started = time.monotonic()
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "serving"],
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    try:
-        yield running, port, started
-    finally:
-        running.kill()
-        running.wait()
+    ) as running:
+        try:
+            yield running, port, started
+        finally:
+            running.kill()
 
 
 def wait_until_ready(running: subprocess.Popen[str], url: str) -> None:

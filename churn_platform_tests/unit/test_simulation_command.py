@@ -31,6 +31,7 @@ def command(
             if request.param == "churn simulate":
                 churn(["simulate", *arguments])
             monkeypatch.setattr(sys, "argv", ["simulation", *arguments])
+            monkeypatch.delitem(sys.modules, "churn_platform.simulation.__main__", raising=False)  # as in a new process
             runpy.run_module("churn_platform.simulation", run_name="__main__")
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
