@@ -33,9 +33,9 @@ test-system: $(INSTALLED) ## whole platforms as processes: killed, in production
 test-browser: $(INSTALLED) ## click through a platform in headless Chromium
 	$(BIN)/pytest churn_platform_tests/browser
 
-# The same tests as `make test`, slower; the floor is what they covered when it was set.
+# The same tests as `make test`, slower. The floor, in pyproject.toml, is what they covered when it was set.
 coverage: $(INSTALLED) ## `make test`, and which lines it ran
-	$(PYTEST) --cov --cov-report=term --cov-fail-under=0
+	$(PYTEST) --cov --cov-report=term
 
 lint: $(INSTALLED) ## ruff, and the Dockerfile's linter
 	$(BIN)/ruff check .
