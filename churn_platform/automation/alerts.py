@@ -7,7 +7,6 @@ An alert is remembered after it was sent, so that a crash between the two repeat
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from churn_platform.files import replacing
+from churn_platform.files import replacing, sha256
 
 MOST_AT_ONCE = 20
 """The most alerts in one round; services refuse floods, and the next round is seconds away."""
@@ -71,7 +70,7 @@ class Outbox:
 
     def path(self, alert: Alert) -> Path:
         """Where an alert is remembered."""
-        return self.folder / f"{hashlib.sha256(alert.event.encode()).hexdigest()[:32]}.json"
+        return self.folder / f"{sha256(alert.event.encode())[:32]}.json"
 
     def _notify(self, alert: Alert) -> bool:
         """Send to every URL; True if all took it. A URL that Apprise cannot read counts as one that did not."""

@@ -5,7 +5,6 @@ Here: what the sensors and the replay both ask. Not here: the rules that decide 
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -26,6 +25,7 @@ from churn_platform.automation.retraining import (
 )
 from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Wait
 from churn_platform.contracts import LABELS
+from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
@@ -98,7 +98,7 @@ def _basis(lake: Lake, month: Month) -> str:
 @lru_cache(maxsize=512)
 def _hash(root: Path, tables: tuple[tuple[str, Month], ...], stamps: tuple[object, ...]) -> str:
     """One hash of some tables' content, worked out once for each state of the files."""
-    return hashlib.sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode()).hexdigest()
+    return sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode())
 
 
 def retraining(home: Home, instance: dg.DagsterInstance) -> Action:

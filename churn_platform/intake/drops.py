@@ -5,13 +5,13 @@ Here: the folder of drops. Not here: reading a file's rows (`parsing`).
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from churn_platform.contracts import TABLES, Table
 from churn_platform.faults import Fault
+from churn_platform.files import sha256, sha256_of
 from churn_platform.months import Month
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -73,9 +73,5 @@ def file_of(drop: Path, table: Table) -> Path | None:
 
 def content_hash(drop: Path, tables: tuple[Table, ...] = TABLES) -> str:
     """A hash of the bytes of these tables' files: different content is a different drop."""
-    digest = hashlib.sha256()
-    for table in tables:
-        if (path := file_of(drop, table)) is not None:
-            with path.open("rb") as file:
-                digest.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+    files = [path for table in tables if (path := file_of(drop, table)) is not None]
+    return sha256("".join(f"{path.name}:{sha256_of(path)}\n" for path in files).encode())

@@ -7,7 +7,6 @@ are (`estimators`), or the comparison with the champion (`evaluation`).
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from churn_platform.bundle import Feature
 from churn_platform.contracts import KEY, LABEL
 from churn_platform.faults import Fault
+from churn_platform.files import sha256
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.months import Month
@@ -125,7 +125,7 @@ def folds(customers: Sequence[str] | pd.Series) -> np.ndarray:
 
     The first hexadecimal digit of the same hash says who is a holdout customer, so the digits after it are used.
     """
-    return np.array([int(hashlib.sha256(c.encode()).hexdigest()[1:9], 16) % FOLDS for c in customers])
+    return np.array([int(sha256(c.encode())[1:9], 16) % FOLDS for c in customers])
 
 
 def reachable(months: Sequence[str], windows: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -68,11 +68,10 @@ def read(home: Home) -> Status:
 def of_month(home: Home, month: Month) -> MonthStatus:
     """Where one month stands now."""
     lake = home.lake
-    names = [table.name for table in TABLES if lake.has(landed(table.name), month)]
     return MonthStatus(
         month=str(month),
         as_of=str(month.as_of),
-        landed={name: lake.rows(landed(name), month) for name in names},
+        landed={name: lake.rows(landed(name), month) for name in _landed(lake, month)},
         quarantined=quarantined_rows(lake, month),
         snapshots={name: lake.rows(name, month) for name in SNAPSHOTS if lake.has(name, month)},
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
@@ -81,6 +80,11 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         drift_share=found.drift_share if (found := lake.document(DRIFT_REPORT, month, drift.Drift)) else None,
         other_engine=_other_engine(lake, month),
     )
+
+
+def _landed(lake: Lake, month: Month) -> list[str]:
+    """The tables that the month has landed."""
+    return [table.name for table in TABLES if lake.has(landed(table.name), month)]
 
 
 def _other_engine(lake: Lake, month: Month) -> str | None:
@@ -92,7 +96,7 @@ def _other_engine(lake: Lake, month: Month) -> str | None:
 
 def quarantined_rows(lake: Lake, month: Month) -> dict[str, int]:
     """How many rows of each landed table were taken out; a row is in quarantine once for each rule that it broke."""
-    names = [table.name for table in TABLES if lake.has(landed(table.name), month)]
+    names = _landed(lake, month)
     return {name: int(lake.read(quarantine(name), month).line.nunique().to_pyarrow().as_py()) for name in names}
 
 
