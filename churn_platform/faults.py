@@ -9,10 +9,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 
 class Fault(Exception):
-    """Its message names the file, month, table, column or setting, and says what to do; a stack trace adds nothing."""
+    """Its message names the file, month, table, column or setting, and says what to do; a stack trace adds nothing.
+
+    A `lasting` one comes back however often the same thing is tried, until somebody changes what its message names.
+    Any other may pass by itself, as when a store does not answer.
+    """
+
+    lasting: ClassVar[bool] = False
 
 
 @contextmanager

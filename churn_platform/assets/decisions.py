@@ -159,10 +159,6 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name=GROUP,
             kinds={"mlflow"},
             owners=OWNERS,
-            automation_condition=(
-                dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
-                & dg.AutomationCondition.all_deps_blocking_checks_passed()
-            ),
             description="Asks the gate again; moves the champion alias if the candidate passes; writes the receipt.",
         )(promotion),
     ]

@@ -9,6 +9,9 @@ import dagster as dg
 
 from churn_platform.faults import Fault
 
+LASTING = "lasting"
+"""Where a failed step keeps whether its fault is a lasting one, which nothing starts again by itself."""
+
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
@@ -19,4 +22,4 @@ def told_plainly() -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        raise dg.Failure(str(fault), allow_retries=False) from fault.__cause__
+        raise dg.Failure(str(fault), metadata={LASTING: fault.lasting}, allow_retries=False) from fault.__cause__

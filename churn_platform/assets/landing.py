@@ -11,7 +11,7 @@ from churn_platform.assets.partitions import month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
-from churn_platform.intake.drops import content_hash, delivered, drop_of
+from churn_platform.intake.drops import DropError, content_hash, delivered, drop_of
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
 
@@ -126,7 +126,8 @@ def landed_tables(
         if asset_key(judged.table) in context.selected_asset_keys:
             yield _verdict(home, month, judged)
     if faults := [judged.fault for judged in tables if judged.fault]:
-        raise dg.Failure(f"{month} stops and nothing is kept: {' / '.join(faults)}", allow_retries=False)
+        with told_plainly():
+            raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
     for judged in tables:
         if asset_key(judged.table) in context.selected_asset_keys:
             if judged.quarantined:
@@ -151,7 +152,8 @@ def landed_labels(
         return
     yield _verdict(home, month, judged)
     if judged.fault:
-        raise dg.Failure(f"{month} stops: {judged.fault}", allow_retries=False)
+        with told_plainly():
+            raise DropError(f"{month} stops: {judged.fault}")
     yield _keep(home, month, judged)
     deliveries.take(home.lake, month, deliveries.LATER, content, (LABELS,))
 

@@ -83,4 +83,4 @@ def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) ->
     if facts.to_close and month - 1 != sound:
         return Wait(f"{month} waits for {month - 1} to be closed")
     event = event_of(month, facts.state, facts.labels, facts.basis)
-    return launch(MATURE if facts.to_mature else CLOSE, month, event, facts.why, history(month), most=1)
+    return launch(MATURE if facts.to_mature else CLOSE, month, event, facts.why, history(month))

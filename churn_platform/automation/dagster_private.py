@@ -25,6 +25,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
 
+# Which month's checks to look up; the storage's public method takes it.
+from dagster._core.event_api import PartitionKeyFilter as PartitionKeyFilter
+
 # Executes a run that exists, as the process of a launched run does. The public `execute_in_process` makes its run
 # itself and leaves out where the job comes from; the UI leaves such runs out of its timeline and of their job's page.
 from dagster._core.execution.api import execute_run_iterator as execute_run_iterator

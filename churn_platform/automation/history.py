@@ -5,8 +5,9 @@ Here: asking Dagster's instance about runs. Not here: deciding on them (`trigger
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
 from churn_platform.months import Month
@@ -15,22 +16,30 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PARTITION_TAG = "dagster/partition"
+PATIENCE = 120.0
+"""Seconds within which a run that was made begins, and one that Dagster means to retry is retried."""
+
+
+class Failure(NamedTuple):
+    """Why a run has failed, in the fault's own sentence, and whether trying again helps (see `Fault`)."""
+
+    fault: str
+    lasting: bool
 
 
 def runs_of(instance: dg.DagsterInstance, month: Month, *jobs: str) -> tuple[Run, ...]:
     """A month's runs of these jobs, newest first. Only the newest one's fault is looked up."""
     import dagster as dg
 
-    found = [run for run in instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: str(month)})) if run.job_name in jobs]
-    return tuple(
-        Run(
-            run.run_id,
-            run.tags.get(EVENT_TAG, ""),
-            state := _state(run),
-            fault_of_run(instance, run) if state == RunState.FAILED and position == 0 else "",
-        )
-        for position, run in enumerate(found)
-    )
+    records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: str(month)}))
+    found = [record for record in records if record.dagster_run.job_name in jobs]
+    return tuple(_run(instance, record, newest=position == 0) for position, record in enumerate(found))
+
+
+def _run(instance: dg.DagsterInstance, record: dg.RunRecord, *, newest: bool) -> Run:
+    run, state = record.dagster_run, state_of(record)
+    failure = failure_of(instance, run) if newest and state == RunState.FAILED else Failure("", lasting=False)
+    return Run(run.run_id, run.tags.get(EVENT_TAG, ""), state, failure.fault, failure.lasting, _since(record))
 
 
 def under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
@@ -40,33 +49,72 @@ def under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
     from churn_platform.automation.dagster_private import NOT_FINISHED_STATUSES
 
     for job in jobs:
-        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=NOT_FINISHED_STATUSES), limit=1):
-            return f"{job} of {run.tags.get(PARTITION_TAG, 'no month')} is under way, run {run.run_id[:8]}"
+        for record in instance.get_run_records(dg.RunsFilter(job_name=job, statuses=NOT_FINISHED_STATUSES)):
+            if state_of(record) == RunState.UNDER_WAY:
+                run = record.dagster_run
+                return f"{job} of {run.tags.get(PARTITION_TAG, 'no month')} is under way, run {run.run_id[:8]}"
     return None
 
 
-def _state(run: dg.DagsterRun) -> RunState:
-    if not run.is_finished or will_retry(run):
-        return RunState.UNDER_WAY
-    return RunState.SUCCEEDED if run.is_success else RunState.FAILED
+def state_of(record: dg.RunRecord) -> RunState:
+    """How a run stands. One that is about to begin, or to be retried, and does not within a while never will.
+
+    Whoever was to see to that has died in between, and neither Dagster's run monitoring nor its retries return to it.
+    """
+    import dagster as dg
+
+    run = record.dagster_run
+    if run.is_success:
+        return RunState.SUCCEEDED
+    if run.status == dg.DagsterRunStatus.NOT_STARTED or _will_retry(run):
+        return RunState.FAILED if _since(record) > PATIENCE else RunState.UNDER_WAY
+    return RunState.FAILED if run.is_finished else RunState.UNDER_WAY
 
 
-def will_retry(run: dg.DagsterRun) -> bool:
-    """Whether Dagster is about to retry a failed run, and has not begun yet."""
+def _since(record: dg.RunRecord) -> float:
+    """Seconds since the run ended; where it has not, since it last changed."""
+    return max(0.0, time.time() - (record.end_time or record.update_timestamp.timestamp()))
+
+
+def _will_retry(run: dg.DagsterRun) -> bool:
+    """Whether Dagster means to retry a failed run, and has not begun yet."""
     from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
     return run.is_failure and run.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in run.tags
 
 
-def fault_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """Why a run has failed, in the fault's own sentence."""
+def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Failure:
+    """Why a run has failed, and whether that is a lasting fault. What a person has cancelled stays so."""
     import dagster as dg
 
     if run.status == dg.DagsterRunStatus.CANCELED:
-        return f"run {run.run_id[:8]} was cancelled"
+        return Failure("the run was cancelled", lasting=True)
+    if not run.is_finished:
+        return Failure("the run was made, but never began", lasting=False)
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     entries = instance.all_logs(run.run_id, of_type=kinds)
-    return fault_of(run.run_id, [entry.dagster_event for entry in entries if entry.dagster_event])
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    return Failure(fault_of(run.run_id, events), _is_lasting(events))
+
+
+def _is_lasting(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether a step failed with a fault that comes back however often it is tried."""
+    from churn_platform.assets.faults import LASTING
+
+    told = [event.step_failure_data.user_failure_data for event in events if event.is_step_failure]
+    return any(LASTING in failure.metadata and failure.metadata[LASTING].value for failure in told if failure)
+
+
+def failed_checks(instance: dg.DagsterInstance, asset: str, checks: Iterable[str], month: Month) -> tuple[str, ...]:
+    """Those of an asset's checks that Dagster shows as failed for a month."""
+    import dagster as dg
+
+    from churn_platform.automation.dagster_private import PartitionKeyFilter
+
+    keys = [dg.AssetCheckKey(dg.AssetKey(asset), check) for check in checks]
+    of_month = PartitionKeyFilter(key=str(month))
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys, of_month)
+    return tuple(key.name for key, record in found.items() if record.status.value == "FAILED")
 
 
 def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:

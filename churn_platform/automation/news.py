@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from churn_platform.automation.alerts import Alert, Outbox
-from churn_platform.automation.history import PARTITION_TAG, fault_of_run, will_retry
-from churn_platform.automation.triggers import ATTEMPT_TAG, ATTEMPTS, CAUSE_TAG, CLOSE, MATURE, RETRAIN
+from churn_platform.automation.history import PARTITION_TAG, failure_of, state_of
+from churn_platform.automation.triggers import CAUSE_TAG, CLOSE, EVENT_TAG, MATURE, RETRAIN, RunState
 from churn_platform.champion.receipts import digest_of
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
@@ -47,16 +47,18 @@ def _of_runs(home: Home, instance: dg.DagsterInstance) -> Iterator[Alert]:
 
     settings = home.settings
     since = datetime.now(UTC) - timedelta(days=DAYS)
-    for run in reversed(instance.get_runs(dg.RunsFilter(updated_after=since))):
+    for record in reversed(instance.get_run_records(dg.RunsFilter(updated_after=since))):
+        run = record.dagster_run
         month, link = run.tags.get(PARTITION_TAG, ""), settings.run_url(run.run_id)
-        cause = run.tags.get(CAUSE_TAG, "by hand")
+        cause, event = run.tags.get(CAUSE_TAG, "by hand"), run.tags.get(EVENT_TAG, run.run_id)
         if run.job_name == RETRAIN:
-            yield Alert(f"retraining {run.run_id}", f"Retraining for {month} started", f"{cause}\n{link}")
-        if run.is_failure_or_canceled and not will_retry(run):
+            yield Alert(f"retraining {event}", f"Retraining for {month} started", f"{cause}\n{link}")
+        if state_of(record) == RunState.FAILED:
+            failure = failure_of(instance, run)
             title = f"{month} stopped" if run.job_name in (CLOSE, MATURE) else f"{run.job_name} {month} failed".strip()
-            if run.job_name == RETRAIN and run.tags.get(ATTEMPT_TAG) == str(ATTEMPTS):
-                title += f" {ATTEMPTS} times, and is given up"
-            yield Alert(f"failure {run.run_id}", title, f"{fault_of_run(instance, run)}\n{link}")
+            again = "" if failure.lasting or EVENT_TAG not in run.tags else "\nIt is tried again by itself."
+            day = record.update_timestamp.date()  # however often it is tried, once a day is enough
+            yield Alert(f"failure of {run.job_name} {event} {day}", title, f"{failure.fault}{again}\n{link}")
 
 
 def _of_decisions(home: Home) -> Iterator[Alert]:

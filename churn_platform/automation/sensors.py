@@ -1,18 +1,17 @@
 """Sensors: what Dagster's daemon asks every few seconds, and what it starts.
 
 Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`closing`, `retraining`,
-`refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake and in the runs, so
-that a daemon may die at any time.
+`promoting`, `refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake and in
+the runs, so that a daemon may die at any time.
 """
 
 from collections.abc import Callable
 
 import dagster as dg
 
-from churn_platform.assets.decisions import PROMOTION
 from churn_platform.automation import news, watch
 from churn_platform.automation.jobs import Jobs
-from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Launch
+from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
@@ -34,9 +33,7 @@ def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
     return dg.SkipReason(decision.why)
 
 
-def sensors(
-    settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs
-) -> list[dg.SensorDefinition | dg.AutomationConditionSensorDefinition]:
+def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.SensorDefinition]:
     """Every sensor, for these months and their jobs; each asks every CHURN_SENSOR_SECONDS."""
 
     def watching(name: str, question: Question, starts: tuple[str, ...], description: str) -> dg.SensorDefinition:
@@ -73,6 +70,12 @@ def sensors(
             "Retrains on the newest matured month when there is no champion, on drift, or if the champion falls short.",
         ),
         watching(
+            "promotions",
+            watch.promoting,
+            (PROMOTE,),
+            "Settles each evaluation that its candidate has won: the gate is asked again, and a receipt written.",
+        ),
+        watching(
             "refreshing",
             watch.refreshing,
             (REFRESH,),
@@ -84,12 +87,6 @@ def sensors(
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Tells people what they should know, once, through CHURN_ALERT_URLS.",
         )(tell),
-        dg.AutomationConditionSensorDefinition(
-            "promotions",
-            target=dg.AssetSelection.assets(PROMOTION),
-            default_status=dg.DefaultSensorStatus.RUNNING,  # Dagster's own stays off until somebody turns it on
-            minimum_interval_seconds=settings.sensor_seconds,
-        ),
     ]
 
 

@@ -5,6 +5,7 @@ Here: a launch, a reason to wait, a run so far, and when an event is worth an at
 
 Every decision follows from the lake and the runs so far, never from a memory of its own: whoever asks again after a
 crash gets the same answer. A launch's `run_key` names the event and the attempt, and Dagster starts no key twice.
+What is called for is tried until it is done, after pauses that grow; only a lasting fault waits for a person.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 from churn_platform.files import sha256
 from churn_platform.months import Month
@@ -26,8 +28,8 @@ EVENT_TAG = "churn/event"
 ATTEMPT_TAG = "churn/attempt"
 CAUSE_TAG = "churn/cause"
 
-ATTEMPTS = 3
-"""How often a retraining or a refresh is tried. A closing is tried once: a broken drop stays so until it changes."""
+PAUSES = (10.0, 60.0, 300.0, 1800.0, 3600.0)
+"""Seconds from the end of a failed attempt to the next one, the last of them from then on."""
 
 
 class RunState(StrEnum):
@@ -40,12 +42,17 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """A run so far: the event that it was started for, empty where a person started it, and its fault if it failed."""
+    """A run so far: the event that it was started for, empty where a person started it, and its fault if it failed.
+
+    `lasting` says whether that fault comes back however often it is tried, `ago` how many seconds ago the run ended.
+    """
 
     run_id: str
     event: str
     state: RunState
     fault: str = ""
+    lasting: bool = False
+    ago: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,18 +94,28 @@ def event_of(month: Month, *content: object) -> str:
     return f"{month} {sha256(repr(content).encode())[:16]}"
 
 
-def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run], most: int = ATTEMPTS) -> Action:
-    """Start the job, unless a run is under way, or the newest `most` runs were for this very event and failed.
+def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run]) -> Action:
+    """Start the job, unless a run is under way, or the newest one was for this very event.
 
-    A run for this event that succeeded without the effect that it should have is not repeated either.
+    If that one failed, the job is started again after a pause, unless the fault is a lasting one. If it succeeded
+    without the effect that it should have, it is not repeated either.
     """
-    if runs and runs[0].state == RunState.UNDER_WAY:
+    newest = runs[0] if runs else None
+    if newest and newest.state == RunState.UNDER_WAY:
         return Wait(f"{job} of {month} is under way")
-    newest = runs[:most]
-    if newest and all(run.event == event for run in newest):
-        if newest[0].state == RunState.SUCCEEDED:
+    if newest and newest.event == event:
+        if newest.state == RunState.SUCCEEDED:
             return Wait(f"{job} of {month} has already run for this and changed nothing: run it by hand")
-        if len(newest) == most and all(run.state == RunState.FAILED for run in newest):
-            times = "" if most == 1 else f" {most} times"
-            return Wait(f"{month} stopped because {job} failed{times}: {newest[0].fault}")
+        if newest.lasting:
+            return Wait(f"{month} stopped because {job} failed: {newest.fault}")
+        failed = len(list(takewhile(lambda run: (run.event, run.state) == (event, RunState.FAILED), runs)))
+        pause = PAUSES[min(failed, len(PAUSES)) - 1]
+        if newest.ago < pause:
+            times = "" if failed == 1 else f" {failed} times"
+            return Wait(f"{job} of {month} failed{times} and is tried again {_within(pause)}: {newest.fault}")
     return Launch(job, month, event, sum(run.event == event for run in runs) + 1, why)
+
+
+def _within(seconds: float) -> str:
+    """A pause in words, which do not change while it passes."""
+    return f"within {seconds:.0f} seconds" if seconds < 120 else f"within {seconds / 60:.0f} minutes"

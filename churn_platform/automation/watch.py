@@ -1,6 +1,7 @@
 """Watch: the present facts, gathered from drops, lake, registry and runs, and the decision on them.
 
-Here: what the sensors and the replay both ask. Not here: the rules that decide (`closing`, `retraining`, `refreshing`).
+Here: what the sensors and the replay both ask. Not here: the rules that decide (`closing`, `retraining`, `promoting`,
+`refreshing`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn_platform.automation.closing import MonthFacts, next_closing
-from churn_platform.automation.history import runs_of, under_way
+from churn_platform.automation.history import failed_checks, runs_of, under_way
+from churn_platform.automation.promoting import WonFacts, next_promotion
 from churn_platform.automation.refreshing import next_refresh
 from churn_platform.automation.retraining import (
     ChampionFacts,
@@ -23,12 +25,15 @@ from churn_platform.automation.retraining import (
     RealisedFacts,
     next_retraining,
 )
-from churn_platform.automation.triggers import CLOSE, MATURE, REFRESH, RETRAIN, Action, Wait
+from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Wait
+from churn_platform.champion.receipts import digest_of
 from churn_platform.contracts import LABELS
 from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
+from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.modelling.gate import GATES
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
@@ -144,6 +149,25 @@ def _realised(lake: Lake, month: Month) -> RealisedFacts | None:
     if found is None or found.auc is None:
         return None
     return RealisedFacts(month, found.expected.version, found.auc)
+
+
+def promoting(home: Home, instance: dg.DagsterInstance) -> Action:
+    """Which evaluation to settle now. Raises DocumentError."""
+    if running := under_way(instance, RETRAIN, PROMOTE):  # a retraining may be about to replace an evaluation
+        return Wait(running)
+    return next_promotion(_won(home, instance), lambda month: runs_of(instance, month, PROMOTE))
+
+
+def _won(home: Home, instance: dg.DagsterInstance) -> list[WonFacts]:
+    blocking = [gate.name for gate in GATES if gate.blocking]
+    settled = {receipt.evaluation_sha256 for receipt in home.ledger.all()}
+    found = []
+    for month in home.lake.months(FEATURES):
+        compared = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
+        if compared and compared.promote and (digest := digest_of(compared)) not in settled:
+            failed = failed_checks(instance, EVALUATION, blocking, month)
+            found.append(WonFacts(month, compared.candidate.version, digest, failed))
+    return found
 
 
 def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:

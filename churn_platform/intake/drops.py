@@ -20,6 +20,8 @@ ENDINGS = (".csv", ".csv.gz", ".parquet")
 class DropError(Fault):
     """A fault that stops a month: one message with file, table and fault. Nothing of the drop is kept."""
 
+    lasting = True
+
 
 def delivered(folder: Path, first: Month) -> dict[Month, Path]:
     """The drops of a folder by month, oldest first. Raises DropError where two folders claim one month."""

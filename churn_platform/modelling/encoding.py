@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class EncodingError(Fault):
     """A value that is not of its feature's kind; the message names the feature."""
 
+    lasting = True
+
 
 def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
     """The frame's features as float32 [rows, len(schema)], exactly as `bundle.encode` encodes each row.

@@ -19,6 +19,8 @@ TOP_SHARE = 0.1
 class MeasurementError(Fault):
     """Labels that nothing can be measured against; the message counts them and says what is needed."""
 
+    lasting = True
+
 
 def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
     """The figures of probabilities [n] against labels [n], each a plain float.

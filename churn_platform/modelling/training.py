@@ -40,6 +40,8 @@ of 0.001 to 0.006; a change of pattern cost the windows that span it 0.1 or more
 class TrainingError(Fault):
     """Rows that no model can be trained on or validated with; the message counts them and says what is needed."""
 
+    lasting = True
+
 
 @dataclass(frozen=True)
 class Training:

@@ -30,6 +30,8 @@ REACH = 12
 class NotTrainableError(Fault):
     """A month that no candidate can be trained for; the message says for which one it can, or gives the counts."""
 
+    lasting = True
+
 
 class Source(msgspec.Struct, frozen=True):
     """What one month contributed: its rows, and the SHA-256 of the files that they came from."""

@@ -14,9 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from churn_platform.automation import news
+from churn_platform.automation import history, news
 from churn_platform.automation.alerts import MOST_AT_ONCE, Alert, Outbox, Round
-from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
@@ -178,11 +177,11 @@ def test_retrainings_decisions_and_failures_are_told(
     cause = {"churn/cause": "RETRAINING_TRIGGERED no champion yet"}
     request = dg.RunRequest("key", job_name="retrain", partition_key="2024-03", tags=cause)
     daemon.pretend(request, Status.STARTED)
-    daemon.pretend(request, Status.FAILURE, churn__attempt=str(ATTEMPTS))
+    daemon.pretend(request, Status.FAILURE)
     daemon.pretend(dg.RunRequest("other", job_name="refresh", partition_key="2024-03"), Status.FAILURE)
     found = told(settings, instance, date(2024, 4, 1))
     assert found["Retraining for 2024-03 started"].startswith("RETRAINING_TRIGGERED no champion yet\n")
-    assert f"retrain 2024-03 failed {ATTEMPTS} times, and is given up" in found
+    assert "retrain 2024-03 failed" in found
     assert "refresh 2024-03 failed" in found
     ledger = Home(settings).ledger.all()
     assert {f"Version {receipt.version} {receipt.verdict}" for receipt in ledger} <= found.keys()
@@ -192,11 +191,30 @@ def test_retrainings_decisions_and_failures_are_told(
     assert "stays" in found[skipped[0]] or "serves" in found[skipped[0]]
 
 
-def test_a_failure_that_is_retried_is_no_news(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_failure_that_is_retried_is_no_news_unless_the_retry_was_lost(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = homes.settings_of(tmp_path)
     request = dg.RunRequest("key", job_name="month_close", partition_key="2024-01")
     Daemon(settings, instance).pretend(request, Status.FAILURE, dagster__will_retry="true")
     assert told(settings, instance, date(2024, 1, 1)) == {}
+    monkeypatch.setattr(history, "PATIENCE", -1.0)
+    assert list(told(settings, instance, date(2024, 1, 1))) == ["2024-01 stopped"]
+
+
+def test_what_fails_again_and_again_in_the_same_way_is_told_once_a_day(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = homes.settings_of(tmp_path)
+    daemon = Daemon(settings, instance)
+    event = {"churn/event": "2024-02 digest"}
+    for attempt in range(3):
+        request = dg.RunRequest(f"{attempt}", job_name="promote", partition_key="2024-02", tags=event)
+        daemon.pretend(request, Status.FAILURE)
+    found = list(news.alerts(Home(settings), instance, date(2024, 1, 1)))
+    assert [alert.title for alert in found] == ["promote 2024-02 failed"] * 3
+    assert len({alert.event for alert in found}) == 1
+    assert "It is tried again by itself." in found[0].body
 
 
 def test_features_are_missed_some_days_after_their_month(

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from churn_platform.automation.history import failed_checks
 from churn_platform.home import Home
 from churn_platform.modelling.gate import GATES
 from churn_platform_tests import homes, made_assets
@@ -158,21 +159,14 @@ def evaluated(passes: dict[str, bool], failing: str) -> dg.AssetsDefinition:
 
 
 @pytest.mark.parametrize(
-    ("failing", "promoted"),
-    [("delta_rule", {"2024-02"}), ("onnx_parity", {"2024-02"}), ("interval_above_zero", {"2024-02", "2024-03"})],
+    ("failing", "blocks"), [("delta_rule", True), ("onnx_parity", True), ("interval_above_zero", False)]
 )
-def test_the_promotion_is_launched_for_the_passing_months_alone(failing: str, promoted: set[str]) -> None:
-    passes = {"2024-02": True, "2024-03": False}
-    evaluation = evaluated(passes, failing)
-    defs = dg.Definitions(
-        assets=[evaluation, made_assets.PROMOTION], resources={"home": dg.ResourceDefinition.none_resource()}
-    )
+def test_a_failed_blocking_check_blocks_the_promotion_of_its_month(failing: str, blocks: bool) -> None:
     instance = dg.DagsterInstance.ephemeral()
-    before = dg.evaluate_automation_conditions(defs=defs, instance=instance)
-    assert before.total_requested == 0
-    for month in passes:
+    for month, passes in (("2024-02", True), ("2024-03", False)):
+        evaluation = evaluated({month: passes}, failing)
         assert dg.materialize([evaluation], partition_key=month, instance=instance, run_config=QUIET).success
-    after = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=before.cursor)
-    assert after.get_requested_partitions(made_assets.PROMOTION.key) == promoted
-    again = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=after.cursor)
-    assert again.total_requested == 0
+    gates = [gate.name for gate in GATES if gate.blocking]
+    assert failed_checks(instance, "evaluation", gates, SECOND) == ()
+    assert failed_checks(instance, "evaluation", gates, SECOND + 1) == ((failing,) if blocks else ())
+    assert failed_checks(instance, "evaluation", gates, SECOND + 2) == ()  # as if Dagster's storage had been lost

@@ -11,15 +11,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from churn_platform.automation import history, triggers
 from churn_platform.automation.instance import open_instance
-from churn_platform.automation.triggers import ATTEMPTS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
+from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.drift import ColumnDrift, Drift
 from churn_platform.months import Month
 from churn_platform.settings import Settings
-from churn_platform.tables.names import DRIFT_REPORT, FEATURES, landed
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, landed
 from churn_platform.tables.training_set import matured
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
@@ -146,10 +147,33 @@ def test_a_run_that_died_half_way_is_done_again_by_its_retry(empty: Daemon, inst
     (run,) = instance.get_runs()
     instance.delete_run(run.run_id)
     empty.pretend(request, Status.FAILURE, dagster__will_retry="true", dagster__auto_retry_run_id="the retry")
-    assert "month_close failed" in empty.skipped("drops")  # Dagster has given up: a person is asked
     retried = empty.pretend(request, Status.STARTED)
     assert "is under way" in empty.skipped("drops")
     instance.delete_run(retried.run_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "tags"),
+    [(Status.FAILURE, {"dagster__will_retry": "true"}), (Status.NOT_STARTED, {}), (Status.FAILURE, {})],
+)
+def test_a_run_that_nobody_will_begin_or_retry_any_more_is_done_again(
+    empty: Daemon, status: Status, tags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes.deliver(empty.settings.drops)
+    request = empty.requested("drops")
+    empty.pretend(request, status, **tags)
+    assert "is tried again within" in empty.skipped("drops") or "is under way" in empty.skipped("drops")
+    monkeypatch.setattr(history, "PATIENCE", -1.0)
+    monkeypatch.setattr(triggers, "PAUSES", (0.0,))
+    again = empty.requested("drops")
+    assert (again.run_key != request.run_key, again.tags["churn/attempt"]) == (True, "2")
+
+
+def test_what_a_person_has_cancelled_stays_so(empty: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes.deliver(empty.settings.drops)
+    empty.pretend(empty.requested("drops"), Status.CANCELED)
+    monkeypatch.setattr(triggers, "PAUSES", (0.0,))
+    assert empty.skipped("drops") == "2024-01 stopped because month_close failed: the run was cancelled"
 
 
 def test_a_corrected_drop_closes_its_month_and_the_later_ones_again(daemon: Daemon) -> None:
@@ -249,8 +273,7 @@ def test_without_a_champion_the_newest_matured_month_is_trained_for_once(daemon:
     assert request.tags["churn/cause"] == "RETRAINING_TRIGGERED no champion yet"
     assert daemon.launch(request).success
     assert "has already run for this" in daemon.skipped("retraining")  # the promotion has not happened yet
-    job = build_defs(daemon.settings).resolve_job_def("promote")
-    assert job.execute_in_process(instance=daemon.instance, partition_key="2024-03").success
+    assert daemon.launch(daemon.requested("promotions")).success
     assert daemon.skipped("retraining") == "nothing calls for a retraining"
 
 
@@ -270,16 +293,18 @@ def test_drift_retrains_once_and_says_so(served: Daemon, instance: dg.DagsterIns
     assert len(instance.get_runs()) == before
 
 
-def test_a_failed_retraining_is_tried_again_and_then_reported(served: Daemon) -> None:
+def test_a_failed_retraining_is_tried_again(served: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     report(served.settings, MARCH, "monthly_fee", "fee_to_past_fee")
     keys = set()
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, 5):
+        monkeypatch.setattr(triggers, "PAUSES", (0.0,))
         request = served.requested("retraining")
         assert request.tags["churn/attempt"] == str(attempt)
         keys.add(request.run_key)
         served.pretend(request, Status.FAILURE)
-    assert len(keys) == ATTEMPTS
-    assert f"2024-03 stopped because retrain failed {ATTEMPTS} times" in served.skipped("retraining")
+        monkeypatch.undo()
+        assert "is tried again within" in served.skipped("retraining")
+    assert len(keys) == 4
 
 
 def test_a_registry_that_does_not_answer_is_told(served: Daemon, instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -294,6 +319,45 @@ def test_labels_that_are_not_there_cannot_be_trained_on(daemon: Daemon) -> None:
     for month in homes.MONTHS:
         lake.path(landed("labels"), month).unlink()
     assert daemon.skipped("retraining") == "no champion yet, but no month has labels yet"
+
+
+# Promotions
+
+
+def test_a_won_evaluation_is_promoted_whatever_happened_to_its_first_run(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert daemon.skipped("promotions") == "every evaluation that was won is settled"
+    assert daemon.launch(daemon.requested("retraining")).success
+    request = daemon.requested("promotions")
+    assert month_of(request) == ("promote", "2024-03")
+    assert request.tags["churn/cause"] == "version 1 won the evaluation of 2024-03"
+    running = daemon.pretend(dg.RunRequest("other", job_name="retrain", partition_key="2024-03"), Status.STARTED)
+    assert "retrain of 2024-03 is under way" in daemon.skipped("promotions")
+    daemon.instance.delete_run(running.run_id)
+
+    daemon.pretend(request, Status.FAILURE)  # MLflow was away for a minute
+    assert "promote of 2024-03 failed and is tried again within" in daemon.skipped("promotions")
+    monkeypatch.setattr(triggers, "PAUSES", (0.0,))
+    check = dg.AssetCheckEvaluation(dg.AssetKey("evaluation"), "delta_rule", passed=False, partition="2024-03")
+    with dg.DagsterInstance.ephemeral() as held:  # a person reports a failed check, to hold the promotion back
+        held.report_runless_asset_event(check)
+        assert "a check blocks its promotion: delta_rule" in Daemon(daemon.settings, held).skipped("promotions")
+    with dg.DagsterInstance.ephemeral() as lost:  # Dagster's storage, with every cursor and run in it
+        assert month_of(Daemon(daemon.settings, lost).requested("promotions")) == ("promote", "2024-03")
+    later = daemon.settings.model_copy(update={"last_month": "2024-09"})  # partitions' end has moved
+    moved = Daemon(later, daemon.instance)
+    assert moved.launch(moved.requested("promotions")).success
+    (receipt,) = Home(daemon.settings).ledger.all()
+    assert (receipt.verdict, receipt.decided_by) == ("promoted", "the gate, asked by the sensor promotions")
+    assert moved.skipped("promotions") == "every evaluation that was won is settled"
+
+
+def test_an_evaluation_that_was_lost_is_not_settled(served: Daemon) -> None:
+    home = Home(served.settings)
+    lost = [m for m in homes.MONTHS if (found := home.lake.document(EVALUATION, m, Evaluation)) and not found.promote]
+    assert lost
+    assert served.skipped("promotions") == "every evaluation that was won is settled"
 
 
 # Refreshing

@@ -1,4 +1,4 @@
-"""Triggers: months close in order and once, retrainings have one cause each, and nobody needs a memory."""
+"""Triggers: months close in order and once, retrainings have one cause each, what fails is tried again."""
 
 from __future__ import annotations
 
@@ -20,8 +20,19 @@ from churn_platform.automation.retraining import (
     cause,
     next_retraining,
 )
-from churn_platform.automation.triggers import ATTEMPTS, CLOSE, MATURE, RETRAIN, Action, Launch, Run, RunState, Wait
+from churn_platform.automation.triggers import (
+    CLOSE,
+    MATURE,
+    PAUSES,
+    RETRAIN,
+    Action,
+    Launch,
+    Run,
+    RunState,
+    Wait,
+)
 from churn_platform.months import Month
+from churn_platform_tests.trigger_cases import failed, launched, none, only, waits
 
 JAN = Month(2024, 1)
 FEB, MAR, APR = JAN + 1, JAN + 2, JAN + 3
@@ -41,26 +52,8 @@ def closed(month: Month, **changes: object) -> MonthFacts:
     return replace(facts, **changes)  # type: ignore[arg-type]
 
 
-def none(_: Month) -> Sequence[Run]:
-    return ()
-
-
-def only(*runs: Run) -> Callable[[Month], Sequence[Run]]:
-    return lambda _: runs
-
-
 def ask(*months: MonthFacts, history: Callable[[Month], Sequence[Run]] = none) -> Action:
     return next_closing(months, JAN, TODAY, history)
-
-
-def launched(decision: Action) -> Launch:
-    assert isinstance(decision, Launch), decision
-    return decision
-
-
-def waits(decision: Action) -> str:
-    assert isinstance(decision, Wait), decision
-    return decision.why
 
 
 # Closing
@@ -118,27 +111,57 @@ def test_late_and_corrected_labels_only_mature_their_month() -> None:
 
 
 def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
-    failed = Run("a", launched(ask(delivered(JAN))).event, RunState.FAILED, "users: no rows")
-    decision = ask(delivered(JAN), delivered(FEB), history=only(failed))
+    broken = failed(launched(ask(delivered(JAN))).event, "users: no rows", lasting=True, ago=1e9)
+    decision = ask(delivered(JAN), delivered(FEB), history=only(broken))
     assert waits(decision) == (
         "2024-01 stopped because month_close failed: users: no rows; 2024-02 waits for 2024-01 to be closed"
     )
-    again = launched(ask(delivered(JAN, state="corrected"), delivered(FEB), history=only(failed)))
+    again = launched(ask(delivered(JAN, state="corrected"), delivered(FEB), history=only(broken)))
     assert (again.month, again.attempt) == (JAN, 1)
 
 
 def test_a_correction_that_stops_leaves_the_sound_state_to_go_on_from() -> None:
     broken = closed(JAN, landed="older")
-    failed = Run("a", launched(ask(broken)).event, RunState.FAILED, "broken")
-    history = {JAN: [failed]}
+    history = {JAN: [failed(launched(ask(broken)).event, lasting=True)]}
     assert launched(ask(broken, delivered(FEB), history=lambda m: history.get(m, []))).month == FEB
     stale = replace(broken, stale=True)
     assert "2024-02 waits" in waits(ask(stale, delivered(FEB), history=lambda m: history.get(m, [])))
 
 
 def test_broken_labels_that_came_with_the_drop_are_not_tried_again_alone() -> None:
-    failed = Run("a", launched(ask(delivered(JAN))).event, RunState.FAILED, "labels.csv: broken")
-    assert waits(ask(closed(JAN, landed_labels=None), history=only(failed))).endswith("labels.csv: broken")
+    broken = failed(launched(ask(delivered(JAN))).event, "labels.csv: broken", lasting=True)
+    assert waits(ask(closed(JAN, landed_labels=None), history=only(broken))).endswith("labels.csv: broken")
+
+
+def test_a_closing_that_failed_for_another_reason_is_tried_again_without_end() -> None:
+    event = launched(ask(delivered(JAN))).event
+    runs: list[Run] = []
+    keys = set()
+    for attempt, pause in enumerate((0.0, *PAUSES, PAUSES[-1], PAUSES[-1]), start=1):
+        runs = [replace(run, ago=pause - 1) for run in runs]
+        if runs:
+            assert waits(ask(delivered(JAN), history=only(*runs))).endswith("the disk is full")
+        runs = [replace(run, ago=pause) for run in runs]
+        launch = launched(ask(delivered(JAN), history=only(*runs)))
+        assert (launch.event, launch.attempt) == (event, attempt)
+        keys.add(launch.run_key)
+        runs.insert(0, failed(event))
+    assert len(keys) == len(PAUSES) + 3
+
+
+def test_a_pause_is_told_in_words_that_do_not_change_while_it_passes() -> None:
+    run = failed(launched(ask(delivered(JAN))).event)
+    reasons = {waits(ask(delivered(JAN), history=only(replace(run, ago=ago)))) for ago in (0.0, 3.0, 9.0)}
+    assert reasons == {"month_close of 2024-01 failed and is tried again within 10 seconds: the disk is full"}
+    thrice = waits(ask(delivered(JAN), history=only(run, run, run)))
+    assert "failed 3 times and is tried again within 5 minutes" in thrice
+
+
+def test_failures_for_other_content_or_by_hand_do_not_lengthen_the_pause() -> None:
+    event = launched(ask(delivered(JAN))).event
+    for between in (failed("other"), failed(""), Run("a", event, RunState.SUCCEEDED)):
+        runs = [failed(event, ago=PAUSES[0]), between, *[failed(event)] * 4]
+        assert launched(ask(delivered(JAN), history=only(*runs))).month == JAN
 
 
 def test_a_drop_that_was_put_back_is_closed_again_with_another_key() -> None:
@@ -199,7 +222,7 @@ class World:
         assert launch.month == JAN or (before is not None and before.closed and not before.stale)
         good = launch.job == MATURE or self.good[facts.state]
         ended = RunState.SUCCEEDED if good else RunState.FAILED
-        self.runs.setdefault(launch.month, []).append(Run("r", launch.event, ended))
+        self.runs.setdefault(launch.month, []).append(Run("r", launch.event, ended, lasting=not good))
         if not good:
             return
         changed = facts.landed != facts.state
@@ -333,23 +356,20 @@ def test_the_cooldown_counts_months() -> None:
     assert launched(next_of(replace(facts, champion=None), limits=replace(LIMITS, cooldown=2))).month == MAR
 
 
-def test_a_failed_retraining_is_tried_again_and_then_given_up() -> None:
+def test_a_failed_retraining_is_tried_again() -> None:
     facts = model(drifts=(drift(FEB, "monthly_fee"),))
-    event = launched(next_of(facts)).event
-    runs: list[Run] = []
-    keys: list[str] = []
-    for attempt in range(1, ATTEMPTS + 1):
-        launch = launched(next_of(facts, only(*runs)))
-        assert launch.attempt == attempt
-        keys.append(launch.run_key)
-        assert launched(next_of(facts, only(*runs))).run_key == launch.run_key
-        runs.insert(0, Run(str(attempt), event, RunState.FAILED, "MLflow does not answer"))
-        # The comparison may have been written before the run failed; then the promotion has not seen it.
-        facts = replace(facts, trained=frozenset({JAN, FEB}))
-    assert len(set(keys)) == ATTEMPTS
-    assert waits(next_of(facts, only(*runs))) == (
-        f"2024-02 stopped because retrain failed {ATTEMPTS} times: MLflow does not answer"
-    )
+    launch = launched(next_of(facts))
+    # The comparison may have been written before the run failed; then the promotion has not seen it.
+    compared = replace(facts, trained=frozenset({JAN, FEB}))
+    again = launched(next_of(compared, only(failed(launch.event, ago=PAUSES[0]))))
+    assert (again.event, again.attempt, again.run_key != launch.run_key) == (launch.event, 2, True)
+
+
+def test_a_retraining_that_its_rows_make_impossible_waits_for_others() -> None:
+    facts = model(drifts=(drift(FEB, "monthly_fee"),))
+    one_class = failed(launched(next_of(facts)).event, "one class only", lasting=True, ago=1e9)
+    assert waits(next_of(facts, only(one_class))) == "2024-02 stopped because retrain failed: one class only"
+    assert launched(next_of(replace(facts, content="corrected labels"), only(one_class))).attempt == 1
 
 
 def test_a_candidate_that_lost_without_a_champion_is_not_trained_again() -> None:
@@ -367,7 +387,7 @@ def test_scores_of_another_version_are_made_again_once() -> None:
     assert (launch.month, launch.why) == (FEB, "scores of 2024-02 are not version 2's")
     assert launched(next_refresh(FEB, 3, True, none)).run_key != launch.run_key
     assert isinstance(next_refresh(FEB, 2, True, only(Run("a", launch.event, RunState.UNDER_WAY))), Wait)
-    assert launched(next_refresh(FEB, 2, True, only(Run("a", launch.event, RunState.FAILED)))).attempt == 2
+    assert launched(next_refresh(FEB, 2, True, only(failed(launch.event, ago=PAUSES[0])))).attempt == 2
     for quiet in (
         next_refresh(FEB, 2, False, none),
         next_refresh(None, 2, True, none),
