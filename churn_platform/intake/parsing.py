@@ -6,26 +6,28 @@ Here: CSV and Parquet into DuckDB with the contract's types, structural faults, 
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from churn_platform.contracts import Column, Kind, Table
 from churn_platform.intake.drops import DropError
+from churn_platform.intake.records import RecordsError, Unreadable, agreeing, records, sound
 
 if TYPE_CHECKING:
     import duckdb
     import ibis
+    import pyarrow as pa
     from ibis.backends.duckdb import Backend
 
-csv.field_size_limit(sys.maxsize)  # a stray quote can turn a whole file into one field, which Python would not read
+_BLOCK = 2**31 - 1
+"""The most bytes that Arrow takes in at once."""
 
 ROW = "file_row"
 """The column that numbers the rows that could be read, from 0, in the file's order."""
@@ -58,13 +60,8 @@ _WRONG_TYPE = {
 }
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """A line without the header's number of fields; `line` counts from 1, the header included."""
-
-    line: int
-    text: str
-    reason: str
+_Read = tuple[tuple[str, ...], list[Unreadable], Sequence[int]]
+"""A file's columns, the lines that are no row of it, and the line or number of each row."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ class Parsed:
     path: Path
     typed: ibis.Table
     unreadable: tuple[Unreadable, ...]
+    _starts: Sequence[int]
     _raw: str
     _columns: tuple[str, ...]
     _con: duckdb.DuckDBPyConnection
@@ -99,16 +97,8 @@ class Parsed:
         return {row: dict(zip(self._columns, values, strict=True)) for row, *values in found}
 
     def lines(self, rows: Iterable[int]) -> dict[int, int]:
-        """The line on which each of these rows starts: from 1 in a CSV, header included; the row's number in a Parquet.
-
-        Reads the file once more, so ask only where something is broken.
-        """
-        wanted = set(rows)
-        if self.path.suffix == ".parquet":
-            return {row: row + 1 for row in wanted}
-        unreadable = {line.line for line in self.unreadable}
-        rows = (start for start, fields in _records(self.path) if fields and start not in unreadable)
-        return {row: start for row, start in enumerate(rows, start=-1) if row in wanted}  # row -1 is the header
+        """The line on which each of these rows starts, from 1, the header included; in a Parquet file its number."""
+        return {row: self._starts[row] for row in rows}
 
 
 def parse(engine: Backend, path: Path, table: Table) -> Parsed:
@@ -119,13 +109,13 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     """
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
-    names, unreadable = (_read_parquet if path.suffix == ".parquet" else _read_csv)(con, path, table, raw)
+    names, unreadable, starts = (_read_parquet if path.suffix == ".parquet" else _read_csv)(con, path, table, raw)
     columns = ", ".join(f"{_typed(column, names)} AS {column.name}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
     [(rows,)] = con.execute(f"SELECT count(*) FROM {typed}").fetchall()
     if not rows and not unreadable:
         raise DropError(f"{path.name}: {table.name} has a header but no rows")
-    return Parsed(table, path, engine.table(typed), tuple(unreadable), raw, names, con)
+    return Parsed(table, path, engine.table(typed), tuple(unreadable), starts, raw, names, con)
 
 
 def _typed(column: Column, names: Sequence[str]) -> str:
@@ -150,86 +140,60 @@ def _check_columns(path: Path, table: Table, names: Sequence[str]) -> None:
 def _readable(path: Path, table: Table) -> Iterator[None]:
     """Turn what readers raise on a broken file into a DropError."""
     import duckdb
+    import pyarrow as pa
 
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise DropError(f"{path.name}: table {table.name} is not UTF-8 text") from error
-    except (duckdb.Error, OSError, EOFError, csv.Error, zlib.error) as error:
+    except RecordsError as error:
+        raise DropError(f"{path.name}: table {table.name} {error}") from error
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DropError(f"{path.name}: table {table.name} cannot be read: {reason}") from error
 
 
-def _open(path: Path) -> TextIO:
-    """A CSV file as text, decompressed, without its byte-order mark."""
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.GzipFile(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """A CSV file's records, blank ones too, each with the line that it starts on: quoted breaks make some longer."""
-    with _open(path) as file:
-        reader, start = csv.reader(file), 1
-        for fields in reader:
-            yield start, fields
-            start = reader.line_num + 1
-
-
-def _read_csv(
-    con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str
-) -> tuple[tuple[str, ...], list[Unreadable]]:
-    """Read a CSV file as text into `raw`; return its columns and the lines that cannot be read."""
-    with _readable(path, table), _open(path) as file:
-        names = next(csv.reader(file), [])
-        if path.suffix == ".gz":
-            while file.read(1 << 20):  # to the end: DuckDB does not verify the checksum
-                pass
-    if not names:
-        raise DropError(f"{path.name}: table {table.name} is empty: not even a header")
-    _check_columns(path, table, names)
-    rejects = f"rejects_{table.name}"
-    con.execute(f"DROP TABLE IF EXISTS {rejects}; DROP TABLE IF EXISTS {rejects}_scans")
+def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str) -> _Read:
+    """Read a CSV file as text into `raw`."""
     with _readable(path, table):
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {raw} AS SELECT row_number() OVER () - 1 AS {ROW}, * FROM read_csv(?, "
-            f"header=true, auto_detect=false, delim=',', quote='\"', escape='\"', columns=?, store_rejects=true, "
-            f"rejects_table='{rejects}', rejects_scan='{rejects}_scans')",
-            [str(path), dict.fromkeys(names, "VARCHAR")],
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        found = records(data)
+    if not found.header:
+        raise DropError(f"{path.name}: table {table.name} is empty: not even a header")
+    _check_columns(path, table, found.header)
+    body = sound(data, found.unreadable)
+    with _readable(path, table):
+        rows = _rows(body, found.header)
+    if rows.num_rows != len(
+        found.starts
+    ):  # two readers, one truth: the records are not what one of them takes them for
+        same = agreeing(body, zip(*(rows[name].to_pylist() for name in found.header), strict=True))
+        raise DropError(
+            f"{path.name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
+            f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
         )
-    rejected = con.execute(
-        f"SELECT line, any_value(csv_line), any_value(error_message), bool_or(error_type = 'INVALID ENCODING') "
-        f"FROM {rejects} GROUP BY line ORDER BY line"
-    ).fetchall()
-    for record, _, _, misencoded in rejected:
-        if misencoded:
-            raise DropError(f"{path.name}: table {table.name} is not UTF-8 text: line {record}")
-    starts = [start for start, _ in _records(path)] if rejected else []  # DuckDB counts records, people count lines
-    unreadable = [Unreadable(starts[n - 1], text.strip(), why.splitlines()[0]) for n, text, why, _ in rejected]
-    if (line := _stray_quote(con, path, raw, names, unreadable)) is not None:
-        raise DropError(f"{path.name}: table {table.name} has a quote on line {line} that swallows the lines after it")
-    return tuple(names), unreadable
+    con.register("rows_read", rows)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
+    con.unregister("rows_read")
+    return found.header, found.unreadable, found.starts
 
 
-def _stray_quote(
-    con: duckdb.DuckDBPyConnection, path: Path, raw: str, names: Sequence[str], unreadable: Iterable[Unreadable]
-) -> int | None:
-    """The line of a quote that is closed lines later or never, or None.
+def _rows(data: bytes, names: Sequence[str]) -> pa.Table:
+    """The rows after the header as text, blanks as null, and ROW."""
+    import pyarrow as pa
+    from pyarrow import csv
 
-    The rows that it swallows would be lost, and count as one broken row, well within the tolerance.
-    """
-    if (line := next((u.line for u in unreadable if len(u.text.splitlines()) > 1), None)) is not None:
-        return line
-    swallowed = " OR ".join(f"regexp_matches({name}, '[\\r\\n][^\\r\\n]+[\\r\\n]')" for name in names)
-    if not con.execute(f"SELECT 1 FROM {raw} WHERE {swallowed} LIMIT 1").fetchall():
-        return None
-    return next(start for start, fields in _records(path) if any(len(field.splitlines()) > 2 for field in fields))
+    rows = csv.read_csv(
+        pa.py_buffer(data),
+        csv.ReadOptions(column_names=names, block_size=min(len(data) + 1, _BLOCK)),  # a block holds the longest record
+        csv.ParseOptions(newlines_in_values=b'"' in data),
+        csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""], check_utf8=False
+        ),
+    ).slice(1)
+    return rows.append_column(ROW, pa.array(np.arange(rows.num_rows)))
 
 
-def _read_parquet(
-    con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str
-) -> tuple[tuple[str, ...], list[Unreadable]]:
-    """Read a Parquet file as text into `raw`, so that its values are judged like a CSV's; return its columns."""
+def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str) -> _Read:
+    """Read a Parquet file as text into `raw`, so that its values are judged like a CSV's."""
     with _readable(path, table):
         described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
         names = tuple(name for name, *_ in described)
@@ -240,4 +204,5 @@ def _read_parquet(
             f"FROM read_parquet(?)",
             [str(path)],
         )
-    return names, []
+    [(rows,)] = con.execute(f"SELECT count(*) FROM {raw}").fetchall()
+    return names, [], range(1, rows + 1)

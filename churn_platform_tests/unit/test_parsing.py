@@ -134,9 +134,9 @@ def write_parquet(path: Path, query: str) -> None:
         pytest.param(f"id,failed\n{A}\n", "lacks columns user_id, failed_payments_90d", id="missing columns"),
         pytest.param(f"{HEADER},age\n{A},3\n", "has unknown column age", id="unknown column"),
         pytest.param(f"{HEADER},user_id\n{A},3\n", "repeats column user_id", id="repeated column"),
-        pytest.param(f"{HEADER}\n{A}\n".encode("utf-16"), "is not UTF-8 text", id="UTF-16"),
-        pytest.param(f"{HEADER}\n{A}\n0002-\xc4AAAA,2\n".encode("latin-1"), "is not UTF-8 text", id="Latin-1"),
-        pytest.param(b"\x00\x01\x02\xff" * 100, "is not UTF-8 text", id="no text"),
+        pytest.param(f"{HEADER}\n{A}\n".encode("utf-16"), "is not UTF-8 text: line 1", id="UTF-16"),
+        pytest.param(f"{HEADER}\n{A}\n0002-\xc4AAAA,2\n".encode("latin-1"), "is not UTF-8 text: line 3", id="Latin-1"),
+        pytest.param(b"\x00\x01\x02\xff" * 100, "is not UTF-8 text: line 1", id="no text"),
     ],
 )
 def test_structural_faults(content: str | bytes, fault: str, engine: Any, tmp_path: Path) -> None:
