@@ -7,6 +7,7 @@ that are derived from these columns (`tables.features`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 
@@ -36,7 +37,8 @@ class Column:
     """One column of a table.
 
     `optional` columns may be absent from a drop and are then unknown for all its rows; `nullable` ones may
-    be blank in a row. `minimum` and `maximum` bound numbers, both included; `allowed` lists a category's
+    be blank in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie
+    after the month's as_of either; `allowed` lists a category's
     values in the order in which models encode them; `pattern` is a regular expression that the whole
     text must match.
     """
@@ -49,6 +51,7 @@ class Column:
     optional: bool = False
     minimum: float | None = None
     maximum: float | None = None
+    earliest: date | None = None
     allowed: tuple[str, ...] = ()
     pattern: str | None = None
 
@@ -101,7 +104,8 @@ USERS = Table(
     "Who the customers are. A customer listed here is active in the drop's month.",
     (
         _key(),
-        Column("signup_date", Kind.DATE, "The day on which the customer signed up."),
+        # The company is younger: an earlier day is a slip, or some program's way of writing "unknown".
+        Column("signup_date", Kind.DATE, "The day on which the customer signed up.", earliest=date(2000, 1, 1)),
         Column(
             "user_gender",
             Kind.CATEGORY,

@@ -121,7 +121,7 @@ def landed_tables(
             return
         drop = drop_of(settings.drops, settings.first, month)
         content = content_hash(drop, STATE_TABLES)  # before it is read: a change from now on makes it a different drop
-        tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance)
+        tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance, month.as_of)
     for judged in tables:
         if asset_key(judged.table) in context.selected_asset_keys:
             yield _verdict(home, month, judged)
@@ -146,7 +146,8 @@ def landed_labels(
         drop = drop_of(settings.drops, settings.first, month)
         customers = home.lake.read(landed(USERS.name), month)
         content = content_hash(drop, (LABELS,))
-        judged = landing.judge_labels(home.lake.engine, drop, LABELS, settings.quarantine_tolerance, customers)
+        tolerance = settings.quarantine_tolerance
+        judged = landing.judge_labels(home.lake.engine, drop, LABELS, tolerance, month.as_of, customers)
     if judged is None:
         context.log.info(f"{month} has no labels yet: it closes now, and matures when they arrive in {drop}")
         return

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -88,7 +89,7 @@ def _context() -> EphemeralDataContext:
     return context
 
 
-def _rules(column: Column, mostly: float) -> Iterator[tuple[str, Expectation]]:
+def _rules(column: Column, mostly: float, as_of: date) -> Iterator[tuple[str, Expectation]]:
     """The expectations on one column, each with the rule in words."""
     import great_expectations.expectations as gxe
 
@@ -113,17 +114,25 @@ def _rules(column: Column, mostly: float) -> Iterator[tuple[str, Expectation]]:
                 column=column.name, min_value=column.minimum, max_value=column.maximum, mostly=mostly
             ),
         )
+    if column.kind is Kind.DATE:
+        bounds = [datetime.combine(day, time()) if day else None for day in (column.earliest, as_of)]
+        yield (
+            f"is outside {column.earliest} to {as_of}" if column.earliest else f"is after {as_of}",
+            gxe.ExpectColumnValuesToBeBetween(
+                column=column.name, min_value=bounds[0], max_value=bounds[1], mostly=mostly
+            ),
+        )
 
 
-def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float) -> Judgement:
-    """Evaluate the suite of a table's contract on the whole parsed table.
+def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float, as_of: date) -> Judgement:
+    """Evaluate the suite of a table's contract on the whole parsed table of the month that ends on `as_of`.
 
     `frame` has the contract's columns, typed, and a column `row` that numbers its rows. An expectation holds if
     at most the share `tolerance` of the rows break it. Raises RuntimeError where one cannot be evaluated.
     """
     import great_expectations as gx
 
-    rules = [(column.name, rule, e) for column in table.columns for rule, e in _rules(column, 1 - tolerance)]
+    rules = [(column.name, rule, e) for column in table.columns for rule, e in _rules(column, 1 - tolerance, as_of)]
     suite = gx.ExpectationSuite(name=table.name, expectations=[expectation for _, _, expectation in rules])
     batch = (
         _context()

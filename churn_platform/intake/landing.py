@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,27 +74,31 @@ class Judged:
         ).order_by("line", "column", "rule")
 
 
-def judge_state(engine: Backend, drop: Path, tolerance: float) -> tuple[Judged, ...]:
+def judge_state(engine: Backend, drop: Path, tolerance: float, as_of: date) -> tuple[Judged, ...]:
     """Judge a drop's tables about customers, users first: rows of customers who are not among them are broken too.
 
-    Nothing is written. Raises DropError for a structural fault.
+    A date after `as_of`, the month's last day, is broken. Nothing is written. Raises DropError for a structural fault.
     """
-    users = _judge(engine, drop, USERS, tolerance, customers=None)
-    others = (_judge(engine, drop, table, tolerance, users.kept) for table in STATE_TABLES if table is not USERS)
+    users = _judge(engine, drop, USERS, tolerance, as_of, customers=None)
+    others = (_judge(engine, drop, table, tolerance, as_of, users.kept) for table in STATE_TABLES if table is not USERS)
     return (users, *others)
 
 
-def judge_labels(engine: Backend, drop: Path, table: Table, tolerance: float, customers: ibis.Table) -> Judged | None:
+def judge_labels(
+    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: ibis.Table
+) -> Judged | None:
     """Judge a drop's labels, or None where they have not arrived. `customers` are the month's landed users."""
-    return None if file_of(drop, table) is None else _judge(engine, drop, table, tolerance, customers)
+    return None if file_of(drop, table) is None else _judge(engine, drop, table, tolerance, as_of, customers)
 
 
-def _judge(engine: Backend, drop: Path, table: Table, tolerance: float, customers: ibis.Table | None) -> Judged:
+def _judge(
+    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: ibis.Table | None
+) -> Judged:
     path = file_of(drop, table)
     assert path is not None  # file_of raises for a required table
     parsed = parse(engine, path, table)
     frame = parsed.typed.to_pandas()
-    judgement = expectations.evaluate_suite(table, frame, ROW, tolerance)
+    judgement = expectations.evaluate_suite(table, frame, ROW, tolerance, as_of)
 
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
     for found in _without_repeats(judgement.broken, frame):

@@ -40,9 +40,9 @@ _TYPED = {
     Kind.INTEGER: "CASE WHEN abs(TRY_CAST({0} AS DOUBLE)) <= 9007199254740992 AND "
     "TRY_CAST({0} AS DOUBLE) = trunc(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE)::BIGINT END",
     Kind.NUMBER: "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END",
-    # Parquet's dates may be timestamps at midnight. DuckDB takes the words 'infinity' and 'epoch' for dates too.
-    Kind.DATE: "CASE WHEN regexp_matches({0}, '^[0-9]') "
-    "THEN CAST(try_strptime({0}, ['%Y-%m-%d', '%Y-%m-%d 00:00:00']) AS DATE) END",
+    # Parquet's dates may be timestamps at midnight. DuckDB would read 'epoch' too, and 24-01-05 as in the year 24.
+    Kind.DATE: "CASE WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}( 00:00:00)?') "
+    "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END",
 }
 _TYPES = {
     Kind.TEXT: "VARCHAR",

@@ -15,6 +15,8 @@ from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 
+AS_OF = homes.MONTHS[0].as_of
+
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
@@ -26,7 +28,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame]) -> None:
-    judgement = evaluate_suite(table, frames[table.name], ROW, 0.01)
+    judgement = evaluate_suite(table, frames[table.name], ROW, 0.01, AS_OF)
     assert judgement.broken == ()
     assert judgement.result.success
     asked = [(o.expectation_config.type, o.expectation_config.kwargs["column"]) for o in judgement.result.results]
@@ -36,7 +38,9 @@ def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame])
         assert ("expect_column_values_to_not_be_null" in of_column) == (not column.nullable and not column.optional)
         assert ("expect_column_values_to_be_in_set" in of_column) == bool(column.allowed)
         assert ("expect_column_values_to_match_regex" in of_column) == bool(column.pattern)
-        assert ("expect_column_values_to_be_between" in of_column) == (column.kind in (Kind.INTEGER, Kind.NUMBER))
+        assert ("expect_column_values_to_be_between" in of_column) == (
+            column.kind in (Kind.INTEGER, Kind.NUMBER, Kind.DATE)
+        )
         assert ("expect_column_values_to_be_unique" in of_column) == (column.name == "user_id")
 
 
@@ -54,12 +58,14 @@ def test_sound_rows_break_nothing(table: Table, frames: dict[str, pd.DataFrame])
         (SUBSCRIPTIONS, "monthly_fee", 10_000.01, "is outside 0 to 10000"),
         (USAGE, "watch_hours_30d", 720.5, "is outside 0 to 720"),
         (USAGE, "skips_7d", -1, "is outside 0 to 100000"),
+        (USERS, "signup_date", pd.Timestamp("2024-02-01"), "is outside 2000-01-01 to 2024-01-31"),
+        (USERS, "signup_date", pd.Timestamp("1999-12-31"), "is outside 2000-01-01 to 2024-01-31"),
     ],
 )
 def test_each_rule(table: Table, column: str, value: Any, rule: str, frames: dict[str, pd.DataFrame]) -> None:
     frame = frames[table.name].copy()
     frame.loc[7, column] = value
-    judgement = evaluate_suite(table, frame, ROW, 0.01)
+    judgement = evaluate_suite(table, frame, ROW, 0.01, AS_OF)
     assert judgement.broken == (Broken(7, column, rule),)
 
 
@@ -69,6 +75,8 @@ def test_each_rule(table: Table, column: str, value: Any, rule: str, frames: dic
         (SUBSCRIPTIONS, "monthly_fee", 0),
         (SUBSCRIPTIONS, "monthly_fee", 10_000),
         (USAGE, "watch_hours_30d", 720),
+        (USERS, "signup_date", pd.Timestamp("2024-01-31")),
+        (USERS, "signup_date", pd.Timestamp("2000-01-01")),
         (SUBSCRIPTIONS, "plan_stream_tv", None),
         (SUBSCRIPTIONS, "add_on_security", None),
     ],
@@ -78,14 +86,14 @@ def test_bounds_are_included_and_unknown_may_be(
 ) -> None:
     frame = frames[table.name].copy()
     frame.loc[7, column] = value
-    assert evaluate_suite(table, frame, ROW, 0.01).broken == ()
+    assert evaluate_suite(table, frame, ROW, 0.01, AS_OF).broken == ()
 
 
 def test_every_row_of_a_repeated_key_is_named(frames: dict[str, pd.DataFrame]) -> None:
     frame = frames["users"].copy()
     for row in (3, 8):
         frame.loc[row, "user_id"] = frame["user_id"][5]
-    assert evaluate_suite(USERS, frame, ROW, 0.01).broken == tuple(
+    assert evaluate_suite(USERS, frame, ROW, 0.01, AS_OF).broken == tuple(
         Broken(row, "user_id", DUPLICATE) for row in (3, 5, 8)
     )
 
@@ -95,25 +103,25 @@ def test_the_verdict_bears_what_the_tolerance_allows(broken: int, holds: bool, f
     frame = frames["users"].copy()
     assert len(frame) == 60
     frame.loc[: broken - 1, "user_gender"] = "unsaid"
-    judgement = evaluate_suite(USERS, frame, ROW, 0.05)
+    judgement = evaluate_suite(USERS, frame, ROW, 0.05, AS_OF)
     assert judgement.result.success is holds
     assert len(judgement.broken) == broken  # all of them, not just some
 
 
 def test_a_table_without_rows_can_be_judged(frames: dict[str, pd.DataFrame]) -> None:
-    assert evaluate_suite(USERS, frames["users"].head(0), ROW, 0.01).broken == ()
+    assert evaluate_suite(USERS, frames["users"].head(0), ROW, 0.01, AS_OF).broken == ()
 
 
 def test_what_cannot_be_evaluated_is_no_verdict(frames: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(RuntimeError, match=r"users: expect_column_values_to_not_be_null failed: .*user_gender"):
-        evaluate_suite(USERS, frames["users"].drop(columns="user_gender"), ROW, 0.01)
+        evaluate_suite(USERS, frames["users"].drop(columns="user_gender"), ROW, 0.01, AS_OF)
 
 
 def test_the_page_reads_the_same_on_a_closed_network(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     frame = frames["users"].copy()
     frame.loc[:4, "user_gender"] = "unsaid"
     path = tmp_path / "deep" / "users.html"
-    evaluate_suite(USERS, frame, ROW, 0.01).write_page("users of 2024-01", path)
+    evaluate_suite(USERS, frame, ROW, 0.01, AS_OF).write_page("users of 2024-01", path)
     page = path.read_text()
     assert "<h1>users of 2024-01</h1>" in page
     assert "unsaid" in page
@@ -132,7 +140,7 @@ def test_a_page_runs_nothing_that_a_drop_delivers(
     frame = frames["users"].copy()
     frame.loc[:4, "user_gender"] = hostile
     path = tmp_path / "users.html"
-    evaluate_suite(USERS, frame, ROW, 0.01).write_page("users", path)
+    evaluate_suite(USERS, frame, ROW, 0.01, AS_OF).write_page("users", path)
     assert hostile not in path.read_text()
 
 
@@ -140,7 +148,7 @@ def test_a_column_of_nothing_is_judged(frames: dict[str, pd.DataFrame]) -> None:
     frame = frames["subscriptions"].copy()
     for column in ("months_active", "monthly_fee", "contract_type"):
         frame[column] = pd.Series([None] * len(frame), dtype=frame[column].dtype if column == "monthly_fee" else object)
-    broken = evaluate_suite(SUBSCRIPTIONS, frame, ROW, 0.01).broken
+    broken = evaluate_suite(SUBSCRIPTIONS, frame, ROW, 0.01, AS_OF).broken
     assert {(b.column, b.rule) for b in broken} == {
         (c, "is blank") for c in ("months_active", "monthly_fee", "contract_type")
     }

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -23,8 +24,8 @@ ALL_OF_THEM = 1.0
 
 
 def judged(lake: Lake, drop: Path, tolerance: float = ALL_OF_THEM) -> dict[str, Judged]:
-    tables = {found.table.name: found for found in judge_state(lake.engine, drop, tolerance)}
-    labels = judge_labels(lake.engine, drop, LABELS, tolerance, tables["users"].kept)
+    tables = {found.table.name: found for found in judge_state(lake.engine, drop, tolerance, FIRST.as_of)}
+    labels = judge_labels(lake.engine, drop, LABELS, tolerance, FIRST.as_of, tables["users"].kept)
     return tables if labels is None else {**tables, "labels": labels}
 
 
@@ -149,6 +150,54 @@ def test_broken_values_are_named_and_their_rows_taken_out(table: str, lake: Lake
     assert frame.where(frame.notna(), None).to_dict("records") == [
         {"file": path.name, "line": v.line, "column": v.column, "value": v.value, "rule": v.rule}
         for v in found.violations
+    ]
+
+
+OUTSIDE = "is outside 2000-01-01 to 2024-01-31"
+NO_DATE = "is not a date such as 2024-01-31"
+DATES = {
+    "2031-05-01": OUTSIDE,
+    "9999-12-31": OUTSIDE,
+    "0001-01-01": OUTSIDE,
+    "1900-01-01": OUTSIDE,
+    "1970-01-01": OUTSIDE,
+    "2024-02-01": OUTSIDE,
+    "1999-12-31": OUTSIDE,
+    "24-01-05": NO_DATE,
+    "2024-1-5": NO_DATE,
+    "05-01-2024": NO_DATE,
+    "20240105": NO_DATE,
+    "12024-01-05": NO_DATE,
+    "2023-02-29": NO_DATE,
+    "2024-01-31": None,
+    "2000-01-01": None,
+    "2024-01-05 00:00:00": None,
+}
+"""For each text, the rule that it breaks as a date of January 2024."""
+
+
+def test_dates_have_bounds(lake: Lake, drop: Path) -> None:
+    for line, text in enumerate(DATES, start=3):
+        homes.put(drop / "users.csv", line, "signup_date", text)
+    users = judged(lake, drop)["users"]
+    assert users.violations == tuple(
+        Violation(line, "signup_date", text, rule) for line, (text, rule) in enumerate(DATES.items(), start=3) if rule
+    )
+    assert len(keys(users)) == 60 - users.quarantined
+
+
+@pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMP_NS", "VARCHAR"])
+def test_dates_in_parquet_have_the_same_bounds(kind: str, lake: Lake, drop: Path) -> None:
+    path = homes.to_parquet(drop / "users.csv")
+    day = "CASE file_row WHEN 5 THEN '2031-05-01' WHEN 6 THEN '1970-01-01' ELSE signup_date::VARCHAR END"
+    rows = f"(SELECT *, row_number() OVER () AS file_row FROM '{path}')"
+    query = f"SELECT * EXCLUDE file_row REPLACE (({day})::{kind} AS signup_date) FROM {rows}"
+    duckdb.execute(f"COPY ({query}) TO '{path.with_name('other')}' (FORMAT parquet)")
+    path.with_name("other").replace(path)
+    found = judged(lake, drop)["users"].violations
+    assert [(v.line, v.column, v.value and v.value[:10], v.rule) for v in found] == [
+        (5, "signup_date", "2031-05-01", OUTSIDE),
+        (6, "signup_date", "1970-01-01", OUTSIDE),
     ]
 
 
@@ -290,7 +339,7 @@ def test_a_whole_table_of_broken_rows_stops(table: str, change: str, lake: Lake,
 def test_a_missing_file_stops(lake: Lake, drop: Path) -> None:
     (drop / "usage_agg_30d.csv").unlink()
     with pytest.raises(DropError, match=r"usage_agg_30d: no file in .*month_000"):
-        judge_state(lake.engine, drop, ALL_OF_THEM)
+        judge_state(lake.engine, drop, ALL_OF_THEM, FIRST.as_of)
 
 
 def test_labels_may_come_later(lake: Lake, drop: Path) -> None:
@@ -302,7 +351,7 @@ def test_labels_may_come_later(lake: Lake, drop: Path) -> None:
 def test_a_structural_fault_stops_whatever_the_tolerance(content: bytes, lake: Lake, drop: Path) -> None:
     (drop / "payments_agg_90d.csv").write_bytes(content)
     with pytest.raises(DropError, match=r"^payments_agg_90d\.csv: .*payments_agg_90d"):
-        judge_state(lake.engine, drop, ALL_OF_THEM)
+        judge_state(lake.engine, drop, ALL_OF_THEM, FIRST.as_of)
 
 
 def test_judging_writes_nothing(lake: Lake, drop: Path) -> None:
