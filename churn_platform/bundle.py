@@ -147,13 +147,15 @@ class Bundle:
                     raise BundleError(f"bundle {folder}: {name} is not the file that manifest.json describes")
             schema = msgspec.json.decode(files["feature_schema.json"], type=tuple[Feature, ...])
             golden = msgspec.json.decode(files["golden.json"], type=tuple[Golden, ...])
-            session = open_session(files["model.onnx"])
-        except (OSError, KeyError, msgspec.DecodeError) as error:
+            model = files["model.onnx"]
+        except KeyError as error:
+            raise BundleError(f"bundle {folder}: manifest.json names no {error.args[0]}") from error
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: what msgspec and Unicode raise
             raise BundleError(f"bundle {folder}: {error}") from error
-        except Exception as error:
-            if isinstance(error, BundleError):
-                raise
-            raise BundleError(f"bundle {folder}: model.onnx cannot be read: {error}") from error  # onnxruntime's own
+        try:
+            session = open_session(model)
+        except Exception as error:  # onnxruntime's own
+            raise BundleError(f"bundle {folder}: model.onnx cannot be read: {error}") from error
         bundle = cls(sha256(raw), manifest, schema, golden, session)
         bundle._check_golden(folder)
         return bundle
@@ -174,9 +176,8 @@ class Bundle:
             raise BundleError(f"bundle {folder}: no golden rows, so nothing proves the model")
         try:
             scores = self.score_features(row.features for row in self.golden)
+            difference = float(np.max(np.abs(scores - np.array([row.probability for row in self.golden]))))
         except Exception as error:  # onnxruntime's own: inputs do not fit the model, or a value is not a number
             raise BundleError(f"bundle {folder}: its model cannot score its golden rows: {error}") from error
-        expected = np.array([row.probability for row in self.golden])
-        difference = float(np.max(np.abs(scores - expected)))
         if not difference <= TOLERANCE:
             raise BundleError(f"bundle {folder}: golden rows differ by {difference:.2g}, more than {TOLERANCE:.0e}")

@@ -31,6 +31,7 @@ from serving.problems import HANDLERS
 from serving.registry import open_registry
 from serving.routes import changes, operations, predictions
 from serving.security import SCHEME, Limit, api_token
+from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,13 @@ def create_app(settings: Settings) -> Edge:
     """The ASGI app. Only the token is read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
     registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
-    champions = Champions(registry, settings.serving_home, settings.serving_remembered_scores, metrics)
+    champions = Champions(
+        registry,
+        Shelf(settings.serving_home),
+        settings.serving_timeout_seconds,
+        settings.serving_remembered_scores,
+        metrics,
+    )
     reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
     features = OnlineFeatures(reader, metrics)
     prediction_log = PredictionLog(settings.prediction_log, settings.prediction_log_rows, metrics)
@@ -59,6 +66,7 @@ def create_app(settings: Settings) -> Edge:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await registry.close()
             await reader.close()
             await dagster.close()
 

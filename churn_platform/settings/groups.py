@@ -200,7 +200,10 @@ class ServingSettings(PlaceSettings):
         2.0, gt=0, description="How often serving looks for a new champion and new features."
     )
     serving_timeout_seconds: float = Field(
-        1.0, gt=0, description="How long serving waits for the registry, the online store or Dagster to answer."
+        1.0,
+        gt=0,
+        description="How many seconds serving waits for an answer of the registry, or of the online store; for all of a"
+        " new champion's files, ten times as long.",
     )
     serving_max_body_bytes: int = Field(
         100_000, gt=0, description="The largest request body that serving reads; larger ones are answered with 413."

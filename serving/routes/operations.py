@@ -36,8 +36,7 @@ def routes(
         champion, publication = champions.current, features.publication
         if champion is None or publication is None or features.problem is not None:
             raise not_ready(champions.problem if champion is None else None, features.problem)
-        warnings = [champions.problem] if champions.problem else []
-        return Ready("ready", champion.version, publication.as_of, publication.customers, warnings)
+        return Ready("ready", champion.version, publication.as_of, publication.customers, champions.warnings)
 
     @get("/model", summary="The champion", tags=_TAGS, responses=documented(503))
     async def model() -> Model:
