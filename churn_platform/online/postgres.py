@@ -1,7 +1,7 @@
 """The online store on PostgreSQL: publishing in one transaction, and a reader that outlives lost connections.
 
-Here: what only PostgreSQL needs. Not here: the store's meaning, its types and errors (`types`), and the choice between
-the two databases (`store`, through which alone this module is used).
+Here: what only PostgreSQL needs. Not here: connecting and its deadlines (`connecting`), the store's meaning, its types
+and errors (`types`), and the choice between the two databases (`store`, through which alone this module is used).
 
 A publication is a number that all its rows carry; readers join on the current one. So a publication neither locks
 readers out nor mixes with the next one, and the transaction that replaces rows also deletes the old ones.
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
 
 from churn_platform.months import Month
+from churn_platform.online.connecting import PUBLISH_SECONDS, Questions, transaction
 from churn_platform.online.types import (
     READ_PUBLICATION,
     Encoded,
@@ -32,8 +33,9 @@ from churn_platform.online.types import (
 if TYPE_CHECKING:
     from churn_platform.bundle import Value
 
+NAME = "the online store's PostgreSQL (CHURN_ONLINE_STORE_URL, or CHURN_POSTGRES_URL without it)"
+
 _ADVISORY_LOCK = 5_120_241_163  # any number that other programs on the database do not lock
-_RETRY_SECONDS = 0.25  # after a failed attempt, all who waited get its answer instead of trying again one by one
 
 _POSTGRES_TABLES = """
 CREATE TABLE IF NOT EXISTS online_publication (
@@ -49,11 +51,13 @@ _READ_FEATURES = (
 )
 
 
-def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
+def publish(
+    url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]], seconds: float = PUBLISH_SECONDS
+) -> Publication:
     """See `store.publish`. One transaction: readers see the old publication until it commits."""
     encoded = Encoded(month, rows)
     try:
-        with psycopg.connect(url) as connection, connection.cursor() as cursor:  # commits, or rolls back on an error
+        with transaction(url, seconds) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
             cursor.execute(_POSTGRES_TABLES)
             present = cursor.execute("SELECT publication, month FROM online_publication").fetchone()
@@ -73,31 +77,33 @@ def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value
     except psycopg.errors.UniqueViolation as error:
         raise OnlineStoreError(f"{month} cannot be published: each customer must occur once: {error}") from error
     except psycopg.OperationalError as error:
-        raise StoreUnavailableError(f"the online store's PostgreSQL cannot be used: {error}") from error
+        reason = " ".join(str(error).split())
+        raise StoreUnavailableError(
+            f"{month} is not published, since {NAME} cannot be used at present: {reason}: start it, or correct the URL"
+        ) from error
     except psycopg.DataError as error:
         raise OnlineStoreError(f"{month} cannot be published: {error}") from error
+    except psycopg.Error as error:  # its own text may hold the URL's password
+        reason = error.diag.message_primary or type(error).__name__
+        raise OnlineStoreError(f"{month} cannot be published, since {NAME} refuses it: {reason}") from error
     return publication
 
 
 class PostgresReader:
-    """Reads over one connection, which is opened when needed and again after each loss.
+    """Reads over one connection, within `timeout` seconds each time.
 
     Customers that are asked for while a query is under way go together into the next one, so a query's cost is shared
     by all who wait, and the load on the database does not grow with the number of clients.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
-        self._timeout = timeout
-        self._connection: psycopg.AsyncConnection | None = None
-        self._lock = asyncio.Lock()
-        self._down: tuple[float, str] | None = None  # when the last attempt failed (loop time), and why
+        self._questions = Questions(url, timeout, NAME)
         self._waiting: dict[str, asyncio.Future[Row | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 
     async def publication(self) -> Publication | None:
         """What the store holds now."""
-        found = await self._query(READ_PUBLICATION)
+        found = await self._questions.ask(READ_PUBLICATION)
         return Publication(*found[0]) if found else None
 
     async def get(self, user_id: str) -> Row | None:
@@ -112,14 +118,14 @@ class PostgresReader:
     async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
         """Several customers, in one query and so of one publication."""
         known = [user_id for user_id in user_ids if is_text(user_id)]
-        found = await self._query(_READ_FEATURES, (known,))
-        return {user_id: Row(as_of, features.encode()) for user_id, as_of, features in found}
+        found = await self._questions.ask(_READ_FEATURES, (known,))
+        return {user_id: Row(as_of, features.encode()) for user_id, as_of, features in found or ()}
 
     async def close(self) -> None:
         """Answer those who wait, then disconnect."""
         if self._drain is not None:
             await self._drain
-        await self._disconnect()
+        await self._questions.close()
 
     async def _answer(self) -> None:
         try:
@@ -136,34 +142,3 @@ class PostgresReader:
                         future.set_result(rows.get(user_id))
         finally:
             self._drain = None
-
-    async def _query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        loop = asyncio.get_running_loop()
-        async with self._lock:
-            if self._down is not None and loop.time() < self._down[0] + _RETRY_SECONDS:
-                # Those who waited for the last attempt need not try again.
-                raise StoreUnavailableError(self._down[1])
-            idle = self._connection is not None  # an old connection may have died unnoticed: worth a second attempt
-            for last in (False, True) if idle else (True,):
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        if self._connection is None:
-                            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-                        found = await (await self._connection.execute(sql, parameters)).fetchall()
-                    self._down = None
-                    return found
-                except psycopg.errors.UndefinedTable:
-                    self._down = None
-                    return []
-                except (psycopg.Error, TimeoutError, OSError) as error:
-                    await self._disconnect()
-                    if last or isinstance(error, TimeoutError):
-                        reason = f"the online store's PostgreSQL does not answer: {type(error).__name__}"
-                        self._down = (loop.time(), reason)
-                        raise StoreUnavailableError(reason) from error
-            raise AssertionError("unreachable")
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()

@@ -29,6 +29,7 @@ from psycopg.conninfo import conninfo_to_dict
 from churn_platform.faults import Fault
 from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.online.connecting import PUBLISH_SECONDS, transaction
 from churn_platform.tables.catalog import CatalogTable
 from churn_platform.tables.features import AS_OF
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 URL_SETTING = "CHURN_POSTGRES_URL"
 
-_CONNECT_SECONDS = 5
 _LOCK_SECONDS = 30  # how long a change of columns may wait for queries, and make later ones wait behind it
 _ADVISORY_LOCK = 5_120_241_164  # any number that other programs on the database do not lock
 _BATCH = 20_000
@@ -69,15 +69,17 @@ class PublishedMonth:
     unchanged: bool
 
 
-def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> PublishedMonth:
+def publish(
+    url: str, lake: Lake, table: CatalogTable, month: Month, seconds: float = PUBLISH_SECONDS
+) -> PublishedMonth:
     """Publish a month of the lake's table, replacing what was published of it; the same content again does nothing.
 
-    Publishers wait for each other. Columns that are new in the lake are added; those that are gone stay, and are
-    null. Raises MissingTableError, PostgresUnavailableError, and NotPublishedError where a column's type has changed or
-    the rows do not fit.
+    Publishers wait for each other; all of it is over within `seconds`. Columns that are new in the lake are added;
+    those that are gone stay, and are null. Raises MissingTableError, PostgresUnavailableError, and NotPublishedError
+    where a column's type has changed or the rows do not fit.
     """
     lake.require(table.source, month)
-    with _connection(url, table, month) as connection:
+    with _connection(url, table, month, seconds) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_LOCK_SECONDS}s")))
         connection.execute(_RECORDS)
@@ -90,14 +92,16 @@ def publish(url: str, lake: Lake, table: CatalogTable, month: Month) -> Publishe
 
 
 @contextmanager
-def _connection(url: str, table: CatalogTable, month: Month) -> Iterator[Connection]:
+def _connection(url: str, table: CatalogTable, month: Month, seconds: float) -> Iterator[Connection]:
     """A transaction, committed when the block ends well; errors are reported without the password."""
     _refuse_unreadable(url)
     try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+        with transaction(url, seconds) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        reason = f"the PostgreSQL of {URL_SETTING} cannot be used at present: {_line(error)}"
+        reason = (
+            f"the PostgreSQL of {URL_SETTING} cannot be used at present: {_line(error)}: start it, or correct the URL"
+        )
         raise PostgresUnavailableError(f"{table.name} of {month} is not published: {reason}") from None
     except psycopg.Error as error:
         raise NotPublishedError(

@@ -25,6 +25,7 @@ from churn_platform.months import Month
 from churn_platform.tables.catalog import CATALOG, CatalogTable
 from churn_platform.tables.names import CHURN_SCORES
 from churn_platform.tables.published import NotPublishedError, PostgresUnavailableError, publish
+from churn_platform_tests.postgres_proxy import proxy
 from churn_platform_tests.processes import KILLED
 from churn_platform_tests.published_cases import FEBRUARY, JANUARY, MARCH, ask, empty_database, execute
 from churn_platform_tests.published_cases import two_months as make_two_months
@@ -315,6 +316,33 @@ def test_an_unreachable_server_is_told_within_seconds(answers: bool, lake: Lake)
     assert time.monotonic() - started < 10
     assert "hidden" not in str(told.value)
     assert told.value.__suppress_context__
+
+
+def test_a_server_that_freezes_is_told_in_time(url: str, tmp_path: Path) -> None:
+    with proxy(url) as line:
+
+        class Freezing(Lake):
+            def require(self, name: str, month: Month) -> None:
+                """It is there."""
+
+            def path(self, name: str, month: Month, ending: str = ".parquet") -> Path:
+                line.freeze()  # asked for within the transaction
+                return super().path(name, month, ending)
+
+        note(Lake(tmp_path / "lake"), JANUARY)
+        lake = Freezing(tmp_path / "lake")
+        with pytest.raises(PostgresUnavailableError, match=r"CHURN_POSTGRES_URL.*did not finish within 0\.5 seconds"):
+            publish(line.url, lake, NOTES, JANUARY, seconds=0.5)
+    assert ask(url, "SELECT to_regclass('notes')") == [(None,)]
+
+
+def test_a_publisher_does_not_wait_for_another_for_ever(url: str, lake: Lake) -> None:
+    note(lake, JANUARY)
+    publish(url, lake, NOTES, JANUARY)
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(5120241164)")
+        with pytest.raises(PostgresUnavailableError, match=r"did not finish within 0\.2 seconds"):
+            publish(url, lake, NOTES, JANUARY, seconds=0.2)
 
 
 @pytest.mark.parametrize(

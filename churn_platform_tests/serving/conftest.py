@@ -36,10 +36,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty online store, on each database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'online' / 'store.db'}"
-    url: str = request.getfixturevalue("postgres")
-    with psycopg.connect(url) as connection:
-        connection.execute("DROP TABLE IF EXISTS online_publication, online_features")
+    url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    """The URL of a PostgreSQL without an online store, and without receipts."""
+    with psycopg.connect(postgres) as connection:
+        connection.execute("DROP TABLE IF EXISTS online_publication, online_features, receipts")
+    return postgres
 
 
 @pytest.fixture

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from churn_platform.months import Month
+from churn_platform.online import postgres
 from churn_platform.online.store import open_reader, publish
 from churn_platform.online.types import OlderMonthError, OnlineStoreError, Publication, Row, StoreUnavailableError
+from churn_platform_tests.postgres_proxy import Proxy, proxy
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 
@@ -200,6 +205,68 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     assert "secret" not in str(refused.value)
     with pytest.raises(StoreUnavailableError):
         read(url)
+
+
+def test_a_server_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://user:secret@127.0.0.1:{silent.getsockname()[1]}/database"
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=r"2024-01 is not published.*CHURN_ONLINE_STORE_URL") as refused:
+            postgres.publish(url, JANUARY, rows(1), seconds=1)
+        assert "secret" not in str(refused.value)
+        with pytest.raises(StoreUnavailableError, match=r"CHURN_ONLINE_STORE_URL.*no answer within 0.2 seconds"):
+            asyncio.run(open_reader(url, 0.2).publication())
+        assert time.monotonic() < started + 5  # psycopg waits for a connection 2 seconds at least
+
+
+def test_a_server_that_freezes_while_it_is_written_to(postgres_url: str) -> None:
+    with proxy(postgres_url) as line:
+
+        def freezing() -> Iterator[tuple[str, dict[str, Any]]]:
+            yield from rows(3)
+            line.freeze()
+
+        before = publish(line.url, JANUARY, rows(1))
+        with pytest.raises(StoreUnavailableError, match=r"did not finish within 0\.5 seconds.*start it"):
+            postgres.publish(line.url, FEBRUARY, freezing(), seconds=0.5)
+    publication, _ = read(postgres_url)
+    assert publication == before
+
+
+def test_a_server_that_freezes_while_it_is_read(postgres_url: str) -> None:
+    publish(postgres_url, JANUARY, rows(3))
+
+    async def ask(line: Proxy) -> float:
+        reader = open_reader(line.url, 0.3)
+        assert await reader.get("00001") is not None
+        line.freeze()
+        started = time.monotonic()
+        answers = await asyncio.gather(*(reader.get(f"0000{number}") for number in range(3)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {StoreUnavailableError}
+        assert "no answer within 0.3 seconds" in str(answers[0])
+        await reader.close()
+        return time.monotonic() - started
+
+    with proxy(postgres_url) as line:
+        assert asyncio.run(ask(line)) < 3  # psycopg cancels a query that is given up, which takes 10 seconds
+
+
+def test_a_publisher_does_not_wait_for_another_for_ever(postgres_url: str) -> None:
+    def waiting() -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from rows(3)
+        with pytest.raises(StoreUnavailableError, match=r"did not finish within 0\.2 seconds"):
+            postgres.publish(postgres_url, FEBRUARY, rows(1), seconds=0.2)
+
+    assert publish(postgres_url, JANUARY, waiting()).customers == 3
+
+
+def test_a_table_that_is_another_is_refused(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE online_publication (somebody text)")
+    with pytest.raises(OnlineStoreError, match=r"refuses it: column .publication. does not exist"):
+        publish(postgres_url, JANUARY, rows(1))
+    with pytest.raises(StoreUnavailableError, match="UndefinedColumn"):
+        read(postgres_url)
 
 
 def test_another_kind_of_url_is_refused() -> None:
