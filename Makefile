@@ -63,8 +63,11 @@ bench-serving: $(INSTALLED) ## how fast serving answers (needs wrk)
 	$(BIN)/python -m benchmarks.serving.bench
 
 # pip installs uv; uv installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
+# The stamp is there only while the environment is whole: what Ctrl-C or a full disk has cut short is made anew, since pip
+# and uv take a package of which they see a part for installed.
 $(INSTALLED): pyproject.toml requirements-dev.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	rm -f $@
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .

@@ -1,12 +1,16 @@
-"""Make's targets that run tests: the two halves are all of them, and coverage measures all of them."""
+"""Make: its targets run all tests, in halves and for coverage, and a set-up that was cut short is made anew."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import subprocess
 import tomllib
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,3 +33,81 @@ def test_the_two_halves_are_all_of_the_tests() -> None:
     assert others
     assert not unit & others
     assert unit | others == run_by("test") == run_by("coverage")
+
+
+PYTHON = """#!/bin/sh
+# Stands for Python: notes what it is asked for, and makes an environment whose pip makes uv.
+echo "$*" >> calls
+case "$*" in
+    "-m venv --clear .venv") rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/has_pip ;;
+    "-m pip "*) test -e .venv/has_pip && cp uv .venv/bin/uv ;;
+esac
+"""
+UV = """#!/bin/sh
+# Stands for uv: stops what it does once, where it is told to.
+if test -e interrupt; then rm interrupt; kill -INT $PPID; sleep 5; fi
+"""
+MADE = "-m venv --clear .venv"
+
+
+class SetUp:
+    """A checkout as far as setting it up needs one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+        for name, text in (("python", PYTHON), ("uv", UV)):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+
+    def make(self) -> tuple[int, list[str]]:
+        """Set up; the exit code, and what Python was asked for."""
+        calls = self._folder / "calls"
+        calls.write_text("")
+        command = ["make", "PYTHON=./python", ".venv/.installed"]
+        code = subprocess.run(command, cwd=self._folder, capture_output=True, check=False).returncode
+        return code, calls.read_text().splitlines()
+
+    def leave_one_without_pip(self) -> None:
+        (self._folder / ".venv" / "bin").mkdir(parents=True)
+        shutil.copy(self._folder / "python", self._folder / ".venv" / "bin" / "python")
+
+    def interrupt(self) -> None:
+        (self._folder / "interrupt").touch()
+
+    def change_the_lock(self) -> None:
+        stamp = (self._folder / ".venv" / ".installed").stat().st_mtime
+        os.utime(self._folder / "requirements-dev.lock", (stamp + 5, stamp + 5))
+
+
+def test_an_environment_is_made_once(tmp_path: Path) -> None:
+    checkout = SetUp(tmp_path)
+    code, calls = checkout.make()
+    assert (code, calls[0]) == (0, MADE)
+    assert checkout.make() == (0, [])
+    checkout.change_the_lock()
+    code, calls = checkout.make()
+    assert code == 0
+    assert calls and MADE not in calls
+
+
+def test_an_environment_that_ctrl_c_left_without_pip_is_made_anew(tmp_path: Path) -> None:
+    checkout = SetUp(tmp_path)
+    checkout.leave_one_without_pip()
+    code, calls = checkout.make()
+    assert (code, calls[0]) == (0, MADE)
+
+
+@pytest.mark.parametrize("before", ["nothing", "an older one"])
+def test_an_environment_whose_packages_ctrl_c_cut_short_is_made_anew(before: str, tmp_path: Path) -> None:
+    checkout = SetUp(tmp_path)
+    if before == "an older one":
+        checkout.make()
+        checkout.change_the_lock()
+    checkout.interrupt()
+    code, _ = checkout.make()
+    assert code != 0
+    code, calls = checkout.make()
+    assert (code, calls[0]) == (0, MADE)
+    assert checkout.make() == (0, [])
