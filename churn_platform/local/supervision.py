@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +21,8 @@ from pathlib import Path
 from churn_platform.local import guard
 
 KEPT_LOGS = 3
+LONGEST = 2000
+"""The most characters that are told of a line; a log has all of them."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Supervisor:
             began = time.monotonic()
             code = await self._live(running)
             if program.once:
+                if code:
+                    self._tell(f"{program.name} ended ({_ending(code)}){self._last_words(program)}")
                 running.state = ProgramState.DONE
                 running.arrived.set()
                 await asyncio.Event().wait()
@@ -199,8 +203,8 @@ class Supervisor:
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
         """Pass on what a program prints, line by line."""
         assert process.stdout is not None
-        async for line in process.stdout:
-            if text := line.decode(errors="replace").rstrip():
+        async for line in _lines(process.stdout):
+            if text := _told(line):
                 self._tell(text)
 
     async def _keep_guard(self) -> None:
@@ -244,8 +248,27 @@ class Supervisor:
         """The end of a program's log, indented, or nothing."""
         with self._log(program.name).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 20_000))
-            last = log.read().decode(errors="replace").splitlines()[-lines:]
-        return "".join(f"\n    {line}" for line in last)
+            last = log.read().splitlines()[-lines:]
+        return "".join(f"\n    {_told(line)}" for line in last)
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """A stream's lines. Of a longer one than can be told only the beginning is kept, since it may never end."""
+    line, most = b"", 4 * LONGEST + 1  # of UTF-8's bytes
+    while chunk := await stream.read(1 << 16):
+        *ended, rest = chunk.split(b"\n")
+        for end in ended:
+            yield line + end
+            line = b""
+        line = (line + rest)[:most]
+    yield line
+
+
+def _told(line: bytes) -> str:
+    """A line for a terminal: cut to a length, and without characters that would steer the terminal."""
+    text = line.decode(errors="replace").rstrip()
+    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}... (cut)"
+    return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in cut)
 
 
 def _ending(code: int) -> str:

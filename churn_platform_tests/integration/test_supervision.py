@@ -14,8 +14,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from churn_platform.local import guard
-from churn_platform.local.supervision import Program, ProgramState, Supervisor, Waits
+from churn_platform.local.supervision import LONGEST, Program, ProgramState, Supervisor, Waits
 
 # Starts a child, writes down both process ids, and waits. A deaf child ignores SIGTERM.
 PARENT = """
@@ -131,6 +133,47 @@ def test_last_words_are_told(tmp_path: Path) -> None:
 
     told = _supervise([failing], tmp_path, script)
     assert told[1] == "failing died (exit code 3); it starts again in 0 s\n    a bad setting"
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("'A' * 300_000 + '\\n'", "A" * LONGEST + "... (cut)"),
+        ("'A' * 5_000_000", "A" * LONGEST + "... (cut)"),  # and no end of the line
+        ("'\\u20ac' * 65_537", "\u20ac" * LONGEST + "... (cut)"),
+        ("'\\x1b[2Jgone\\r\\tback\\n'", "\N{REPLACEMENT CHARACTER}[2Jgone\N{REPLACEMENT CHARACTER} back"),
+    ],
+    ids=["long", "endless", "of several bytes a character", "steering"],
+)
+def test_whatever_a_program_prints_is_told_in_short_and_it_is_done(printed: str, told: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.stdout.buffer.write(({printed}).encode() + b'\\nlast\\n')"
+    once = Program("once", (sys.executable, "-c", code), once=True)
+    last = Program("last", (sys.executable, "-c", "import time; time.sleep(600)"), after=["once"])
+
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: supervisor.running["last"].state is ProgramState.UP)
+        assert supervisor.running["once"].state is ProgramState.DONE
+
+    assert _supervise([once, last], tmp_path, script) == [told, "last", "last is up"]
+
+
+def test_last_words_are_cut(tmp_path: Path) -> None:
+    failing = Program("failing", (sys.executable, "-c", "print('A' * 15_000); raise SystemExit(3)"))
+
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: supervisor.running["failing"].deaths >= 2)
+
+    assert _supervise([failing], tmp_path, script)[1].endswith("\n    " + "A" * LONGEST + "... (cut)")
+
+
+def test_a_program_that_runs_once_and_fails_is_told(tmp_path: Path) -> None:
+    code = "import sys; sys.stderr.write('Error: a bad setting\\n'); sys.exit(1)"
+
+    async def script(supervisor: Supervisor) -> None:
+        await _eventually(lambda: supervisor.running["once"].state is ProgramState.DONE)
+
+    told = _supervise([Program("once", (sys.executable, "-c", code), once=True)], tmp_path, script)
+    assert told == ["once ended (exit code 1)\n    Error: a bad setting"]
 
 
 def test_programs_wait_for_what_they_need(tmp_path: Path) -> None:
