@@ -120,6 +120,8 @@ def _show_closing(months: Iterable[Closed], text: str) -> None:
         if closed.changed:
             notes.append("changed")
         click.echo(f"{closed.month} closed: {', '.join(notes)}")
+        for note in closed.notes:
+            click.echo(note)
 
 
 @main.command()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -19,16 +19,34 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never half of one; so does a restart after a crash.
     """
+    with replacing_all([path]) as [temporary]:
+        yield temporary
+
+
+@contextmanager
+def replacing_all(paths: Iterable[Path]) -> Iterator[list[Path]]:
+    """The same for several files: none is replaced before all of them are written in full."""
+    wanted = list(paths)
+    with ExitStack() as made:
+        temporaries = [made.enter_context(_beside(path)) for path in wanted]
+        yield temporaries
+        for temporary in temporaries:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+        for temporary, path in zip(temporaries, wanted, strict=True):
+            temporary.replace(path)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, gone when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o644)  # mkstemp's 600 would hide the table from the analysts who share the lake
     try:
+        temporary.chmod(0o644)  # mkstemp's 600 would hide the table from the analysts who share the lake
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from churn_platform.faults import Fault
-from churn_platform.files import replacing, sha256_of
+from churn_platform.files import replacing, replacing_all, sha256_of
 from churn_platform.months import Month
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def row_count(path: Path) -> int:
     import pyarrow.parquet as pq
 
     return int(pq.read_metadata(path).num_rows)
+
+
+def _evaluate(table: ibis.Table, file: Path, path: Path) -> Written:
+    """Write an expression's rows into a file that is to become `path`."""
+    table.to_parquet(file, compression="zstd")
+    return Written(path, row_count(file), sha256_of(file))
 
 
 class Lake:
@@ -153,8 +160,26 @@ class Lake:
     def write_file(self, path: Path, table: ibis.Table) -> Written:
         """Evaluate an expression into a Parquet file of any name, atomically."""
         with replacing(path) as temporary:
-            table.to_parquet(temporary, compression="zstd")
-            return Written(path, row_count(temporary), sha256_of(temporary))
+            return _evaluate(table, temporary, path)
+
+    @contextmanager
+    def replacing(self, month: Month, tables: Mapping[str, ibis.Table]) -> Iterator[dict[str, Written]]:
+        """Evaluate expressions by the names of the month's tables, and replace them all when the block ends well.
+
+        If one cannot be evaluated or written, or the block fails, every table stays as it is. What was written is
+        in place only after the block.
+        """
+        paths = {name: self.path(name, month) for name in tables}
+        with replacing_all(paths.values()) as temporaries:
+            yield {
+                name: _evaluate(tables[name], temporary, path)
+                for (name, path), temporary in zip(paths.items(), temporaries, strict=True)
+            }
+
+    def remove(self, name: str, month: Month) -> None:
+        """Remove the month's table and document, where they are there."""
+        for ending in (".parquet", ".json"):
+            self.path(name, month, ending).unlink(missing_ok=True)
 
     def addressed(self, name: str, sha256: str) -> Path:
         """Where the file with this content is or will be."""

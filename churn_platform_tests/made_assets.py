@@ -8,7 +8,7 @@ from churn_platform.settings import Settings
 
 _MONTHS = months_of(Settings())
 
-LAND_DROP, LAND_LABELS = landing.assets(_MONTHS)
+(LAND_DROP,) = landing.assets(_MONTHS)
 *SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS)
 TRAINING_SET, CANDIDATE = models.assets(_MONTHS)
 EVALUATION, PROMOTION = decisions.assets(_MONTHS)

@@ -1,6 +1,6 @@
-"""The landing assets: a drop's files, judged, then kept; all tables about customers or none."""
+"""The landing assets: a drop's files, judged, then taken in; all of them or none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -8,12 +8,14 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import month_of
-from churn_platform.contracts import LABELS, STATE_TABLES, USERS, Table
+from churn_platform.contracts import LABELS, STATE_TABLES, TABLES, USERS, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
-from churn_platform.intake.drops import DropError, content_hash, delivered, drop_of
+from churn_platform.intake.drops import DropError, delivered, drop_of
+from churn_platform.lake import Written
 from churn_platform.months import Month
-from churn_platform.tables.names import landed, quarantine
+from churn_platform.tables import taking
+from churn_platform.tables.names import landed
 
 GROUP = "landing"
 CONTRACT = "keeps_the_contract"
@@ -25,7 +27,7 @@ def asset_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey(landed(table.name).split("/"))
 
 
-def _spec(table: Table, months: dg.MonthlyPartitionsDefinition, deps: list[dg.AssetKey] | None = None) -> dg.AssetSpec:
+def _spec(table: Table, months: dg.MonthlyPartitionsDefinition, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         asset_key(table),
         deps=deps,
@@ -81,19 +83,16 @@ def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
     return {"broken": markdown_table(("line", "column", "value", "rule"), shown)} if shown else {}
 
 
-def _keep(home: Home, month: Month, judged: landing.Judged) -> dg.MaterializeResult:
-    """Write the quarantine, then the sound rows: a landed table is never without its quarantine."""
-    table = judged.table
-    home.lake.write(quarantine(table.name), month, judged.quarantine())
-    written = home.lake.write(landed(table.name), month, judged.kept)
+def _kept(home: Home, judged: landing.Judged, month: Month, written: Written) -> dg.MaterializeResult:
+    """Report a table that was taken in."""
     return dg.MaterializeResult(
-        asset_key=asset_key(table),
+        asset_key=asset_key(judged.table),
         data_version=dg.DataVersion(written.sha256),
         metadata={
             **of_table(written),
             "quarantined_rows": judged.quarantined,
             "file": str(judged.path),
-            "data_docs": dg.MetadataValue.url(home.settings.page_url(_page(home, month, table))),
+            "data_docs": dg.MetadataValue.url(home.settings.page_url(_page(home, month, judged.table))),
             **_broken(judged),
         },
     )
@@ -111,52 +110,69 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
     return True
 
 
-def landed_tables(
+def _refuse_mixture(home: Home, month: Month, left_out: Sequence[Table], contents: Mapping[str, str | None]) -> None:
+    """Raise DropError where tables that are not selected have changed: a month's tables are taken in together."""
+    records = {deliveries.LATER if table is LABELS else deliveries.STATE for table in left_out}
+    if any(contents[record] != deliveries.taken(home.lake, month, record) for record in records):
+        raise DropError(
+            f"{month}: the drop is not the one that was landed, and its tables are taken in together: "
+            f"close {month} (churn close {month})"
+        )
+
+
+def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> list[landing.Judged]:
+    """The judgement on every selected table that the drop has, users first. Raises DropError."""
+    engine, tolerance = home.lake.engine, home.settings.quarantine_tolerance
+    judged: list[landing.Judged] = []
+    if any(table in selected for table in STATE_TABLES):
+        judged += landing.judge_state(engine, drop, tolerance, month.as_of)
+    if LABELS in selected:
+        customers = judged[0].kept if judged else home.lake.read(landed(USERS.name), month)
+        labels = landing.judge_labels(engine, drop, LABELS, tolerance, month.as_of, customers)
+        judged += [labels] if labels else []
+    return [found for found in judged if found.table in selected]
+
+
+def land(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """Judge all five tables of the month's drop; keep all of them, or none and say why."""
-    month, settings = month_of(context), home.settings
+    """Judge the tables of the month's drop, then take all of them in, or none and say why."""
+    month, settings, lake = month_of(context), home.settings, home.lake
+    selected = [table for table in TABLES if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
         if _awaited(context, home, month):
             return
         drop = drop_of(settings.drops, settings.first, month)
-        content = content_hash(drop, STATE_TABLES)  # before it is read: a change from now on makes it a different drop
-        tables = landing.judge_state(home.lake.engine, drop, settings.quarantine_tolerance, month.as_of)
+        contents = deliveries.contents(drop)  # before it is read: a change from now on makes it a different drop
+        _refuse_mixture(home, month, [table for table in TABLES if table not in selected], contents)
+        tables = _judge(home, month, drop, selected)
     for judged in tables:
-        if asset_key(judged.table) in context.selected_asset_keys:
-            yield _verdict(home, month, judged)
+        yield _verdict(home, month, judged)
     if faults := [judged.fault for judged in tables if judged.fault]:
         with told_plainly():
             raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
+    written = taking.take_in(lake, month, tables, contents)
     for judged in tables:
-        if asset_key(judged.table) in context.selected_asset_keys:
-            if judged.quarantined:
-                context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
-            yield _keep(home, month, judged)
-    if all(asset_key(table) in context.selected_asset_keys for table in STATE_TABLES):
-        deliveries.take(home.lake, month, deliveries.STATE, content, STATE_TABLES)
+        if judged.quarantined:
+            context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
+        yield _kept(home, judged, month, written[judged.table.name])
+    if LABELS in selected and contents[deliveries.LATER] is None:
+        yield from _without_labels(context, home, month, drop)
 
 
-def landed_labels(
-    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+def _without_labels(
+    context: dg.AssetExecutionContext, home: Home, month: Month, drop: Path
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """Judge and keep the month's labels where they have arrived; then the month is matured."""
-    month, settings = month_of(context), home.settings
-    with told_plainly():
-        drop = drop_of(settings.drops, settings.first, month)
-        customers = home.lake.read(landed(USERS.name), month)
-        content = content_hash(drop, (LABELS,))
-        tolerance = settings.quarantine_tolerance
-        judged = landing.judge_labels(home.lake.engine, drop, LABELS, tolerance, month.as_of, customers)
-    if judged is None:
+    """Withdraw the labels that the drop no longer has; by the result, what is downstream of them follows."""
+    if taking.withdraw_labels(home.lake, month):
+        told = f"the labels of {month} are withdrawn, since {drop.name} no longer has any"
+        context.log.warning(told)
+        yield dg.AssetCheckResult(
+            passed=True, asset_key=asset_key(LABELS), check_name=CONTRACT, description=f"{told}: nothing to judge."
+        )
+        yield dg.MaterializeResult(asset_key=asset_key(LABELS), metadata={"withdrawn": True, "dagster/row_count": 0})
+    else:
         context.log.info(f"{month} has no labels yet: it closes now, and matures when they arrive in {drop}")
-        return
-    yield _verdict(home, month, judged)
-    if judged.fault:
-        with told_plainly():
-            raise DropError(f"{month} stops: {judged.fault}")
-    yield _keep(home, month, judged)
-    deliveries.take(home.lake, month, deliveries.LATER, content, (LABELS,))
 
 
 def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -164,14 +180,9 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     return [
         dg.multi_asset(
             name="land_drop",
-            specs=[_spec(table, months) for table in STATE_TABLES],
-            check_specs=[_check(table, months) for table in STATE_TABLES],
-            can_subset=True,  # without it, a month that is not delivered yet could not leave its checks out
-        )(landed_tables),
-        dg.multi_asset(
-            name="land_labels",
-            specs=[_spec(LABELS, months, [asset_key(USERS)])],
-            check_specs=[_check(LABELS, months)],
-            can_subset=True,  # without it, a month without labels could not leave its check out
-        )(landed_labels),
+            specs=[_spec(table, months, [] if table is not LABELS else [asset_key(USERS)]) for table in TABLES],
+            check_specs=[_check(table, months) for table in TABLES],
+            # Without it, a month that is not delivered yet, or has no labels yet, could not leave its checks out.
+            can_subset=True,
+        )(land),
     ]

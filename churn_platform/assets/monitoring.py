@@ -19,7 +19,7 @@ from churn_platform.home import Home
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
 from churn_platform.tables import delivery
-from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, EXPECTED, FEATURES, REALISED, TARGET_DRIFT
+from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, EXPECTED, FEATURES, REALISED, TARGET_DRIFT, landed
 from churn_platform.tables.training_set import matured
 
 GROUP = "monitoring"
@@ -31,7 +31,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     with told_plainly():
         reference = drift.reference_months(month, _trained_on(home), lake.months(FEATURES))
         if not reference:
-            return _without_reference(context, f"{month} has no reference: no earlier month is closed")
+            return _not_compared(context, f"{month} has no reference: no earlier month is closed")
         pages = settings.reports / "drift"
         found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
     lake.write_document(DRIFT_REPORT, month, found)
@@ -62,10 +62,12 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the month's churn share with the reference's."""
     month, lake = month_of(context), home.lake
+    if not lake.has(landed(LABELS.name), month):
+        return _not_compared(context, f"{month} has no labels")
     with told_plainly():
         reference = drift.reference_months(month, _trained_on(home), matured(lake))
         if not reference:
-            return _without_reference(context, f"{month} has no reference: no earlier month has matured")
+            return _not_compared(context, f"{month} has no reference: no earlier month has matured")
         found = target.compare(lake, month, reference)
     lake.write_document(TARGET_DRIFT, month, found)
     return dg.MaterializeResult(
@@ -99,6 +101,9 @@ def realised_performance(
 ) -> Iterator[dg.MaterializeResult]:
     """Compare the served scores with the labels."""
     month, lake = month_of(context), home.lake
+    if not lake.has(landed(LABELS.name), month):
+        context.log.info(f"{month} has no labels, so there is nothing to compare its scores with")
+        return
     with told_plainly():
         if (version := _served_by(context, home, month)) is None:
             return
@@ -117,7 +122,7 @@ def _trained_on(home: Home) -> tuple[Month, ...]:
     return tuple(Month.parse(month) for month in home.registry.bundle(champion).manifest.months)
 
 
-def _without_reference(context: dg.AssetExecutionContext, reason: str) -> dg.MaterializeResult:
+def _not_compared(context: dg.AssetExecutionContext, reason: str) -> dg.MaterializeResult:
     context.log.info(reason)
     return dg.MaterializeResult(metadata={"reason": reason})
 

@@ -29,15 +29,18 @@ def _publication(table: CatalogTable, months: dg.MonthlyPartitionsDefinition) ->
         from churn_platform.tables import published
 
         month = month_of(context)
-        if not home.lake.has(table.source, month):
-            # A result all the same: in a backfill, Dagster counts a month that returns none as failed.
-            return dg.MaterializeResult(metadata={"published": False, "reason": f"{month} has no {table.name} yet"})
+        there = home.lake.has(table.source, month)
         with told_plainly():
             try:
                 url = home.settings.postgres_url.get_secret_value()
-                made = published.publish(url, home.lake, table, month)
+                made = published.publish(url, home.lake, table, month) if there else None
+                withdrawn = not there and published.withdraw(url, table, month)
             except published.PostgresUnavailableError as fault:
                 raise dg.Failure(str(fault)) from None  # which Dagster tries again
+        if made is None:
+            # A result all the same: in a backfill, Dagster counts a month that returns none as failed.
+            reason = f"{month} has no {table.name} {'any more' if withdrawn else 'yet'}"
+            return dg.MaterializeResult(metadata={"published": False, "withdrawn": withdrawn, "reason": reason})
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.sha256),
             metadata={

@@ -39,14 +39,15 @@ class MonthFacts:
 
     @property
     def to_mature(self) -> bool:
-        """Whether only its labels have to be landed."""
-        return not self.to_close and self.unready is None and self.labels not in (None, self.landed_labels)
+        """Whether only its labels have to be landed, or withdrawn."""
+        return not self.to_close and self.unready is None and self.labels != self.landed_labels
 
     @property
     def why(self) -> str:
         """What has happened to the month, in words."""
         if self.to_mature:
-            return f"labels of {self.month} {'have arrived' if self.landed_labels is None else 'were corrected'}"
+            happened = "have arrived" if self.landed_labels is None else "were corrected"
+            return f"labels of {self.month} {happened if self.labels else 'were withdrawn'}"
         if not self.closed:
             return f"{self.month} was delivered"
         return f"the drop of {self.month} was corrected" if self.state != self.landed else f"{self.month} is stale"

@@ -6,6 +6,7 @@ content. Not here: what a drop is (`drops`), landing it (`landing`), or what fol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,10 +29,15 @@ _UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".download", "
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What was landed: `drops.content_hash` of the tables' files, and the names of the tables."""
+    """What was landed: `drops.content_hash` of the tables' files, and the names of the tables.
+
+    Both are empty where the drop had labels and no longer has them. `notes` are sentences that people should know about
+    what was landed.
+    """
 
     sha256: str
     tables: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,44 @@ class Delivery:
     labels: str | None = None
 
 
-def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...]) -> None:
+def contents(drop: Path) -> dict[str, str | None]:
+    """What a drop's files hold, by record; None where labels have not arrived. Raises DropError."""
+    labels = content_hash(drop, (LABELS,)) if file_of(drop, LABELS) else None
+    return {STATE: content_hash(drop, STATE_TABLES), LATER: labels}
+
+
+def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...], notes: Iterable[str]) -> None:
     """Record that a month's tables were landed from this content. Call it after all of them are kept."""
-    lake.write_document(name, month, Taken(content, tuple(table.name for table in tables)))
+    lake.write_document(name, month, Taken(content, tuple(table.name for table in tables), tuple(notes)))
+
+
+def withdraw(lake: Lake, month: Month) -> None:
+    """Record that a month's labels were landed, and are no longer in its drop. Call it after they are removed."""
+    note = f"the labels of {month} were withdrawn: its drop had some, and no longer has any"
+    take(lake, month, LATER, "", (), [note])
+
+
+def forget(lake: Lake, month: Month, name: str) -> None:
+    """Remove a record. Call it before the tables are replaced: until all of them are, it is not known what they are."""
+    lake.remove(name, month)
 
 
 def taken(lake: Lake, month: Month, name: str) -> str | None:
     """The content that a month's tables were landed from, or None where they were not landed or it is not known."""
     found = lake.document(name, month, Taken)
-    return found.sha256 if found else None
+    return found.sha256 or None if found else None
+
+
+def were_withdrawn(lake: Lake, month: Month) -> bool:
+    """Whether the month's labels were landed once and then taken out of its drop."""
+    found = lake.document(LATER, month, Taken)
+    return found is not None and not found.tables
+
+
+def notes(lake: Lake, month: Month) -> tuple[str, ...]:
+    """What people should know about what was landed for the month, one sentence each."""
+    found = (lake.document(name, month, Taken) for name in (STATE, LATER))
+    return tuple(note for record in found if record for note in record.notes)
 
 
 def found_in(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:

@@ -18,6 +18,7 @@ from churn_platform.automation.instance import LOCATION, open_instance
 from churn_platform.champion.receipts import Receipt
 from churn_platform.faults import Fault
 from churn_platform.home import Home
+from churn_platform.intake import deliveries
 from churn_platform.intake.drops import delivered, drop_of
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
@@ -42,13 +43,17 @@ class RefusedError(Fault):
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed month: what it holds now, and whether its snapshots differ from those of its last closing."""
+    """A closed month: what it holds now, and whether its snapshots differ from those of its last closing.
+
+    `notes` are sentences that people should know about what was delivered.
+    """
 
     month: Month
     customers: int
     quarantined: int
     matured: bool
     changed: bool
+    notes: tuple[str, ...]
 
 
 class Runs:
@@ -192,6 +197,7 @@ class Runs:
             sum(status.quarantined_rows(lake, month).values()),
             month in matured(lake),
             changed=bool(before) and self._state(month) != before,
+            notes=deliveries.notes(lake, month),
         )
 
     def _state(self, month: Month) -> dict[str, str]:

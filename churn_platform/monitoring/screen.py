@@ -35,8 +35,8 @@ def show(found: Status) -> None:
         )
     console = Console()
     console.print(table)
-    for note in _notes(found):
-        console.print(note)
+    for note in (*(note for month in found.months for note in month.notes), *_to_do(found)):
+        console.print(note, markup=False, highlight=False)
     champion = found.champion
     console.print(
         f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
@@ -45,7 +45,7 @@ def show(found: Status) -> None:
     )
 
 
-def _notes(found: Status) -> list[str]:
+def _to_do(found: Status) -> list[str]:
     """What a person should do, one sentence each."""
     by_engine: dict[str, list[str]] = {}
     for month in found.months:

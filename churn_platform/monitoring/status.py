@@ -9,6 +9,7 @@ import msgspec
 
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
+from churn_platform.intake import deliveries
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import drift
@@ -30,6 +31,7 @@ class MonthStatus(msgspec.Struct, frozen=True):
     """What the platform holds for one month; row counts are by table or snapshot.
 
     `other_engine` names the engine that closed it, if another one writes now and would give the same rows other bytes.
+    `notes` are sentences that people should know about what was delivered.
     """
 
     month: str
@@ -42,6 +44,7 @@ class MonthStatus(msgspec.Struct, frozen=True):
     candidate: Candidate | None
     drift_share: float | None
     other_engine: str | None
+    notes: tuple[str, ...]
 
 
 class ChampionStatus(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         candidate=_candidate(home, month),
         drift_share=found.drift_share if (found := lake.document(DRIFT_REPORT, month, drift.Drift)) else None,
         other_engine=_other_engine(lake, month),
+        notes=deliveries.notes(lake, month),
     )
 
 

@@ -23,6 +23,9 @@ TARGET_DRIFT = "target_drift"
 EXPECTED = "expected_performance"
 REALISED = "realised_performance"
 
+FROM_LABELS = (TRAINING_SET, CANDIDATE, EVALUATION, TARGET_DRIFT, REALISED)
+"""The documents of a month that are about its labels, and go when those are withdrawn."""
+
 
 def landed(table: str) -> str:
     """A landed table's name."""

@@ -80,9 +80,6 @@ def publish(
     """
     lake.require(table.source, month)
     with _connection(url, table, month, seconds) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_LOCK_SECONDS}s")))
-        connection.execute(_RECORDS)
         writer = _Writer(connection, table, month)
         with lake.path(table.source, month).open("rb") as file:  # under the lock, so that the newest comes last
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -91,12 +88,24 @@ def publish(
             return PublishedMonth(writer.write(file, digest), digest, unchanged=False)
 
 
+def withdraw(url: str, table: CatalogTable, month: Month, seconds: float = PUBLISH_SECONDS) -> bool:
+    """Remove what was published of a month that the lake no longer has, and say whether there was anything.
+
+    Raises PostgresUnavailableError and NotPublishedError.
+    """
+    with _connection(url, table, month, seconds) as connection:
+        return _Writer(connection, table, month).remove()
+
+
 @contextmanager
 def _connection(url: str, table: CatalogTable, month: Month, seconds: float) -> Iterator[Connection]:
-    """A transaction, committed when the block ends well; errors are reported without the password."""
+    """A transaction with the lock, committed when the block ends well; errors are told without the password."""
     _refuse_unreadable(url)
     try:
         with transaction(url, seconds) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_LOCK_SECONDS}s")))
+            connection.execute(_RECORDS)
             yield connection
     except psycopg.OperationalError as error:
         reason = (
@@ -144,6 +153,15 @@ class _Writer:
         ).fetchone()
         there = self._has_partition() and self._exists(self._live)  # unless they were dropped by hand
         return int(found[0]) if found and there else None
+
+    def remove(self) -> bool:
+        """Delete the month's rows and its record, and say whether it had any."""
+        gone = self._connection.execute(
+            "DELETE FROM published_months WHERE table_name = %s AND as_of = %s", (self._table.name, self._month.as_of)
+        )
+        if there := self._has_partition():
+            self._run("DELETE FROM {partition}")
+        return bool(gone.rowcount) and there
 
     def write(self, file: BinaryIO, digest: str) -> int:
         """Copy a Parquet file into the month's partition, and return its row count."""

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
+from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.settings import Settings
@@ -68,7 +69,8 @@ def test_a_month_lives(trained: Platform, url: str, tmp_path: Path, instance: dg
     lake, registry = platform.home.lake, platform.home.registry
     labels = settings.drops / "month_002" / f"{LABELS.name}.csv"
     labels.rename(tmp_path / "late.csv")
-    lake.path(landed(LABELS.name), MARCH).unlink()
+    lake.remove(landed(LABELS.name), MARCH)
+    deliveries.forget(lake, MARCH, deliveries.LATER)
 
     closed = run(settings, "month_close", MARCH, instance)
     assert closed.success
@@ -93,6 +95,19 @@ def test_a_month_lives(trained: Platform, url: str, tmp_path: Path, instance: dg
     assert ask(url, "SELECT count(*), min(as_of) FROM labels_live") == [
         (lake.rows(landed(LABELS.name), MARCH), MARCH.as_of)
     ]
+
+    labels.rename(tmp_path / "withdrawn.csv")
+    withdrawn = run(settings, "month_mature", MARCH, instance)
+    assert withdrawn.success
+    assert told(withdrawn)["labels"] == {
+        "published": False,
+        "withdrawn": True,
+        "reason": "2024-03 has no labels any more",
+    }
+    assert ask(url, "SELECT max(as_of) FROM labels_live") == [(None,)]
+    (tmp_path / "withdrawn.csv").rename(labels)
+    assert run(settings, "month_mature", MARCH, instance).success
+    assert ask(url, "SELECT max(as_of) FROM labels_live") == [(MARCH.as_of,)]
 
     champion = registry.champion()
     assert champion is not None

@@ -107,7 +107,13 @@ def test_late_and_corrected_labels_only_mature_their_month() -> None:
     for before, why in ((None, "labels of 2024-01 have arrived"), ("older", "labels of 2024-01 were corrected")):
         launch = launched(ask(closed(JAN, landed_labels=before), closed(FEB)))
         assert (launch.job, launch.month, launch.why) == (MATURE, JAN, why)
-    assert isinstance(ask(closed(JAN, labels=None)), Wait)
+    assert isinstance(ask(closed(JAN, labels=None, landed_labels=None)), Wait)
+
+
+def test_withdrawn_labels_are_taken_out_of_their_month() -> None:
+    launch = launched(ask(closed(JAN, labels=None), closed(FEB)))
+    assert (launch.job, launch.month, launch.why) == (MATURE, JAN, "labels of 2024-01 were withdrawn")
+    assert isinstance(ask(closed(JAN, labels=None, unready="it is being written")), Wait)
 
 
 def test_a_broken_drop_stops_its_month_until_it_changes() -> None:

@@ -1,0 +1,53 @@
+"""Taking in: a month's judged tables become its landed ones together or not at all, and labels can be withdrawn.
+
+Here: replacing the landed tables with judged ones, and removing labels with all that is about them. Not here: judging
+(`intake.landing`), or what a drop holds and what was taken in before (`intake.deliveries`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from churn_platform.contracts import LABELS, STATE_TABLES
+from churn_platform.intake import deliveries
+from churn_platform.intake.landing import Judged
+from churn_platform.lake import Lake, Written
+from churn_platform.months import Month
+from churn_platform.tables.names import FROM_LABELS, landed, quarantine
+
+_TABLES = {deliveries.STATE: STATE_TABLES, deliveries.LATER: (LABELS,)}
+
+
+def take_in(
+    lake: Lake, month: Month, judged: Sequence[Judged], contents: Mapping[str, str | None]
+) -> dict[str, Written]:
+    """Replace the month's landed tables and quarantines with what was judged, and return the tables by name.
+
+    `contents` are the drop's, by record. Whatever fails, no table is changed. A process that is killed while the
+    files are moved into place leaves no record, so that the month is landed again.
+    """
+    names = {found.table.name for found in judged}
+    records = [name for name, tables in _TABLES.items() if names & {table.name for table in tables}]
+    files = {landed(found.table.name): found.kept for found in judged}
+    files |= {quarantine(found.table.name): found.quarantine() for found in judged}
+    with lake.replacing(month, files) as written:
+        for name in records:
+            deliveries.forget(lake, month, name)
+    for name in records:
+        content = contents[name]
+        assert content is not None, f"{name} was judged without files"
+        deliveries.take(lake, month, name, content, _TABLES[name], [])
+    return {name: written[landed(name)] for name in names}
+
+
+def withdraw_labels(lake: Lake, month: Month) -> bool:
+    """Remove the month's labels and what is about them, where it has any, and say whether it had.
+
+    The record comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
+    """
+    if deliveries.taken(lake, month, deliveries.LATER) is None and not lake.has(landed(LABELS.name), month):
+        return False
+    for name in (*FROM_LABELS, landed(LABELS.name), quarantine(LABELS.name)):
+        lake.remove(name, month)
+    deliveries.withdraw(lake, month)
+    return True
