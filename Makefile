@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test test-unit test-integration test-system test-browser coverage lint format types docs bench
-.PHONY: bench-serving hooks lock clean
+.PHONY: help run test test-unit test-integration test-system test-browser torture coverage lint format types docs
+.PHONY: bench bench-serving hooks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -27,7 +27,12 @@ test-integration: $(INSTALLED) ## the rest of `make test`
 	$(PYTEST) --ignore churn_platform_tests/unit
 
 test-system: $(INSTALLED) ## whole platforms as processes: killed, in production's shape, as the documentation uses them
-	$(PYTEST) churn_platform_tests/system
+	$(PYTEST) churn_platform_tests/system churn_platform_tests/torture
+
+# Its tests are many and independent, unlike those that share a platform. Another SEED tortures in other ways.
+torture: $(INSTALLED) ## random kills, full disks, broken drops and files, wrong answers: an hour or two
+	$(BIN)/pytest -n 2 --all $(if $(SEED),--seed $(SEED)) churn_platform_tests/torture \
+	  churn_platform_tests/serving/test_wrong_registries.py
 
 # Needs Chromium, which is not a Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
 test-browser: $(INSTALLED) ## click through a platform in headless Chromium

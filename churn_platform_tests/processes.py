@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,19 @@ from churn_platform_tests.homes import scores_are_stale
 KILLED = -signal.SIGKILL
 
 
-def run(*calls: tuple[Callable[..., None], Sequence[Any]]) -> list[int | None]:
-    """Run these at once, each in its own process, and return their exit codes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
+def context() -> ForkServerContext:
+    """What makes such processes."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(
         ["great_expectations", "evidently.presets", "mlflow.sklearn", "churn_platform.definitions"]
     )
-    started: list[BaseProcess] = [context.Process(target=call, args=tuple(arguments)) for call, arguments in calls]
+    return made
+
+
+def run(*calls: tuple[Callable[..., None], Sequence[Any]]) -> list[int | None]:
+    """Run these at once, each in its own process, and return their exit codes."""
+    made = context()
+    started: list[BaseProcess] = [made.Process(target=call, args=tuple(arguments)) for call, arguments in calls]
     for process in started:
         process.start()
     for process in started:
