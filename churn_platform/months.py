@@ -14,7 +14,7 @@ from datetime import date
 from churn_platform.faults import Fault
 
 _KEY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
-_FOLDER = re.compile(r"month_(\d{3,})")
+_FOLDER = re.compile(r"month_(\d{3,4})")
 
 
 class MonthError(Fault, ValueError):

@@ -25,12 +25,12 @@ from churn_platform.automation.retraining import (
     RealisedFacts,
     next_retraining,
 )
-from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Wait
+from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
 from churn_platform.champion.receipts import digest_of
 from churn_platform.contracts import LABELS
 from churn_platform.files import sha256
 from churn_platform.home import Home
-from churn_platform.intake import deliveries
+from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import GATES
@@ -50,12 +50,15 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
         return Wait(running)
     settings = home.settings
     delivered = deliveries.found_in(settings.drops, settings.first, settings.settle_seconds, time.time())
+    passed_over = drops.passed_over(settings.drops, settings.first)
     if not delivered:
-        return Wait(f"{settings.drops} (CHURN_DROPS) has no drop yet: expected folders such as month_000")
+        none = f"{settings.drops} (CHURN_DROPS) has no drop yet: expected folders such as month_000"
+        return Wait("; ".join((none, *passed_over)))
     facts = [_month(home.lake, delivery) for delivery in delivered]
-    return next_closing(
+    answer = next_closing(
         facts, settings.first, Month.of(date.today()), lambda month: runs_of(instance, month, CLOSE, MATURE)
     )
+    return answer if isinstance(answer, Launch) else Wait("; ".join((answer.why, *passed_over)))
 
 
 def _month(lake: Lake, delivery: deliveries.Delivery) -> MonthFacts:

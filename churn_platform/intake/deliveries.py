@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.contracts import LABELS, STATE_TABLES, Table
-from churn_platform.intake.drops import ENDINGS, DropError, content_hash, delivered, file_of
+from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files
+from churn_platform.intake.names import ENDINGS, UNFINISHED
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 
@@ -24,8 +25,8 @@ STATE = "drop/state"
 LATER = "drop/labels"
 """The same for its labels, which may come later."""
 
-# What browsers, rsync, sftp clients and object stores call a file that has not arrived in full.
-_UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".download", ".crdownload")
+# What editors and Hadoop keep beside a file, for as long as they like.
+_BESIDE = (".swp", ".swo", ".swn", ".swx", "~", ".crc", ".lock")
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -118,19 +119,19 @@ def _delivery(month: Month, drop: Path, settle_seconds: float, now: float) -> De
 
 
 def _incomplete(drop: Path) -> str | None:
-    missing = [table.name for table in STATE_TABLES if not any((drop / f"{table.name}{e}").exists() for e in ENDINGS)]
+    missing = [table.name for table in STATE_TABLES if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)]
     return f"{drop.name} has no file yet for {', '.join(missing)}" if missing else None
 
 
 def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
-    files = [path for path in drop.iterdir() if path.is_file()]
-    if unfinished := sorted(path.name for path in files if _is_unfinished(path.name)):
+    present = _present(drop)
+    if unfinished := sorted(path.relative_to(drop).as_posix() for path in present if _is_unfinished(path.name)):
         return f"{drop.name} is still being written: {', '.join(unfinished)}"
     # A copy may keep the original's modification time, but never its ctime.
-    newest = max((drop, *files), key=lambda path: path.stat().st_ctime)
+    newest = max((drop, *present), key=lambda path: path.stat().st_ctime)
     age = now - newest.stat().st_ctime
     if age < settle_seconds:
-        what = f"{drop.name}/{newest.name}" if newest != drop else drop.name
+        what = newest.relative_to(drop.parent).as_posix()
         return f"{what} may not be complete yet: it changed {max(age, 0):.0f} s ago (CHURN_SETTLE_SECONDS)"
     return None
 
@@ -138,12 +139,17 @@ def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
 def _is_unfinished(name: str) -> bool:
     """`users.csv.part` and rsync's `.users.csv.Xy12Ab`; not `.DS_Store`, which stays for ever."""
     hidden = name.startswith(".") and any(name.startswith(f".{table.name}.") for table in (*STATE_TABLES, LABELS))
-    return hidden or name.endswith(_UNFINISHED)
+    return (hidden and not name.endswith(_BESIDE)) or name.endswith(UNFINISHED) or name == WRITING
+
+
+def _present(drop: Path) -> list[Path]:
+    """What is in the drop, and in the folders of its tables; links to nothing are not."""
+    return sorted(path for path in (*drop.glob("*"), *drop.glob("*/*")) if path.exists())
 
 
 def _stamp(drop: Path) -> tuple[object, ...]:
     """What changes whenever one of the folder's files does."""
-    stats = sorted((path.name, path.stat()) for path in drop.iterdir())
+    stats = [(path.relative_to(drop).as_posix(), path.stat()) for path in _present(drop)]
     return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats)
 
 

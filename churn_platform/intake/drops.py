@@ -12,9 +12,12 @@ from pathlib import Path
 from churn_platform.contracts import TABLES, Table
 from churn_platform.faults import Fault
 from churn_platform.files import sha256, sha256_of
+from churn_platform.intake.names import ENDINGS, file_names, month_meant, table_meant
 from churn_platform.months import Month
+from churn_platform.shown import inert
 
-ENDINGS = (".csv", ".csv.gz", ".parquet")
+WRITING = "_temporary"
+"""What Spark and Hadoop keep in a table's folder while they write it."""
 
 
 class DropError(Fault):
@@ -54,26 +57,76 @@ def drop_of(folder: Path, first: Month, month: Month) -> Path:
     path = delivered(folder, first).get(month)
     if path is None:
         raise DropError(
-            f"{month} has no drop in {folder} (CHURN_DROPS): expected month_{month.since(first):03d} or {month}"
+            f"{month} has no drop in {folder} (CHURN_DROPS): expected {' or '.join(_folder_names(month, first))}"
+            + "".join(f"; {told}" for meant, told in _passed_over(folder, first) if meant == month)
         )
     return path
+
+
+def passed_over(folder: Path, first: Month) -> tuple[str, ...]:
+    """What in a folder of drops looks like a drop or a table's file, but is named otherwise; a sentence for each."""
+    told = [sentence for _, sentence in _passed_over(folder, first)]
+    for month, drop in _drops(folder, first):
+        told += [sentence for sentence in misnamed(drop) if month >= first]
+    return tuple(told)
+
+
+def _passed_over(folder: Path, first: Month) -> Iterator[tuple[Month, str]]:
+    """The month that each misnamed folder was meant for, and what to say."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        known = Month.of_folder(path.name, first) is not None
+        if (known and path.is_dir()) or (meant := month_meant(path.name, first)) is None:
+            continue
+        name, names = f"'{inert(path.name)}'", " or ".join(_folder_names(meant, first))
+        if path.is_dir():
+            yield meant, f"{name} is passed over: the drop of {meant} is named {names}"
+        elif not any((folder / own).is_dir() for own in _folder_names(meant, first)):  # its drop was unpacked from it
+            yield meant, f"{name} is passed over: it is no folder, and the drop of {meant} is one, named {names}"
+
+
+def _folder_names(month: Month, first: Month) -> tuple[str, ...]:
+    return (str(month),) if month < first else (f"month_{month.since(first):03d}", str(month))
+
+
+def misnamed(drop: Path, tables: tuple[Table, ...] = TABLES) -> tuple[str, ...]:
+    """What in a drop looks like the file of one of these tables that is not there; a sentence for each."""
+    missing = {table.name for table in tables if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)}
+    return tuple(
+        f"'{inert(f'{drop.name}/{path.name}')}' is passed over: the file of {table.name} is named {file_names(table)}"
+        for path in sorted(drop.iterdir())
+        if path.exists() and (table := table_meant(path.name)) is not None and table.name in missing
+    )
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """The files that make up a table's file: itself, or its parts, if it is a folder as Spark writes it.
+
+    None where there is none, as with a link to nothing. What begins with a dot or an underscore is not data.
+    """
+    if not path.is_dir():
+        return (path,) if path.is_file() else ()
+    return tuple(sorted(part for part in path.iterdir() if part.name[0] not in "._" and part.is_file()))
 
 
 def file_of(drop: Path, table: Table) -> Path | None:
     """The file of a table in a drop, or None where a table that may come later is not there.
 
-    Raises DropError where a required table is missing, or where two files claim one table.
+    It may be a folder of `files`. Raises DropError where a required table is missing or still being written, or where
+    two files claim one table.
     """
-    files = [drop / f"{table.name}{ending}" for ending in ENDINGS if (drop / f"{table.name}{ending}").is_file()]
-    if len(files) > 1:
-        raise DropError(f"{table.name}: {' and '.join(f.name for f in files)} are both in {drop}; keep one")
-    if not files and table.required:
+    found = [drop / f"{table.name}{ending}" for ending in ENDINGS if files(drop / f"{table.name}{ending}")]
+    if len(found) > 1:
+        raise DropError(f"{table.name}: {' and '.join(f.name for f in found)} are both in {drop}; keep one")
+    if not found and table.required:
         names = ", ".join(table.name + ending for ending in ENDINGS)
-        raise DropError(f"{table.name}: no file in {drop}; expected one of {names}")
-    return files[0] if files else None
+        meant = "".join(f"; {told}" for told in misnamed(drop, (table,)))
+        raise DropError(f"{table.name}: no file in {drop}; expected one of {names}{meant}")
+    if found and (found[0] / WRITING).exists():
+        raise DropError(f"{table.name}: {found[0]} is still being written: {WRITING} is in it")
+    return found[0] if found else None
 
 
 def content_hash(drop: Path, tables: tuple[Table, ...] = TABLES) -> str:
     """A hash of the bytes of these tables' files: different content is a different drop."""
-    files = [path for table in tables if (path := file_of(drop, table)) is not None]
-    return sha256("".join(f"{path.name}:{sha256_of(path)}\n" for path in files).encode())
+    found = [part for table in tables if (path := file_of(drop, table)) is not None for part in files(path)]
+    return sha256("".join(f"{part.relative_to(drop)}:{sha256_of(part)}\n" for part in found).encode())

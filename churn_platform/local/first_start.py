@@ -48,6 +48,7 @@ def first_start(settings: Settings) -> Iterator[str]:
         yield f"no drop in {settings.drops} yet: put one there, such as month_000"
     elif trained is None:
         yield "no month has labels yet: the first champion is trained when they arrive"
+    yield from runs.passed_over()
 
 
 def _train(runs: Runs, month: Month) -> Iterator[str]:

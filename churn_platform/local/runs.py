@@ -19,7 +19,7 @@ from churn_platform.champion.receipts import Receipt
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
-from churn_platform.intake.drops import delivered, drop_of
+from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
@@ -150,10 +150,13 @@ class Runs:
         settings = self.home.settings
         months = tuple(delivered(settings.drops, settings.first))
         if not months:
-            raise RefusedError(
-                f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000"
-            )
+            none = f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000"
+            raise RefusedError("; ".join((none, *self.passed_over())))
         return months
+
+    def passed_over(self) -> tuple[str, ...]:
+        """What in the folder of drops is named like a drop or a table's file, but not quite; a sentence for each."""
+        return passed_over(self.home.settings.drops, self.home.settings.first)
 
     def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.

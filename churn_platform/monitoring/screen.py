@@ -35,7 +35,7 @@ def show(found: Status) -> None:
         )
     console = Console()
     console.print(table)
-    for note in (*(note for month in found.months for note in month.notes), *_to_do(found)):
+    for note in (*(note for month in found.months for note in month.notes), *_to_do(found), *found.passed_over):
         console.print(note, markup=False, highlight=False)
     champion = found.champion
     console.print(

@@ -9,7 +9,7 @@ import msgspec
 
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
-from churn_platform.intake import deliveries
+from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import drift
@@ -56,16 +56,18 @@ class ChampionStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Every landed month, oldest first, and the champion."""
+    """Every landed month, oldest first, the champion, and what is named like a drop or a table, but not quite."""
 
     months: tuple[MonthStatus, ...]
     champion: ChampionStatus | None
+    passed_over: tuple[str, ...] = ()
 
 
 def read(home: Home) -> Status:
     """Where the platform stands now. Raises RegistryError."""
     months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
-    return Status(tuple(of_month(home, month) for month in months), _champion(home))
+    passed_over = drops.passed_over(home.settings.drops, home.settings.first)
+    return Status(tuple(of_month(home, month) for month in months), _champion(home), passed_over)
 
 
 def of_month(home: Home, month: Month) -> MonthStatus:
@@ -100,8 +102,8 @@ def _other_engine(lake: Lake, month: Month) -> str | None:
 
 def quarantined_rows(lake: Lake, month: Month) -> dict[str, int]:
     """How many rows of each landed table were taken out; a row is in quarantine once for each rule that it broke."""
-    names = _landed(lake, month)
-    return {name: int(lake.read(quarantine(name), month).line.nunique().to_pyarrow().as_py()) for name in names}
+    broken = {name: lake.read(quarantine(name), month) for name in _landed(lake, month)}
+    return {name: int(rows["file", "line"].distinct().count().to_pyarrow().as_py()) for name, rows in broken.items()}
 
 
 def _candidate(home: Home, month: Month) -> Candidate | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from churn_platform.contracts import LABELS, TABLES, USERS
-from churn_platform.intake.drops import ENDINGS, DropError, content_hash, delivered, drop_of, file_of, newest
+from churn_platform.intake.drops import DropError, content_hash, delivered, drop_of, file_of, newest
+from churn_platform.intake.names import ENDINGS
 from churn_platform.months import Month
 from churn_platform_tests import homes
 
