@@ -14,6 +14,7 @@ from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import DropError, delivered, drop_of
 from churn_platform.lake import Written
 from churn_platform.months import Month
+from churn_platform.shown import inert
 from churn_platform.tables import taking
 from churn_platform.tables.names import landed
 
@@ -79,7 +80,7 @@ def _page(home: Home, month: Month, table: Table) -> Path:
 
 def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
     """The first broken rows as a table; nothing where all are sound."""
-    shown = [(v.line, v.column, v.value, v.rule) for v in judged.violations[:SHOWN]]
+    shown = [(v.line, v.column, None if v.value is None else inert(v.value), v.rule) for v in judged.violations[:SHOWN]]
     return {"broken": markdown_table(("line", "column", "value", "rule"), shown)} if shown else {}
 
 

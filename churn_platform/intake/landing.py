@@ -16,6 +16,7 @@ from churn_platform.contracts import KEY, STATE_TABLES, USERS, Table
 from churn_platform.intake import expectations
 from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
+from churn_platform.shown import inert
 
 if TYPE_CHECKING:
     import ibis
@@ -31,16 +32,19 @@ class Violation:
     """One broken rule: its place in the file, the value found there, and the rule.
 
     `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file.
-    `column` is empty where the whole line is at fault.
+    `column` is empty where the whole line is at fault. `part` names the file where the table is a folder of them.
     """
 
     line: int
     column: str
     value: str | None
     rule: str
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"line {self.line}{', column ' + self.column if self.column else ''}: {self.value!r} {self.rule}"
+        place = f"{inert(self.part) + ', ' if self.part else ''}line {self.line}"
+        value = "None" if self.value is None else f"'{inert(self.value)}'"
+        return f"{place}{', column ' + self.column if self.column else ''}: {value} {self.rule}"
 
 
 @dataclass(frozen=True)
@@ -62,16 +66,16 @@ class Judged:
     @property
     def quarantined(self) -> int:
         """How many rows are taken out."""
-        return len({violation.line for violation in self.violations})
+        return _rows(self.violations)
 
     def quarantine(self) -> ibis.Table:
         """The quarantine's table: file, line, column, value, rule; one row per broken rule."""
         import ibis
 
         return ibis.memtable(
-            [(self.path.name, v.line, v.column, v.value, v.rule) for v in self.violations],
+            [(f"{self.path.name}/{v.part}".rstrip("/"), v.line, v.column, v.value, v.rule) for v in self.violations],
             schema={"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"},
-        ).order_by("line", "column", "rule")
+        ).order_by("file", "line", "column", "rule")
 
 
 def judge_state(engine: Backend, drop: Path, tolerance: float, as_of: date) -> tuple[Judged, ...]:
@@ -107,7 +111,7 @@ def _judge(
         strangers = _except_rows(parsed.typed, broken).anti_join(customers, KEY)
         broken |= {(int(row), KEY): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
 
-    violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.line, v.column, v.rule)))
+    violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.part, v.line, v.column, v.rule)))
     kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(KEY)
     total = len(frame) + len(parsed.unreadable)
     return Judged(table, path, total, kept, violations, judgement, _fault(parsed, total, violations, tolerance))
@@ -133,18 +137,23 @@ def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame)
 
 def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterator[Violation]:
     """The broken rules with their places in the file and the text found there."""
-    for line in parsed.unreadable:
-        yield Violation(line.line, "", line.text, f"{RAGGED}: {line.reason}")
+    for place, line in parsed.unreadable.items():
+        yield Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part)
     if broken:
         rows = {row for row, _ in broken}
-        lines, values = parsed.lines(rows), parsed.values(rows)
+        places, values = parsed.places(rows), parsed.values(rows)
         for (row, column), rule in broken.items():
-            yield Violation(lines[row], column, values[row].get(column), rule)
+            yield Violation(places[row].line, column, values[row].get(column), rule, places[row].part)
+
+
+def _rows(violations: Iterable[Violation]) -> int:
+    """How many rows break a rule."""
+    return len({(violation.part, violation.line) for violation in violations})
 
 
 def _fault(parsed: Parsed, total: int, violations: Sequence[Violation], tolerance: float) -> str | None:
     """Why the month stops, in a sentence with the first broken rows; None within the tolerance."""
-    bad = len({violation.line for violation in violations})
+    bad = _rows(violations)
     if bad <= tolerance * total:
         return None
     first = "; ".join(str(violation) for violation in violations[:3])

@@ -1,33 +1,30 @@
-"""Parsing: one file of a drop as a typed table, and where in the file each value is.
+"""Parsing: a table's file, or the parts of it, as a typed table, and where each row is.
 
-Here: CSV and Parquet into DuckDB with the contract's types, structural faults, line numbers. Not here: where files are
-(`drops`), whether values keep the contract (`expectations`, `landing`).
+Here: the contract's types, and parts put together. Not here: where files are (`drops`), their formats (`reading`),
+whether values keep the contract (`expectations`, `landing`).
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from churn_platform.contracts import Column, Kind, Table
-from churn_platform.intake.drops import DropError
-from churn_platform.intake.records import RecordsError, Unreadable, agreeing, records, sound
+from churn_platform.intake.drops import DropError, files
+from churn_platform.intake.reading import Text, read
+from churn_platform.intake.records import Unreadable
+from churn_platform.shown import inert
 
 if TYPE_CHECKING:
     import duckdb
     import ibis
-    import pyarrow as pa
     from ibis.backends.duckdb import Backend
-
-_BLOCK = 2**31 - 1
-"""The most bytes that Arrow takes in at once."""
 
 ROW = "file_row"
 """The column that numbers the rows that could be read, from 0, in the file's order."""
@@ -60,22 +57,36 @@ _WRONG_TYPE = {
 }
 
 
-_Read = tuple[tuple[str, ...], list[Unreadable], Sequence[int]]
-"""A file's columns, the lines that are no row of it, and the line or number of each row."""
+@dataclass(frozen=True)
+class Place:
+    """Where a row is: `part` names the file in a table's folder, and is empty where the table is one file.
+
+    `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file.
+    """
+
+    part: str
+    line: int
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A file as read. `typed` has ROW and the contract's columns, absent optional ones as unknown."""
+    """A table's file as read. `typed` has ROW and the contract's columns, absent optional ones as unknown.
+
+    `parts` are the files that it consists of, in the order of their rows.
+    """
 
     table: Table
     path: Path
     typed: ibis.Table
-    unreadable: tuple[Unreadable, ...]
-    _starts: Sequence[int]
+    parts: dict[str, Text]
     _raw: str
     _columns: tuple[str, ...]
     _con: duckdb.DuckDBPyConnection
+
+    @property
+    def unreadable(self) -> dict[Place, Unreadable]:
+        """The lines that are no rows."""
+        return {Place(part, line.line): line for part, text in self.parts.items() for line in text.unreadable}
 
     def wrong_types(self) -> Iterator[tuple[int, str, str]]:
         """The row, column and rule of each value that is there but not of its column's type."""
@@ -96,113 +107,59 @@ class Parsed:
         ).fetchall()
         return {row: dict(zip(self._columns, values, strict=True)) for row, *values in found}
 
-    def lines(self, rows: Iterable[int]) -> dict[int, int]:
-        """The line on which each of these rows starts, from 1, the header included; in a Parquet file its number."""
-        return {row: self._starts[row] for row in rows}
+    def places(self, rows: Iterable[int]) -> dict[int, Place]:
+        """Where each of these rows starts."""
+        parts = list(self.parts.items())
+        firsts = [0, *accumulate(len(text.lines) for _, text in parts)]
+        found = {}
+        for row in rows:
+            n = bisect_right(firsts, row) - 1
+            part, text = parts[n]
+            found[row] = Place(part, text.lines[row - firsts[n]])
+        return found
 
 
 def parse(engine: Backend, path: Path, table: Table) -> Parsed:
-    """Read a table's file with the contract's types. Raises DropError for a structural fault.
+    """Read a table's file, or its folder of parts, with the contract's types. Raises DropError for a structural fault.
 
     Encodings other than UTF-8, missing, unknown or repeated columns, and files without rows are structural. A value
     of a wrong type is not: it is unknown in `typed`, and `wrong_types` reports it.
     """
+    import pyarrow as pa
+
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
-    names, unreadable, starts = (_read_parquet if path.suffix == ".parquet" else _read_csv)(con, path, table, raw)
+    parts = {part: read(con, file, f"{path.name}/{part}" if part else path.name, table) for part, file in _files(path)}
+    names = next(iter(parts.values())).rows.column_names
+    for part, text in parts.items():
+        if sorted(text.rows.column_names) != sorted(names):
+            raise DropError(f"{path.name}/{part}: table {table.name} has other columns here than in its first part")
+    rows = pa.concat_tables([text.rows.select(names) for text in parts.values()])
+    if not rows.num_rows and not any(text.unreadable for text in parts.values()):
+        raise DropError(f"{path.name}: {table.name} has a header but no rows")
+    con.register("rows_read", rows.append_column(ROW, pa.array(np.arange(rows.num_rows))))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
+    con.unregister("rows_read")
     columns = ", ".join(f"{_typed(column, names)} AS {column.name}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
-    [(rows,)] = con.execute(f"SELECT count(*) FROM {typed}").fetchall()
-    if not rows and not unreadable:
-        raise DropError(f"{path.name}: {table.name} has a header but no rows")
-    return Parsed(table, path, engine.table(typed), tuple(unreadable), starts, raw, names, con)
+    return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), con)
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """The parts of a table by name; one without a name where it is one file. Raises DropError for what is no part."""
+    if not path.is_dir():
+        return [("", path)]
+    endings = (".parquet",) if path.suffix == ".parquet" else (".csv", ".csv.gz")
+    for found in sorted(path.iterdir()):
+        if found.name[0] not in "._" and not (found.is_file() and found.name.endswith(endings)):
+            raise DropError(
+                f"{path.name}: '{inert(found.name)}' in it is no part of the table: all of its parts are files in this "
+                f"folder whose names end with {' or '.join(endings)}"
+            )
+    parts = files(path)
+    # Spark leaves a part without a single byte where it had no row to write.
+    return [(part.name, part) for part in parts if part.stat().st_size] or [(part.name, part) for part in parts[:1]]
 
 
 def _typed(column: Column, names: Sequence[str]) -> str:
     return _TYPED[column.kind].format(column.name) if column.name in names else f"NULL::{_TYPES[column.kind]}"
-
-
-def _check_columns(path: Path, table: Table, names: Sequence[str]) -> None:
-    """Raise DropError unless these are the contract's columns, in any order, optional ones there or not."""
-    known = {column.name for column in table.columns}
-    faults = {
-        "lacks": [c.name for c in table.columns if c.name not in names and not c.optional],
-        "has unknown": [name for name in names if name not in known],
-        "repeats": sorted({name for name in names if names.count(name) > 1}),
-    }
-    for fault, columns in faults.items():
-        if columns:
-            plural = "s" if len(columns) > 1 else ""
-            raise DropError(f"{path.name}: table {table.name} {fault} column{plural} {', '.join(columns)}")
-
-
-@contextmanager
-def _readable(path: Path, table: Table) -> Iterator[None]:
-    """Turn what readers raise on a broken file into a DropError."""
-    import duckdb
-    import pyarrow as pa
-
-    try:
-        yield
-    except RecordsError as error:
-        raise DropError(f"{path.name}: table {table.name} {error}") from error
-    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DropError(f"{path.name}: table {table.name} cannot be read: {reason}") from error
-
-
-def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str) -> _Read:
-    """Read a CSV file as text into `raw`."""
-    with _readable(path, table):
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        found = records(data)
-    if not found.header:
-        raise DropError(f"{path.name}: table {table.name} is empty: not even a header")
-    _check_columns(path, table, found.header)
-    body = sound(data, found.unreadable)
-    with _readable(path, table):
-        rows = _rows(body, found.header)
-    if rows.num_rows != len(
-        found.starts
-    ):  # two readers, one truth: the records are not what one of them takes them for
-        same = agreeing(body, zip(*(rows[name].to_pylist() for name in found.header), strict=True))
-        raise DropError(
-            f"{path.name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
-            f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
-        )
-    con.register("rows_read", rows)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
-    con.unregister("rows_read")
-    return found.header, found.unreadable, found.starts
-
-
-def _rows(data: bytes, names: Sequence[str]) -> pa.Table:
-    """The rows after the header as text, blanks as null, and ROW."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    rows = csv.read_csv(
-        pa.py_buffer(data),
-        csv.ReadOptions(column_names=names, block_size=min(len(data) + 1, _BLOCK)),  # a block holds the longest record
-        csv.ParseOptions(newlines_in_values=b'"' in data),
-        csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""], check_utf8=False
-        ),
-    ).slice(1)
-    return rows.append_column(ROW, pa.array(np.arange(rows.num_rows)))
-
-
-def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, table: Table, raw: str) -> _Read:
-    """Read a Parquet file as text into `raw`, so that its values are judged like a CSV's."""
-    with _readable(path, table):
-        described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
-        names = tuple(name for name, *_ in described)
-        _check_columns(path, table, names)
-        columns = ", ".join(f"{name}::VARCHAR AS {name}" for name in names)
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {raw} AS SELECT row_number() OVER () - 1 AS {ROW}, {columns} "
-            f"FROM read_parquet(?)",
-            [str(path)],
-        )
-    [(rows,)] = con.execute(f"SELECT count(*) FROM {raw}").fetchall()
-    return names, [], range(1, rows + 1)

@@ -22,7 +22,7 @@ NOT_CLOSED = "A quoted value has no closing quote, or goes on after it"
 
 
 class RecordsError(ValueError):
-    """A fault that leaves open what the records are; its message continues "table users"."""
+    """A fault for which a file is no table; its message continues "table users"."""
 
 
 @dataclass(frozen=True)

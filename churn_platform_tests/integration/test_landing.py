@@ -290,6 +290,33 @@ def test_broken_parquet_rows_are_named_by_their_number(lake: Lake, drop: Path) -
     assert found.violations == (Violation(10, "failed_payments_90d", "-3", "is outside 0 to 1000"),)
 
 
+def test_a_broken_row_is_named_with_its_part(lake: Lake, drop: Path) -> None:
+    path = drop / "payments_agg_90d.csv"
+    header, *rows = path.read_text().splitlines()
+    path.unlink()
+    path.mkdir()
+    (path / "_SUCCESS").touch()
+    (path / "part-0.csv").write_text("\n".join([header, *rows[:30]]))
+    (path / "part-1.csv").write_text("\n".join([header, "x", "0000-AAAAA,-1", *rows[30:]]))
+    (path / "part-2.csv").write_text("\n".join([header, "x"]))
+    found = judged(lake, drop)["payments_agg_90d"]
+    assert (found.total, found.quarantined, len(keys(found))) == (63, 3, 60)
+    assert found.quarantine().to_pandas()[["file", "line", "value"]].values.tolist() == [
+        ["payments_agg_90d.csv/part-1.csv", 2, "x"],
+        ["payments_agg_90d.csv/part-1.csv", 3, "-1"],
+        ["payments_agg_90d.csv/part-2.csv", 2, "x"],
+    ]
+    assert str(found.violations[1]) == "part-1.csv, line 3, column failed_payments_90d: '-1' is outside 0 to 1000"
+
+
+def test_a_value_in_a_message_is_cut_and_means_nothing(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "users.csv", 2, "user_gender", "<b>**" + "x" * 200_000)
+    fault = judged(lake, drop, 0)["users"].fault
+    assert fault is not None
+    assert len(fault) < 400
+    assert r"'\x3cb\x3e\x2a\x2axxx" in fault
+
+
 # The tolerance
 
 

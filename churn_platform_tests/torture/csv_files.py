@@ -125,16 +125,16 @@ def difference(engine: Backend, path: Path, table: Table, data: bytes) -> str | 
         return f"read, though it should be refused: {refusal}"
     width = len(header.fields or ())
     unreadable = [r.begin for r in wanted if r.fields is None or len(r.fields) != width]
-    if [found.line for found in parsed.unreadable] != unreadable:
-        return f"unreadable lines {[found.line for found in parsed.unreadable][:9]}, and not {unreadable[:9]}"
+    if [place.line for place in parsed.unreadable] != unreadable:
+        return f"unreadable lines {[place.line for place in parsed.unreadable][:9]}, and not {unreadable[:9]}"
     rows = [r for r in wanted if r.begin not in set(unreadable)]
     count = parsed.typed.count().to_pyarrow().as_py()
     if count != len(rows):
         return f"{count} rows of {len(rows)} records"
-    lines, values = parsed.lines(range(count)), parsed.values(range(count))
+    places, values = parsed.places(range(count)), parsed.values(range(count))
     for n, record in enumerate(rows):
-        if lines[n] != record.begin:
-            return f"row {n} is said to be on line {lines[n]}, but is on line {record.begin}"
+        if places[n].line != record.begin:
+            return f"row {n} is said to be on line {places[n].line}, but is on line {record.begin}"
         found = [values[n][name] or "" for name in header.fields or ()]
         if found != record.fields:
             return f"line {record.begin} reads as {found}, and not as {record.fields}"

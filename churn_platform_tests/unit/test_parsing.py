@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from churn_platform.contracts import LABELS, PAYMENTS, SUBSCRIPTIONS, TABLES, USERS, Table
 from churn_platform.intake.drops import DropError
-from churn_platform.intake.parsing import ROW, Parsed, parse
+from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 
@@ -49,8 +49,8 @@ def payments(engine: Any, folder: Path, text: str | bytes, table: Table = PAYMEN
 
 def lines_by_customer(parsed: Parsed) -> dict[str, int]:
     rows = parsed.typed.order_by(ROW).to_pandas()
-    lines = parsed.lines(rows[ROW])
-    return {key: lines[row] for row, key in zip(rows[ROW], rows["user_id"], strict=True)}
+    places = parsed.places(rows[ROW])
+    return {key: places[row].line for row, key in zip(rows[ROW], rows["user_id"], strict=True)}
 
 
 # Ways of writing the same
@@ -82,7 +82,7 @@ def test_ways_of_writing_the_same(way: str, table: Table, engine: Any, delivery:
         path.write_bytes(text.encode())
     parsed = parse(engine, path, table)
     assert values(parsed) == wanted
-    assert parsed.unreadable == ()
+    assert parsed.unreadable == {}
     assert list(parsed.wrong_types()) == []
 
 
@@ -134,7 +134,7 @@ def write_parquet(path: Path, query: str) -> None:
         pytest.param(f"id,failed\n{A}\n", "lacks columns user_id, failed_payments_90d", id="missing columns"),
         pytest.param(f"{HEADER},age\n{A},3\n", "has unknown column age", id="unknown column"),
         pytest.param(f"{HEADER},user_id\n{A},3\n", "repeats column user_id", id="repeated column"),
-        pytest.param(f"{HEADER}\n{A}\n".encode("utf-16"), "is not UTF-8 text: line 1", id="UTF-16"),
+        pytest.param(f"{HEADER}\n{A}\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8", id="UTF-16"),
         pytest.param(f"{HEADER}\n{A}\n0002-\xc4AAAA,2\n".encode("latin-1"), "is not UTF-8 text: line 3", id="Latin-1"),
         pytest.param(b"\x00\x01\x02\xff" * 100, "is not UTF-8 text: line 1", id="no text"),
     ],
@@ -243,7 +243,7 @@ def test_wrong_types(column: str, text: str, rule: str, engine: Any, drop: Path)
     homes.put(drop / "users.csv", 5, column, text)
     parsed = parse(engine, drop / "users.csv", USERS)
     assert list(parsed.wrong_types()) == [(3, column, rule)]
-    assert parsed.lines([3]) == {3: 5}
+    assert parsed.places([3]) == {3: Place("", 5)}
     assert parsed.values([3])[3][column] == text
 
 
@@ -278,13 +278,13 @@ def test_lines(
 ) -> None:
     parsed = payments(engine, tmp_path, "\n".join([HEADER, *lines, ""]).replace("\n", newline))
     assert list(lines_by_customer(parsed).values()) == starts
-    assert [line.line for line in parsed.unreadable] == unreadable
+    assert [line.line for line in parsed.unreadable.values()] == unreadable
 
 
 def test_ragged_lines_are_told_with_their_text(engine: Any, tmp_path: Path) -> None:
     parsed = payments(engine, tmp_path, f"{HEADER}\n{A}\n{RAGGED}\n{B},9\n{C}\n")
-    assert [line.text for line in parsed.unreadable] == [RAGGED, f"{B},9"]
-    assert [line.reason for line in parsed.unreadable] == [
+    assert [line.text for line in parsed.unreadable.values()] == [RAGGED, f"{B},9"]
+    assert [line.reason for line in parsed.unreadable.values()] == [
         "Expected Number of Columns: 2 Found: 1",
         "Expected Number of Columns: 2 Found: 3",
     ]
@@ -314,7 +314,7 @@ def test_lines_are_found_among_anything(
         text += "\n"
     parsed = payments(engine, tmp_path_factory.mktemp("lines"), text)
     assert lines_by_customer(parsed) == good
-    assert [line.line for line in parsed.unreadable] == ragged
+    assert [line.line for line in parsed.unreadable.values()] == ragged
 
 
 def test_a_parquets_lines_are_its_rows(engine: Any, tmp_path: Path) -> None:
@@ -322,4 +322,4 @@ def test_a_parquets_lines_are_its_rows(engine: Any, tmp_path: Path) -> None:
     write_parquet(path, "FROM (VALUES ('0001-AAAAA', '1'), ('0002-AAAAA', 'x')) t(user_id, failed_payments_90d)")
     parsed = parse(engine, path, PAYMENTS)
     assert list(parsed.wrong_types()) == [(1, "failed_payments_90d", "is not a whole number")]
-    assert parsed.lines([0, 1]) == {0: 1, 1: 2}
+    assert parsed.places([0, 1]) == {0: Place("", 1), 1: Place("", 2)}

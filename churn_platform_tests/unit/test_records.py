@@ -33,7 +33,8 @@ def payments(engine: Any, folder: Path, data: bytes) -> Parsed:
 def places(parsed: Parsed) -> dict[str, int]:
     """Each customer's line."""
     rows = parsed.typed.order_by("file_row").to_pandas()
-    return dict(zip(rows["user_id"], parsed.lines(rows["file_row"]).values(), strict=True))
+    found = parsed.places(rows["file_row"]).values()
+    return dict(zip(rows["user_id"], [place.line for place in found], strict=True))
 
 
 def whole(newline: str = "\n", **changed: str) -> bytes:
@@ -71,7 +72,7 @@ def test_a_wrong_quote_on_one_line_costs_that_line(newline: str, engine: Any, tm
     parsed = payments(
         engine, tmp_path, whole(newline, line_2='"0000-AAAAA"x,1', line_9='0007-AAAAA,"1"1', line_401='0399-AAAAA,"1')
     )
-    assert [(u.line, u.text, u.reason) for u in parsed.unreadable] == [
+    assert [(u.line, u.text, u.reason) for u in parsed.unreadable.values()] == [
         (2, '"0000-AAAAA"x,1', NOT_CLOSED),
         (9, '0007-AAAAA,"1"1', NOT_CLOSED),
         (401, '0399-AAAAA,"1', NOT_CLOSED),
@@ -81,7 +82,7 @@ def test_a_wrong_quote_on_one_line_costs_that_line(newline: str, engine: Any, tm
 
 def test_a_quote_within_a_value_is_part_of_it(engine: Any, tmp_path: Path) -> None:
     parsed = payments(engine, tmp_path, whole(line_5='0003-"AAA",1', line_6=' "0004-AAAAA",1"'))
-    assert parsed.unreadable == ()
+    assert parsed.unreadable == {}
     assert parsed.values([3, 4]) == {
         3: {"user_id": '0003-"AAA"', "failed_payments_90d": "1"},
         4: {"user_id": ' "0004-AAAAA"', "failed_payments_90d": '1"'},
@@ -92,21 +93,21 @@ def test_line_ends_may_be_mixed(engine: Any, tmp_path: Path) -> None:
     ends = ["\n", "\r\n", "\r", "\r\r\n", "\n\r"]
     text = HEADER + "".join(f"{end}{n:04d}-AAAAA,1" for n, end in enumerate(ends))
     parsed = payments(engine, tmp_path, text.encode())
-    assert parsed.unreadable == ()
+    assert parsed.unreadable == {}
     assert places(parsed) == {"0000-AAAAA": 2, "0001-AAAAA": 3, "0002-AAAAA": 4, "0003-AAAAA": 6, "0004-AAAAA": 8}
 
 
 def test_what_only_some_readers_take_for_the_end_of_a_line_is_none(engine: Any, tmp_path: Path) -> None:
     letters = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\0\x1a"
     parsed = payments(engine, tmp_path, whole(line_3=f"0001{letters}AAAAA,1", line_4="x"))
-    assert [(u.line, u.text) for u in parsed.unreadable] == [(4, "x")]
+    assert [(u.line, u.text) for u in parsed.unreadable.values()] == [(4, "x")]
     assert parsed.values([1])[1]["user_id"] == f"0001{letters}AAAAA"
 
 
 def test_a_file_may_be_longer_than_any_buffer_in_one_record(engine: Any, tmp_path: Path) -> None:
     long = "A" * 3_000_000
     parsed = payments(engine, tmp_path, whole(line_3=f"0001-{long},1", line_5=long))
-    assert [u.line for u in parsed.unreadable] == [5]
+    assert [u.line for u in parsed.unreadable.values()] == [5]
     assert list(places(parsed).values()) == [n for n in range(2, 402) if n != 5]
 
 

@@ -1,0 +1,124 @@
+"""Reading: a CSV or Parquet file's rows as text, each with its place in the file.
+
+Here: the two formats, faults of a file's structure. Not here: what a record of a CSV file is (`records`), types and the
+parts of a table (`parsing`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn_platform.contracts import Table
+from churn_platform.intake import mistaken
+from churn_platform.intake.drops import DropError
+from churn_platform.intake.records import RecordsError, Unreadable, agreeing, records, sound
+from churn_platform.shown import inert
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_BLOCK = 2**31 - 1
+"""The most bytes that Arrow takes in at once."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file's columns and rows as text, blanks as null, and the lines that are no rows.
+
+    `lines` has the line on which each row starts, from 1 with the header; in a Parquet file the row's number.
+    """
+
+    rows: pa.Table
+    lines: Sequence[int]
+    unreadable: Sequence[Unreadable] = ()
+
+
+def read(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table) -> Text:
+    """Read a table's file, or a part of it, that messages call `name`. Raises DropError for a structural fault."""
+    return _parquet(con, path, name, table) if path.suffix == ".parquet" else _csv(path, name, table)
+
+
+@contextmanager
+def _readable(name: str, table: Table) -> Iterator[None]:
+    """Turn what readers raise on a broken file into a DropError."""
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        yield
+    except RecordsError as error:
+        raise DropError(f"{name}: table {table.name} {error}") from error
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        reason = inert((str(error).splitlines() or [type(error).__name__])[0], 200)
+        raise DropError(f"{name}: table {table.name} cannot be read: {reason}") from error
+
+
+def _csv(path: Path, name: str, table: Table) -> Text:
+    with _readable(name, table):
+        data = _unpacked(path)
+        if told := mistaken.for_csv(table, data):
+            raise RecordsError(told)
+        found = records(data)
+        if not found.header:
+            raise RecordsError("is empty: not even a header")
+        if told := mistaken.columns(table, found.header):
+            raise RecordsError(told)
+    body = sound(data, found.unreadable)
+    with _readable(name, table):
+        rows = _rows(body, found.header)
+    if rows.num_rows != len(found.starts):  # one of the two readers is wrong, and nobody knows which
+        same = agreeing(body, zip(*(rows[column].to_pylist() for column in found.header), strict=True))
+        raise DropError(
+            f"{name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
+            f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
+        )
+    return Text(rows, found.starts, found.unreadable)
+
+
+def _unpacked(path: Path) -> bytes:
+    data = path.read_bytes()
+    if path.suffix != ".gz":
+        return data
+    if not data.startswith(b"\x1f\x8b"):
+        raise gzip.BadGzipFile("it is not compressed by gzip, but its name ends with .gz")
+    return gzip.decompress(data)
+
+
+def _rows(data: bytes, columns: Sequence[str]) -> pa.Table:
+    """The rows after the header as text, blanks as null."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = dict.fromkeys(columns, pa.string())
+    rows: pa.Table = csv.read_csv(
+        pa.py_buffer(data),
+        # A block holds the longest record.
+        csv.ReadOptions(column_names=columns, block_size=min(len(data) + 1, _BLOCK)),
+        csv.ParseOptions(newlines_in_values=b'"' in data),
+        csv.ConvertOptions(column_types=text, strings_can_be_null=True, null_values=[""], check_utf8=False),
+    )
+    return rows.slice(1)
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table) -> Text:
+    """Its values become text, so that they are judged like a CSV's."""
+    from pyarrow import parquet
+
+    with _readable(name, table):
+        # Not by DuckDB, which takes brackets in a path for a pattern, and key=value/ for a column.
+        with parquet.ParquetFile(path) as file:
+            if told := mistaken.columns(table, file.schema_arrow.names):
+                raise RecordsError(told)
+            found = file.read()
+        con.register("parquet_read", found)
+        columns = ", ".join(f"{column}::VARCHAR AS {column}" for column in found.column_names)
+        rows = con.execute(f"SELECT {columns} FROM parquet_read").to_arrow_table()
+        con.unregister("parquet_read")
+    return Text(rows, range(1, rows.num_rows + 1))
