@@ -7,22 +7,23 @@ platform's job `retrain`), or HTTP routes. Dagster itself is not imported; tests
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from churn_platform.faults import Fault
+from serving.asking import Asker, NoAnswerError, decoded, shown, within
 from serving.messages import RetrainStarted, RetrainState
-
-if TYPE_CHECKING:
-    import httpx
 
 JOB = "retrain"
 LABELS = ["landed", "labels"]
 EVALUATION = ["evaluation"]
 PARTITION_TAG = "dagster/partition"
 
+T = TypeVar("T")
+
 _TIMEOUT = 10.0  # seconds: the first launch of a job makes Dagster load its code
+_ANSWER_BYTES = 10_000_000
 _FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
 FIND_JOB = """
@@ -99,13 +100,87 @@ class Evaluated(msgspec.Struct, frozen=True):
     champion_auc: float | None = None
 
 
+# What Dagster answers, as far as it is used. Each union's members share one type, so most fields may be absent.
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Repository(msgspec.Struct):
+    name: str
+    location: _Named
+    jobs: list[_Named]
+
+
+class _Repositories(msgspec.Struct):
+    nodes: list[_Repository] = []
+
+
+class _Range(msgspec.Struct, rename="camel"):
+    start_key: str
+    end_key: str
+    status: str
+
+
+class _Statuses(msgspec.Struct, rename="camel"):
+    ranges: list[_Range] = []
+    materialized_partitions: list[str] = []
+
+
+class _Asset(msgspec.Struct, rename="camel"):
+    asset_partition_statuses: _Statuses | None = None
+
+
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _RunId(msgspec.Struct, rename="camel"):
+    run_id: str
+
+
+class _Launched(msgspec.Struct):
+    run: _RunId | None = None
+    errors: list[_Error] = []
+    message: str = "no reason given"
+
+
+class _Tag(msgspec.Struct):
+    key: str
+    value: str
+
+
+class _AssetKey(msgspec.Struct):
+    path: list[str]
+
+
+class _Materialization(msgspec.Struct, rename="camel"):
+    asset_key: _AssetKey | None
+    metadata_entries: list[dict[str, Any]]
+
+
+class _Run(msgspec.Struct, rename="camel"):
+    typename: str = msgspec.field(name="__typename")
+    run_id: str = ""
+    job_name: str = JOB
+    status: str = ""
+    tags: list[_Tag] = []
+    asset_materializations: list[_Materialization] = []
+    message: str = "no reason given"
+
+
+class _Answered(msgspec.Struct, Generic[T]):
+    data: dict[str, T | None] | None = None
+
+
 class DagsterClient:
     """One Dagster webserver; `url` has no trailing slash. `run_url` gives the address of the page that shows a run."""
 
     def __init__(self, url: str, run_url: Callable[[str], str]) -> None:
         self._url = url
         self._run_url = run_url
-        self._client: httpx.AsyncClient | None = None
+        self._asker = Asker()
 
     async def retrain(self, month: str | None) -> RetrainStarted:
         """Start the retraining of a month, by default the newest one with labels.
@@ -117,6 +192,7 @@ class DagsterClient:
         found = await self._ask(
             LAUNCH,
             "launchRun",
+            _Launched,
             params={
                 "selector": {"jobName": JOB, "repositoryName": repository, "repositoryLocationName": location},
                 "runConfigData": {},
@@ -125,30 +201,25 @@ class DagsterClient:
                 },
             },
         )
-        if found["__typename"] != "LaunchRunSuccess":
-            reasons = [error["message"] for error in found.get("errors", [])] or [
-                found.get("message", "no reason given")
-            ]
-            raise DagsterUnavailableError(f"Dagster did not start {JOB} for {month}: {'; '.join(reasons)}")
-        run_id = found["run"]["runId"]
-        return RetrainStarted(run_id, self._run_url(run_id), month)
+        if found.run is None:
+            reasons = "; ".join(error.message for error in found.errors) or found.message
+            raise DagsterUnavailableError(f"Dagster did not start {JOB} for {month}: {shown(reasons)}")
+        return RetrainStarted(found.run.run_id, self._run_url(found.run.run_id), month)
 
     async def state(self, run_id: str) -> RetrainState | None:
         """A retraining's state, or None where Dagster has no such run of the job. Raises DagsterUnavailableError."""
-        found = await self._ask(FIND_RUN, "runOrError", id=run_id)
-        if found["__typename"] == "RunNotFoundError" or found.get("jobName", JOB) != JOB:
+        found = await self._ask(FIND_RUN, "runOrError", _Run, id=run_id)
+        if found.typename == "RunNotFoundError" or found.job_name != JOB:
             return None
-        if found["__typename"] != "Run":
-            raise DagsterUnavailableError(
-                f"Dagster cannot say how the run is doing: {found.get('message', 'no reason given')}"
-            )
-        evaluated = _evaluated(found["assetMaterializations"])
+        if found.typename != "Run":
+            raise DagsterUnavailableError(f"Dagster cannot say how the run is doing: {shown(found.message)}")
+        evaluated = _evaluated(found.asset_materializations)
         state = RetrainState(
-            run_id=found["runId"],
-            url=self._run_url(found["runId"]),
-            month=next((tag["value"] for tag in found["tags"] if tag["key"] == PARTITION_TAG), None),
-            status=found["status"].lower(),
-            finished=found["status"] in _FINISHED,
+            run_id=found.run_id,
+            url=self._run_url(found.run_id),
+            month=next((tag.value for tag in found.tags if tag.key == PARTITION_TAG), None),
+            status=found.status.lower(),
+            finished=found.status in _FINISHED,
         )
         if evaluated is None:
             return state
@@ -162,58 +233,51 @@ class DagsterClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._asker.close()
 
     async def _find_job(self) -> tuple[str, str]:
         """The repository that has the job, and its code location."""
-        found = await self._ask(FIND_JOB, "repositoriesOrError")
-        for node in found.get("nodes", []):
-            if any(job["name"] == JOB for job in node["jobs"]):
-                return node["name"], node["location"]["name"]
+        found = await self._ask(FIND_JOB, "repositoriesOrError", _Repositories)
+        for node in found.nodes:
+            if any(job.name == JOB for job in node.jobs):
+                return node.name, node.location.name
         raise DagsterUnavailableError(f"no code location that Dagster has loaded has the job {JOB}")
 
     async def _labelled_month(self, asked: str | None) -> str:
         """The month asked for, or the newest one, if its labels have landed."""
-        found = await self._ask(FIND_LABELLED_MONTHS, "assetNodeOrError", asset={"path": LABELS})
-        statuses = found.get("assetPartitionStatuses") or {}
-        ranges = [
-            (part["startKey"], part["endKey"])
-            for part in statuses.get("ranges", [])
-            if part["status"] == "MATERIALIZED"
-        ]
-        ranges += [(key, key) for key in statuses.get("materializedPartitions", [])]
+        found = await self._ask(FIND_LABELLED_MONTHS, "assetNodeOrError", _Asset, asset={"path": LABELS})
+        statuses = found.asset_partition_statuses or _Statuses()
+        ranges = [(part.start_key, part.end_key) for part in statuses.ranges if part.status == "MATERIALIZED"]
+        ranges += [(key, key) for key in statuses.materialized_partitions]
         if not ranges:
             raise NothingToRetrainOnError("No month's labels have landed yet: deliver a drop with labels.")
-        month = asked or str(max(last for _, last in ranges))
+        month = asked or max(last for _, last in ranges)
         if not any(first <= month <= last for first, last in ranges):  # months in text order are in time order
             raise NothingToRetrainOnError(f"The labels of {month} have not landed yet.")
         return month
 
-    async def _ask(self, document: str, field: str, **variables: Any) -> dict[str, Any]:
-        import httpx
-
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=_TIMEOUT)
+    async def _ask(self, document: str, field: str, kind: type[T], **variables: Any) -> T:
+        question = {"query": document, "variables": variables}
         try:
-            response = await self._client.post(f"{self._url}/graphql", json={"query": document, "variables": variables})
-            answer = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise DagsterUnavailableError(f"Dagster at {self._url} does not answer: {type(error).__name__}") from error
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict) or not isinstance(data.get(field), dict):
-            raise DagsterUnavailableError(f"Dagster at {self._url} answered {response.status_code} without data")
-        found: dict[str, Any] = data[field]
+            async with within(_TIMEOUT, "serving's limit for Dagster"):
+                answer = await self._asker.ask("POST", f"{self._url}/graphql", _ANSWER_BYTES, question)
+            found = (decoded(answer.body, _Answered[kind]).data or {}).get(field)  # type: ignore[valid-type]
+        except NoAnswerError as error:
+            raise DagsterUnavailableError(
+                f"Dagster at {self._url} (CHURN_DAGSTER_URL) does not answer as it should: {error}"
+            ) from error
+        if found is None:
+            raise DagsterUnavailableError(f"Dagster at {self._url} answered {answer.status} without data")
         return found
 
 
-def _evaluated(materializations: list[dict[str, Any]]) -> Evaluated | None:
+def _evaluated(materializations: list[_Materialization]) -> Evaluated | None:
     """The evaluation's facts among a run's materializations, or None while there are none."""
     for event in materializations:
-        if event["assetKey"] and event["assetKey"]["path"] == EVALUATION:
+        if event.asset_key and event.asset_key.path == EVALUATION:
             entries = {
-                entry["label"]: next((value for key, value in entry.items() if key != "label"), None)
-                for entry in event["metadataEntries"]
+                entry.get("label"): next((value for key, value in entry.items() if key != "label"), None)
+                for entry in event.metadata_entries
             }
             try:
                 return msgspec.convert({name: entries.get(name) for name in Evaluated.__struct_fields__}, Evaluated)

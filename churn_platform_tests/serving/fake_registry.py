@@ -22,6 +22,10 @@ class Handler(BaseHTTPRequestHandler):
 
     server: FakeRegistry
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def do_GET(self) -> None:
         with suppress(OSError):  # the client has gone
             (self.server.files if "/mlflow-artifacts/" in self.path else self.server.way)(self)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from churn_platform_tests.serving.conftest import Service, running
+from churn_platform_tests.serving.fake_registry import WAYS, fake_registry
 from churn_platform_tests.serving.world import World
 from serving import dagster_client
 from serving.security import api_token
@@ -203,6 +204,21 @@ def test_dagster_that_is_down_is_503(world: World, serve: Serve) -> None:
         for answer in (client.post("/retrain", headers=headers), client.get(f"/retrain/{RUN}", headers=headers)):
             assert (answer.status_code, answer.json()["code"]) == (503, "dagster_unavailable")
             assert url in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_else_answers_in_dagster_s_place_is_503(
+    way: str, world: World, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_client, "_TIMEOUT", 0.3)
+    with fake_registry(1, {}, world.home) as other:
+        other.way = WAYS[way]
+        settings = world.settings.model_copy(update={"dagster_url": other.url})
+        client = serve(settings).client
+        headers = {"Authorization": f"Bearer {api_token(settings)}"}
+        for answer in (client.post("/retrain", headers=headers), client.get(f"/retrain/{RUN}", headers=headers)):
+            assert (answer.status_code, answer.json()["code"]) == (503, "dagster_unavailable"), answer.text
+            assert "CHURN_DAGSTER_URL" in answer.json()["detail"] or "without data" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("status", ["QUEUED", "STARTED", "FAILURE", "CANCELED"])
