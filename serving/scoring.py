@@ -14,12 +14,13 @@ import msgspec
 
 from churn_platform.bundle import Bundle, Feature, Value
 from churn_platform.contracts import STATE_TABLES
+from serving.asking import shown
 from serving.messages import Call
 from serving.problems import FieldProblem, ProblemError
 
 _BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
 
-decode_features = msgspec.json.Decoder(dict[str, Value]).decode
+_decode = msgspec.json.Decoder(dict[str, Value]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,6 +30,14 @@ class Scored(NamedTuple):
     probability: float
     prediction: Call
     features_used: msgspec.Raw
+
+
+def decode_features(stored: bytes) -> dict[str, Value]:
+    """Features as the store holds them. Raises ProblemError 503."""
+    try:
+        return _decode(stored)
+    except (ValueError, RecursionError) as error:
+        raise _unusable(error) from error
 
 
 def score(bundle: Bundle, stored: bytes) -> Scored:
@@ -49,8 +58,16 @@ def score(bundle: Bundle, stored: bytes) -> Scored:
                 missing_features=missing,
             )
         used = _encode({feature.name: features.get(feature.name) for feature in bundle.schema})
-    probability = float(bundle.score_features((features,))[0])
+    try:
+        probability = float(bundle.score_features((features,))[0])
+    except ValueError as error:  # text where the model takes a number
+        raise _unusable(error) from error
     return Scored(probability, 1 if probability >= bundle.manifest.threshold else 0, msgspec.Raw(used))
+
+
+def _unusable(error: Exception) -> ProblemError:
+    detail = f"The online store holds features that cannot be used ({shown(error)}): publish the features again."
+    return ProblemError(503, "store_lacks_features", detail)
 
 
 def field_problems(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:

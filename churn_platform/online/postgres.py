@@ -27,6 +27,7 @@ from churn_platform.online.types import (
     StoreUnavailableError,
     is_text,
     new_publication,
+    publication_of,
     refuse_older,
 )
 
@@ -104,7 +105,7 @@ class PostgresReader:
     async def publication(self) -> Publication | None:
         """What the store holds now."""
         found = await self._questions.ask(READ_PUBLICATION)
-        return Publication(*found[0]) if found else None
+        return publication_of(found[0]) if found else None
 
     async def get(self, user_id: str) -> Row | None:
         """One customer, looked up together with all others that are being asked for."""

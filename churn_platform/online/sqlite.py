@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from churn_platform.online.types import (
     StoreUnavailableError,
     is_text,
     new_publication,
+    publication_of,
     refuse_older,
 )
 
@@ -48,8 +49,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _read_publication(connection: sqlite3.Connection) -> Publication:
-    month, as_of, customers, published_at = connection.execute(READ_PUBLICATION).fetchone()
-    return Publication(month.decode(), as_of.decode(), customers, published_at.decode())
+    row = connection.execute(READ_PUBLICATION).fetchone() or ()
+    return publication_of([value.decode(errors="replace") if isinstance(value, bytes) else value for value in row])
 
 
 def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
@@ -62,7 +63,7 @@ def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Val
             try:
                 with closing(_connect(path)) as present:
                     published = _read_publication(present).month
-            except (sqlite3.Error, TypeError) as error:
+            except (sqlite3.Error, StoreUnavailableError) as error:
                 raise StoreUnavailableError(
                     f"{path} is not an online store; move it away and publish again: {error}"
                 ) from error
@@ -114,11 +115,13 @@ class SqliteReader:
             return None
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
         if identity != self._identity:
-            try:
-                connection = _connect(self._path)
-                publication = _read_publication(connection)
-            except (sqlite3.Error, TypeError) as error:
-                raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error
+            with ExitStack() as opened:
+                try:
+                    connection = opened.enter_context(closing(_connect(self._path)))
+                    publication = _read_publication(connection)
+                except (sqlite3.Error, StoreUnavailableError) as error:
+                    raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error
+                opened.pop_all()  # it stays open
             await self.close()
             self._connection, self._publication, self._identity = connection, publication, identity
         return self._publication

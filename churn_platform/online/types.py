@@ -42,6 +42,18 @@ class Publication(msgspec.Struct, frozen=True):
     published_at: str
 
 
+def publication_of(row: Sequence[object]) -> Publication:
+    """What a store's row says about its publication. Raises StoreUnavailableError where it cannot be right."""
+    try:
+        found = msgspec.convert(dict(zip(Publication.__struct_fields__, row, strict=True)), Publication)
+        Month.parse(found.month)
+    except ValueError as error:
+        raise StoreUnavailableError(
+            f"the online store's publication is not as expected: {error}: materialize online_features again"
+        ) from error
+    return found
+
+
 class Row(NamedTuple):
     """One customer: the day that the features describe, and a JSON object of values by feature name."""
 

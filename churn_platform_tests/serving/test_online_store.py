@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,27 @@ def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
         read(f"sqlite:///{path}")
     with pytest.raises(StoreUnavailableError, match="move it away"):
         publish(f"sqlite:///{path}", JANUARY, rows(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE online_publication SET month = 'soon'",
+        "UPDATE online_publication SET month = 7",
+        "UPDATE online_publication SET customers = 'many'",
+        "DELETE FROM online_publication",
+        "DROP TABLE online_publication",
+    ],
+)
+def test_a_publication_that_cannot_be_right(tmp_path: Path, change: str) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    publish(url, JANUARY, rows(1))
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store, store:
+        store.execute(change)
+    with pytest.raises(StoreUnavailableError, match=r"store\.db"):
+        read(url)
+    with pytest.raises(StoreUnavailableError, match="move it away"):
+        publish(url, JANUARY, rows(1))
 
 
 def test_a_publication_that_crashed_leaves_no_trace(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from churn_platform.bundle import TOLERANCE
@@ -136,6 +139,20 @@ def test_a_store_that_lacks_a_feature_altogether(world: World, serve: Serve) -> 
     body = service.client.post("/predict", json={"user_id": "a"}).json()
     assert (body["code"], body["missing_features"]) == ("store_lacks_features", ["monthly_fee", "net_service"])
     assert service.client.post("/predict/batch", json={"user_ids": ["a"]}).status_code == 503
+
+
+@pytest.mark.parametrize("features", ["{", "[]", "null", '{"monthly_fee": [1]}', "[" * 100_000, "text for a number"])
+def test_a_store_that_holds_something_else(world: World, serve: Serve, features: str) -> None:
+    if features.startswith("text"):
+        features = msgspec.json.encode(customer(random.Random(5)) | {"monthly_fee": "dear"}).decode()
+    with closing(sqlite3.connect(world.settings.online_store.removeprefix("sqlite:///"))) as store, store:
+        store.execute("UPDATE online_features SET features = ? WHERE user_id = ?", (features, user_id(0)))
+    client = serve(world.settings).client
+    for path, body in (("/predict", {"user_id": user_id(0)}), ("/predict/batch", {"user_ids": [user_id(0)]})):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_lacks_features")
+        assert "publish the features again" in answer.json()["detail"]
+    assert client.post("/predict", json={"user_id": user_id(1)}).status_code == 200
 
 
 REQUIRED = {feature.name for feature in SCHEMA if not feature.nullable}
