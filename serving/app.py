@@ -24,6 +24,7 @@ from serving.docs import DocsPage
 from serving.edge import Edge
 from serving.features import OnlineFeatures
 from serving.generation import Generator
+from serving.ledger import Ledger
 from serving.metrics import Metrics
 from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
@@ -40,13 +41,10 @@ def create_app(settings: Settings) -> Edge:
     """The ASGI app. Only the token is read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
     registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
-    champions = Champions(
-        registry,
-        Shelf(settings.serving_home),
-        settings.serving_timeout_seconds,
-        settings.serving_remembered_scores,
-        metrics,
+    ledger = Ledger(
+        settings.home / "receipts", settings.postgres_url.get_secret_value(), settings.serving_timeout_seconds
     )
+    champions = Champions(registry, ledger, Shelf(settings.serving_home), settings, metrics)
     reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
     features = OnlineFeatures(reader, metrics)
     prediction_log = PredictionLog(settings.prediction_log, settings.prediction_log_rows, metrics)
@@ -67,6 +65,7 @@ def create_app(settings: Settings) -> Edge:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await registry.close()
+            await ledger.close()
             await reader.close()
             await dagster.close()
 

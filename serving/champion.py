@@ -1,8 +1,11 @@
 """The champion: the version that serves, and when it is replaced.
 
-Here: looking at the registry, fetching and verifying what it names, swapping, falling back to the last good version.
-Not here: asking MLflow (`registry`), what is kept on disk (`shelf`), what a bundle is (`churn_platform.bundle`), or
-scoring (`scoring`).
+Here: looking at the registry and the ledger, fetching and verifying what they name, swapping, falling back to the last
+good version. Not here: asking MLflow (`registry`), reading receipts (`ledger`), what is kept on disk (`shelf`), what a
+bundle is (`churn_platform.bundle`), or scoring (`scoring`).
+
+With `require_receipt` a version serves only once a receipt made it champion, whatever the registry's alias says; the
+registry then only says where that version's bundle is. Where there are no receipts at all, the alias counts.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ from pathlib import Path
 
 from churn_platform.bundle import Bundle, BundleError, Manifest
 from churn_platform.files import sha256
+from churn_platform.settings.groups import ServingSettings
 from serving.asking import NoAnswerError, decoded, shown, within
+from serving.comparing import Compared
+from serving.ledger import Ledger, LedgerError, Standing
 from serving.metrics import Metrics, age
 from serving.registry import Registered, RegistryReader, RegistryUnavailableError, Version
 from serving.scoring import Scored, score
@@ -54,20 +60,23 @@ class Champion:
 class Champions:
     """Holds the champion. `current` is replaced by one assignment, so a request that reads it once is consistent.
 
-    `timeout` is how many seconds the registry has for an answer; `remembered` bounds how many scores each champion
-    remembers. `problem` says what is wrong with the registry or with the version that it names, and is None when all is
-    well.
+    `problem` says what is wrong with the registry or with the version that is to serve, and is None when all is well.
     """
 
     def __init__(
-        self, registry: RegistryReader, shelf: Shelf, timeout: float, remembered: int, metrics: Metrics
+        self, registry: RegistryReader, ledger: Ledger, shelf: Shelf, settings: ServingSettings, metrics: Metrics
     ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "champion: not looked for yet"
         self._registry = registry
+        self._ledger = ledger
         self._shelf = shelf
-        self._timeout = timeout
-        self._remembered = remembered
+        self._timeout = settings.serving_timeout_seconds
+        self._remembered = settings.serving_remembered_scores
+        self._require_receipt = settings.require_receipt
+        self._standing: Standing | None = None  # None before the receipts could be read for the first time
+        self._unread: str | None = None
+        self._compared = Compared()
         self._metrics = metrics
         self._refused: Version | None = None
         self._bug: str | None = None
@@ -75,19 +84,22 @@ class Champions:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong although a version serves, a sentence each."""
-        if self.problem is None or self.current is None:
+        """What people should know although a version serves, a sentence each."""
+        if self.current is None:
             return []
-        return [f"{self.problem}; version {self.current.version}, the last good one, serves"]
+        problem = f"{self.problem}; version {self.current.version}, the last good one, serves" if self.problem else None
+        paused = self._standing.paused if self._standing else None
+        pause = None if paused is None else f"promotions and retrainings are paused: {paused}"
+        return [told for told in (problem, self._unread, self._compared.difference, pause) if told is not None]
 
     async def refresh(self) -> None:
-        """Look at the registry once, and swap if it names another version.
+        """Look at registry and ledger once, and swap if another version is to serve.
 
         Never raises: in every failure the version that serves goes on serving, or else the last good one begins to.
         """
         try:
             self.problem = await self._look()
-        except RegistryUnavailableError as error:
+        except (RegistryUnavailableError, LedgerError) as error:
             self.problem = f"champion: {error}"
         except Exception as error:
             self._report(error)
@@ -95,22 +107,47 @@ class Champions:
             await self._last_good()
 
     async def _look(self) -> str | None:
-        """Serve what the registry names; returns what is wrong, if anything. Raises RegistryUnavailableError."""
-        registered = await self._registry.champion()
-        if registered is None:
-            # Whoever removed the alias did not name another version: the one that serves goes on serving.
-            return "champion: the registry names none"
-        wanted = registered.version
+        """Serve what is to serve; returns what is wrong, if anything.
+
+        Raises RegistryUnavailableError and LedgerError.
+        """
+        registered, problem = await self._named()
+        standing = await self._ruled()  # after the alias, which a promotion moves first
+        self._compared.look(registered, standing)
+        wanted = standing.champion if self._require_receipt else None
+        if wanted is None:
+            if registered is None:
+                return problem
+            wanted = registered.version
         bundle = None
         if self.current is None or self.current.identity != wanted:
             try:
                 bundle = await self._load(wanted, registered)
             except BundleError as error:
                 return self._refuse(wanted, error)
-        problem = await self._note(wanted)
+        unnoted = await self._note(wanted)
         if bundle is not None:
             self._swap(wanted, bundle)
-        return problem
+        return problem or unnoted
+
+    async def _named(self) -> tuple[Registered | None, str | None]:
+        """The version that the registry names, or else why there is none."""
+        try:
+            registered = await self._registry.champion()
+        except RegistryUnavailableError as error:
+            return None, f"champion: {error}"
+        # Whoever removed the alias did not name another version: the one that serves goes on serving.
+        return registered, None if registered else "champion: the registry names none"
+
+    async def _ruled(self) -> Standing:
+        """What the receipts say, or said when they could be read last. Raises LedgerError where they never could."""
+        try:
+            self._standing, self._unread = await self._ledger.read(), None
+        except LedgerError as error:
+            if self._standing is None and self._require_receipt:
+                raise
+            self._unread = f"champion: {error}"
+        return self._standing or Standing()
 
     async def _note(self, version: Version) -> str | None:
         """Have the next start know this version as the last good one; returns what is wrong, if anything."""
@@ -120,7 +157,7 @@ class Champions:
             return f"champion: version {version.number} cannot be noted for the next start: {error.strerror}"
         return None
 
-    async def _load(self, wanted: Version, registered: Registered) -> Bundle:
+    async def _load(self, wanted: Version, registered: Registered | None) -> Bundle:
         """The version's bundle, from this disk or fetched. Raises BundleError and RegistryUnavailableError."""
         try:
             return await asyncio.to_thread(self._shelf.load, wanted)
@@ -131,6 +168,8 @@ class Champions:
         self.problem = f"champion: version {wanted.number} is being fetched"
         try:
             async with within(self._timeout * _FETCHING, f"{_FETCHING} times CHURN_SERVING_TIMEOUT_SECONDS"):
+                if registered is None or registered.number != wanted.number:  # the alias is elsewhere
+                    registered = await self._registry.version(wanted.number)
                 files = await self._fetch(wanted, registered.bundle_uri)
             await asyncio.to_thread(self._shelf.put, wanted, files)
         except NoAnswerError as error:
@@ -176,8 +215,11 @@ class Champions:
             log.error("looking for the champion failed", exc_info=error)
 
     async def _last_good(self) -> None:
-        """Serve the last version that passed its checks here."""
+        """Serve the last version that passed its checks here; where a receipt is required, one that has a receipt."""
+        champions = self._standing.champions if self._standing and self._require_receipt else frozenset()
         for version in self._shelf.noted():
+            if champions and version not in champions:
+                continue
             try:
                 bundle = await asyncio.to_thread(self._shelf.load, version)
             except BundleError as error:

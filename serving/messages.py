@@ -113,7 +113,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Predictions are answered. `warnings` say what is wrong all the same, such as a refused bundle."""
+    """Predictions are answered. `warnings` say what is wrong all the same, such as a refused bundle, or paused."""
 
     status: Literal["ready"]
     model_version: ModelVersion

@@ -217,6 +217,11 @@ class ServingSettings(PlaceSettings):
     serving_remembered_scores: int = Field(
         8192, ge=0, description="How many scores of unchanged rows serving remembers, at about 2 kB each."
     )
+    require_receipt: bool = Field(
+        True,
+        description="Whether serving stays with the last version that a receipt made champion if somebody moves the"
+        " registry's alias to another one without a receipt. Where there are no receipts, the alias counts.",
+    )
     prediction_log_rows: int = Field(
         20_000, ge=1, description="How many predictions may wait in memory to be logged; any more are not logged."
     )
