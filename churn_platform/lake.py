@@ -7,6 +7,7 @@ Everything that depends on the engine is in this file, so another Ibis engine ca
 
 from __future__ import annotations
 
+import glob
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
     from ibis.backends.duckdb import Backend
+    from pyarrow.parquet import ParquetFile
 
 T = TypeVar("T")
 
+_MONTH = re.compile(r"\d{4}-\d{2}")
 _WRITER = re.compile(r"DuckDB version v([0-9.]+)")
 
 
@@ -40,6 +43,10 @@ def engine() -> str:
 
 class MissingTableError(Fault):
     """A month's table or document is not in the lake; the message says what to run first."""
+
+
+class DamagedTableError(Fault):
+    """A table's file is cut or damaged; the message names it and says how to make it again."""
 
 
 class DocumentError(Fault):
@@ -55,11 +62,27 @@ class Written:
     sha256: str
 
 
-def row_count(path: Path) -> int:
-    """How many rows a Parquet file has, from its footer."""
+def opened(path: Path) -> ParquetFile:
+    """A Parquet file, of which only the footer is read yet. Raises DamagedTableError."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return int(pq.read_metadata(path).num_rows)
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowException as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DamagedTableError:
+    reason = str(error).splitlines()[0]
+    command = f"churn close {path.stem}" if _MONTH.fullmatch(path.stem) else "churn retrain"
+    return DamagedTableError(f"{path} is damaged: {reason}; make it again with {command}")
+
+
+def row_count(path: Path) -> int:
+    """How many rows a Parquet file has, from its footer. Raises DamagedTableError."""
+    with opened(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def _evaluate(table: ibis.Table, file: Path, path: Path) -> Written:
@@ -99,13 +122,19 @@ class Lake:
             raise MissingTableError(f"{name} of {month} is not there: close {month} first (churn close {month})")
 
     def read(self, name: str, month: Month) -> ibis.Table:
-        """The month's table as an Ibis expression. Raises MissingTableError."""
+        """The month's table as an Ibis expression. Raises MissingTableError and DamagedTableError."""
         self.require(name, month)
         return self.read_file(self.path(name, month))
 
     def read_file(self, path: Path) -> ibis.Table:
-        """Any Parquet file as an Ibis expression."""
-        return self.engine.read_parquet(path)
+        """Any Parquet file as an Ibis expression. Raises DamagedTableError."""
+        import duckdb
+
+        try:
+            # Its path is only a path: neither a pattern, nor columns where a folder is named such as `env=prod`.
+            return self.engine.read_parquet(glob.escape(str(path)), hive_partitioning=False)
+        except duckdb.Error as error:
+            raise _damaged(path, error) from error
 
     def frame(self, name: str, month: Month) -> pd.DataFrame:
         """The month's table in memory, in the file's row order. Raises MissingTableError."""
@@ -119,10 +148,9 @@ class Lake:
 
     def written_by(self, name: str, month: Month) -> str:
         """The engine that wrote the month's table, such as `DuckDB 1.5.6`; empty where that is unknown."""
-        import pyarrow.parquet as pq
-
         self.require(name, month)
-        found = _WRITER.match(pq.read_metadata(self.path(name, month)).created_by or "")
+        with opened(self.path(name, month)) as file:
+            found = _WRITER.match(file.metadata.created_by or "")
         return f"DuckDB {found[1]}" if found else ""
 
     def write(

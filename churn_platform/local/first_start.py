@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from churn_platform.faults import Fault
+from churn_platform.faults import Fault, placing
 from churn_platform.home import Home
 from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
@@ -60,8 +60,9 @@ def _train(runs: Runs, month: Month) -> Iterator[str]:
 def main() -> None:
     """Do it, printing one line for each thing that happens. Exits with 1 if a month stops."""
     try:
-        for line in first_start(Settings()):
-            print(line, flush=True)  # noqa: T201
+        with placing():
+            for line in first_start(Settings()):
+                print(line, flush=True)  # noqa: T201
     except Fault as fault:
         print(f"stopped: {fault}", flush=True)  # noqa: T201
         sys.exit(1)

@@ -15,7 +15,7 @@ import numpy as np
 from churn_platform.bundle import Bundle, Value
 from churn_platform.contracts import KEY
 from churn_platform.files import replacing
-from churn_platform.lake import Lake, Written
+from churn_platform.lake import Lake, Written, opened
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.reasons import reasons
 from churn_platform.months import Month
@@ -130,10 +130,8 @@ def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
 
 def _batches(lake: Lake, month: Month, columns: list[str], at_once: int = _BATCH) -> Iterator[pa.RecordBatch]:
     """The month's feature table in pieces, so that a million customers need not be in memory at once."""
-    from pyarrow.parquet import ParquetFile
-
     lake.require(FEATURES, month)
-    with ParquetFile(lake.path(FEATURES, month)) as file:
+    with opened(lake.path(FEATURES, month)) as file:
         yield from file.iter_batches(at_once, columns=columns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,42 @@ def test_a_wrong_setting_is_told_in_one_sentence(module: str, tmp_path: Path) ->
     assert said.count("\n") == 1
     assert "CHURN_DAGSTER_PORT: " in said
     assert "hidden" not in said
+
+
+INTERRUPTED = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from churn_platform.entry import main
+main()
+"""
+LEFT_RUNNING = """
+import os, signal, sys, threading, time, types
+def commands():
+    def late():
+        threading.main_thread().join()  # until it does nothing but wait for this thread
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    threading.Thread(target=late).start()
+sys.modules["churn_platform.cli"] = types.SimpleNamespace(main=commands)
+from churn_platform.entry import main
+main()
+"""
+
+
+def entered(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("module", ["churn_platform.cli", "click", "pydantic", "churn_platform.simulation.hazard"])
+def test_ctrl_c_while_the_command_line_is_loaded(module: str) -> None:
+    done = entered(INTERRUPTED.format(module=module))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "\nAborted!\n")
+
+
+def test_ctrl_c_while_the_program_ends() -> None:
+    done = entered(LEFT_RUNNING)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

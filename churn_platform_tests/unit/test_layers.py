@@ -31,10 +31,11 @@ ROOMS = (
     ("local",),
     ("replay",),
     ("cli",),
+    ("entry",),
 )
 """The rooms of the platform from the ground up. Each imports only from itself and from those before it."""
 
-DAGSTER = ("assets", "automation", "definitions", "local", "replay", "cli")
+DAGSTER = ("assets", "automation", "definitions", "local", "replay", "cli", "entry")
 """The rooms that may know Dagster."""
 
 SERVING_MAY_USE = {"bundle", "contracts", "faults", "files", "months", "online", "settings"}
