@@ -83,8 +83,11 @@ def _context() -> EphemeralDataContext:
     """One context per process: making it costs more than judging a table."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import; on a closed network it only stalls
     import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
-    context = gx.get_context(mode="ephemeral")
+    # Without sites: a temporary folder is made for them, which a process that is killed leaves behind.
+    config = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False))
+    context = gx.get_context(mode="ephemeral", project_config=config)
     context.variables.progress_bars = {"globally": False}
     return context
 
