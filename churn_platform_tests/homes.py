@@ -69,7 +69,7 @@ def to_parquet(path: Path) -> Path:
     import duckdb
 
     made = path.with_suffix(".parquet")
-    duckdb.execute(f"COPY (FROM '{path}') TO '{made}' (FORMAT parquet)")
+    duckdb.execute(f"COPY (FROM read_csv('{path}', hive_partitioning=false)) TO '{made}' (FORMAT parquet)")
     path.unlink()
     return made
 
