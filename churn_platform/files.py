@@ -1,10 +1,11 @@
-"""Files: replacing one atomically, and naming its content.
+"""Files: replacing one atomically, holding a lock, and naming a file's content.
 
 Here: what every file that the platform writes needs. Not here: which files there are (`lake`, and what writes them).
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -49,6 +50,17 @@ def _beside(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that is this file while the block runs; wait for whoever holds it.
+
+    It works between the processes of one machine, and the system releases it when its holder is killed.
+    """
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def sha256(data: bytes) -> str:

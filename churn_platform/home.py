@@ -1,6 +1,7 @@
 """Home: what one `CHURN_HOME` holds, opened by its settings.
 
-Here: putting the lake, the registry and the ledger of the same settings together. Not here: what they do.
+Here: putting the lake, the registry and the ledger of the same settings together; `python -m churn_platform.home` opens
+the registry, which makes it where there is none. Not here: what they do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from functools import cached_property
 
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
+from churn_platform.faults import entrance
 from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 
@@ -33,3 +35,8 @@ class Home:
     def ledger(self) -> Ledger:
         """The decisions."""
         return Ledger(self.settings.home / "receipts")
+
+
+if __name__ == "__main__":
+    with entrance():
+        _ = Home(Settings()).registry.client

@@ -15,9 +15,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from churn_platform.automation.instance import open_instance, prepare
 from churn_platform.automation.triggers import REFRESH
 from churn_platform.champion.receipts import Ledger
-from churn_platform.champion.registry import Version
+from churn_platform.champion.registry import Registry, Version
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
@@ -132,3 +133,68 @@ def live(settings: Settings, first_start_months: int) -> None:
     for number, drop in enumerate(drops[first_start_months:], 1):
         (later / drop.name).rename(drop)
         list(runs.close(newest + number))
+
+
+def open_registry(uri: str, folder: Path) -> None:
+    """Ask a registry for its champion."""
+    Registry(uri, folder / "artifacts").champion()
+
+
+def open_registry_and_die(uri: str, folder: Path, statement: int) -> None:
+    """The same, killed at a statement that changes the database."""
+    _die_at(statement)
+    open_registry(uri, folder)
+
+
+def make_mlflow_tables(uri: str) -> None:
+    """Open a store as other programs do, such as MLflow's own server."""
+    from mlflow import MlflowClient
+
+    MlflowClient(uri).search_experiments()
+
+
+def make_mlflow_tables_and_die(uri: str, statement: int) -> None:
+    """The same, killed at a statement that changes the database."""
+    _die_at(statement)
+    make_mlflow_tables(uri)
+
+
+def use_instance(settings: Settings) -> None:
+    """Open Dagster's instance, keep an event and read it back."""
+    import dagster as dg
+
+    with open_instance(settings) as instance:
+        key = dg.AssetKey(f"made by {os.getpid()}")
+        instance.report_runless_asset_event(dg.AssetMaterialization(key))
+        assert instance.get_latest_materialization_event(key) is not None
+        assert instance.get_runs() == []
+        assert instance.all_instigator_state() == []
+
+
+def use_instance_and_die(settings: Settings, statement: int) -> None:
+    """The same, killed at a statement that changes the database."""
+    _die_at(statement)
+    use_instance(settings)
+
+
+def make_dagster_tables_and_die(settings: Settings, statement: int) -> None:
+    """Open the instance as the first version did, killed at a statement that changes the database."""
+    import dagster as dg
+
+    _die_at(statement)
+    prepare(settings)
+    dg.DagsterInstance.get()
+
+
+def _die_at(statement: int) -> None:
+    """Be killed right after the n-th statement that changes a database."""
+    import sqlalchemy
+
+    changes = 0
+
+    @sqlalchemy.event.listens_for(sqlalchemy.Engine, "after_cursor_execute")
+    def _(_: object, __: object, text: str, *___: object) -> None:
+        nonlocal changes
+        changes += text.lstrip().startswith(("CREATE", "ALTER", "INSERT", "UPDATE", "DROP"))
+        if changes == statement:
+            die()

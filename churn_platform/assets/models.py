@@ -1,7 +1,6 @@
 """The training assets: the rows to learn from, and the candidate that has learned from them."""
 
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.home import Home
+from churn_platform.scratch import scratch
 from churn_platform.settings import Settings
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import SCHEMA
@@ -80,8 +80,8 @@ def candidate(
         probabilities = score(model, encode_frame(SCHEMA, holdout))
         metrics = measure(holdout[LABEL].to_numpy(), probabilities, training.threshold)
 
-    with told_plainly(), tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
+    with told_plainly(), scratch(home.registry.scratch) as folder:
+        bundle = folder / "bundle"
         sample = rows[rows["month"] == str(month)]
         digest = write_bundle(bundle, training, model, SCHEMA, sample, metrics, str(month))
         version = _log(mlflow, home, training, source, metrics, bundle, digest)

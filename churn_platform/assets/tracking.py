@@ -6,8 +6,13 @@ from typing import Any
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.champion.registry import EXPERIMENT
+from churn_platform.champion.registry import EXPERIMENT, Registry
 from churn_platform.home import Home
+from churn_platform.owners import lives, own_process
+from churn_platform.scratch import all_scratch
+
+PROCESS_TAG = "churn.process"
+"""The tag of an MLflow run that names its process."""
 
 
 @dg.resource(
@@ -17,21 +22,35 @@ from churn_platform.home import Home
 def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
     """Start an MLflow run and end it: as failed, unless whoever used it has already ended it well.
 
+    Runs that killed processes have left under way are ended too.
+
     dagster-mlflow imports MLflow, which costs more than all the definitions, so it is imported here. Its own hook
     ends a run only in jobs that carry the hook.
     """
     home: Home = context.resources.home
     with told_plainly(), home.registry.reachable():
-        _ = home.registry.client  # migrates a fresh store, which steps would race to do
+        _end_dead_runs(home.registry)  # and, first of all, makes the tables of a fresh store
         import mlflow
         from dagster_mlflow import mlflow_tracking
 
-        config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": home.registry.uri}
+        config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": home.registry.mlflow_uri}
         tracking: Iterator[Any] = mlflow_tracking.resource_fn(context.replace_config(config))  # type: ignore[call-arg]
         run = next(tracking)
+        mlflow.set_tag(PROCESS_TAG, own_process())
     try:
-        yield run
+        with all_scratch(home.registry.scratch):  # MLflow's own folders too
+            yield run
     finally:
         if mlflow.active_run() is not None:
             mlflow.end_run("FAILED")
         next(tracking, None)
+
+
+def _end_dead_runs(registry: Registry) -> None:
+    """End as killed the runs under way whose process is gone."""
+    client = registry.client
+    found = client.get_experiment_by_name(EXPERIMENT)
+    assert found is not None, "opening the store makes it"
+    for run in client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'"):
+        if (owner := run.data.tags.get(PROCESS_TAG)) and not lives(owner):
+            client.set_terminated(run.info.run_id, "KILLED")

@@ -7,11 +7,16 @@ definitions, running anything, or how a dead run is recognised (`launcher`).
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.faults import entrance
+from churn_platform.automation import embedded
+from churn_platform.faults import Fault, entrance
 from churn_platform.files import replacing
+from churn_platform.links import plain
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
 LOCATION = "churn_platform"
 """The name of the code location."""
 POSTGRES_VARIABLE = "CHURN_POSTGRES_URL"
+
+
+class StorageError(Fault):
+    """Dagster's storage cannot be used; the message says which one, why, and what to do."""
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -67,7 +76,10 @@ def _storage(settings: Settings) -> dict[str, Any]:
 
 
 def prepare(settings: Settings) -> Path:
-    """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it. Returns Dagster's home."""
+    """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it.
+
+    Returns Dagster's home by a path that Dagster takes as it is.
+    """
     import yaml
 
     text = "# Generated from CHURN_* settings; changes are overwritten.\n" + yaml.safe_dump(configuration(settings))
@@ -75,29 +87,51 @@ def prepare(settings: Settings) -> Path:
     if not file.exists() or file.read_text() != text:
         with replacing(file) as temporary:
             temporary.write_text(text)
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    home = plain(settings.dagster_home)
+    os.environ["DAGSTER_HOME"] = str(home)
     if url := settings.postgres_url.get_secret_value():
         os.environ[POSTGRES_VARIABLE] = url
-    return settings.dagster_home
+    return home
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[None]:
+    """Turn what Dagster's storage raises where it is damaged, blocked or away into a StorageError."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if settings.postgres_url.get_secret_value():
+            raise StorageError(
+                f"Dagster's storage, the PostgreSQL of {POSTGRES_VARIABLE}, does not answer: {reason}"
+            ) from error
+        raise StorageError(
+            f"Dagster's storage in {settings.dagster_home} cannot be used: {reason}; where it is damaged, restore it "
+            "from a backup, or move its folders history and schedules away to begin without past runs"
+        ) from error
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance that the UI, the daemon and the command line share."""
+    """The instance that the UI, the daemon and the command line share. Raises StorageError."""
     import dagster as dg
 
-    prepare(settings)
-    return dg.DagsterInstance.get()
+    home = prepare(settings)
+    with answering(settings):
+        if not settings.postgres_url.get_secret_value():
+            embedded.prepare(home)
+        return dg.DagsterInstance.get()
 
 
 def make_storage(settings: Settings) -> None:
     """Make the storage's tables and pools, before any other program of Dagster opens it.
 
-    Programs that race to make a fresh storage's tables break it for good, and the queue respects a pool's default limit
-    only from the second time that it sees the pool.
+    The queue respects a pool's default limit only from the second time that it sees the pool.
     """
     from churn_platform.assets.models import TRAINING
 
-    with open_instance(settings) as instance:
+    with answering(settings), open_instance(settings) as instance:
         storage = instance.event_log_storage
         if TRAINING not in {pool.name for pool in storage.get_pool_limits()}:
             storage.initialize_concurrency_limit_to_default(TRAINING)

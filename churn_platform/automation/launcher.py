@@ -7,13 +7,10 @@ Dagster's run monitoring marks a dead run as failed, and its run retries start i
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn_platform.automation.dagster_private import GRPC_INFO_TAG, CheckRunHealthResult, Launcher, WorkerStatus
+from churn_platform.owners import began, lives
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -46,10 +43,10 @@ class WatchedRunLauncher(Launcher):
         """
         if GRPC_INFO_TAG in run.tags:
             # A server that does not answer now will answer once it is back.
-            lives = self._runs_here(run) or self.server_has(run.run_id) is not False
+            alive = self._runs_here(run) or self.server_has(run.run_id) is not False
         else:
-            lives = PROCESS_TAG not in run.tags or _lives(run.tags[PROCESS_TAG])
-        if lives:
+            alive = PROCESS_TAG not in run.tags or lives(run.tags[PROCESS_TAG])
+        if alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of this run has died")
 
@@ -62,33 +59,6 @@ class WatchedRunLauncher(Launcher):
         for entry in self.instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
             number = entry.get_dagster_event().engine_event_data.metadata.get("pid")
             if number is not None:
-                began = _began(int(str(number.value)))
-                return began is not None and began < entry.timestamp + _CLOCK  # later: the number was reused
+                start = began(int(str(number.value)))
+                return start is not None and start < entry.timestamp + _CLOCK  # later: the number was reused
         return False
-
-
-def own_process() -> str:
-    """This process for `PROCESS_TAG`: host, number, and start time, since numbers are reused."""
-    return json.dumps([socket.gethostname(), os.getpid(), _started(os.getpid())])
-
-
-def _lives(tag: str) -> bool:
-    host, number, started = json.loads(tag)
-    return host != socket.gethostname() or bool(_started(number) == started)
-
-
-def _started(number: int) -> int | None:
-    """When a process was started, in clock ticks since boot; None where there is no such process."""
-    try:
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def _began(number: int) -> float | None:
-    """When a process was started, in seconds since the epoch; None where there is no such process."""
-    if (ticks := _started(number)) is None:
-        return None
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + ticks / os.sysconf("SC_CLK_TCK")

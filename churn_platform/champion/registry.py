@@ -7,22 +7,29 @@ Here: everything that is asked of MLflow outside a training run. Not here: train
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from churn_platform.bundle import Bundle
-from churn_platform.faults import Fault
+from churn_platform.champion import opening
+from churn_platform.champion.deadline import within
+from churn_platform.faults import Fault, placing
+from churn_platform.links import plain
 from churn_platform.months import Month
+from churn_platform.scratch import scratch
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
     from sklearn.pipeline import Pipeline
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MODEL = "streamflow_churn"
 EXPERIMENT = "streamflow_churn"
@@ -64,8 +71,29 @@ def quiet_mlflow() -> None:
         os.environ.setdefault(name, value)
 
 
+def _bounded(ask: Callable[Concatenate[Registry, P], T]) -> Callable[Concatenate[Registry, P], T]:
+    """A method that raises RegistryError where a store on another machine has not answered in time."""
+
+    @wraps(ask)
+    def asking(self: Registry, /, *arguments: P.args, **named: P.kwargs) -> T:
+        if self.embedded:
+            return ask(self, *arguments, **named)
+        try:
+            return within(self.seconds, lambda: ask(self, *arguments, **named))
+        except TimeoutError as error:
+            raise RegistryError(
+                f"the MLflow store {self.name} has not answered within {self.seconds:.0f} s: unblock it, then run "
+                "this again"
+            ) from error
+
+    return asking
+
+
 class Registry:
     """The registry in one MLflow store. `artifacts` is where an embedded store keeps its files."""
+
+    seconds = 120.0
+    """How long a store on another machine may take to answer, and to hand over a bundle."""
 
     def __init__(self, uri: str, artifacts: Path) -> None:
         self.uri = uri
@@ -75,20 +103,40 @@ class Registry:
     @property
     def name(self) -> str:
         """The store for messages: its URI without a password."""
+        if self._sqlite is not None:
+            return self.uri
         scheme, separator, rest = self.uri.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
+    @cached_property
+    def mlflow_uri(self) -> str:
+        """The store's URI as MLflow is to be given it."""
+        return self.uri if self._sqlite is None else opening.uri_of(self._sqlite)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the store is a file."""
+        return self._sqlite is not None
+
+    @property
+    def _sqlite(self) -> Path | None:
+        """The file of an embedded store."""
+        return Path(self.uri.removeprefix(opening.SCHEME)) if self.uri.startswith(opening.SCHEME) else None
+
     @contextmanager
     def reachable(self) -> Iterator[None]:
-        """Turn whatever MLflow raises into a RegistryError that says what to do."""
+        """Turn whatever MLflow raises into a RegistryError, or a PlaceError, that says what to do."""
         import requests
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            yield
-        except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+            with placing():
+                yield
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, requests.RequestException, OSError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if self._sqlite is not None and (told := opening.damage(self._sqlite, reason)):
+                raise RegistryError(told) from error
             raise RegistryError(
                 f"the MLflow store {self.name} does not answer: {reason} (start or unblock it, then run this again)"
             ) from error
@@ -97,22 +145,26 @@ class Registry:
     def client(self) -> MlflowClient:
         """MLflow's client, once the store has its tables and the experiment.
 
-        They are made before anything else asks, since steps that race the migration of a fresh database fail.
+        They are made before anything else asks, since steps that race the migration of a fresh database fail, and by
+        one process at a time.
         """
         with self.reachable():
             from mlflow import MlflowClient
+            from mlflow.exceptions import MlflowException
 
-            if self.uri.startswith("sqlite:///"):
-                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            client = MlflowClient(self.uri)
-            if client.get_experiment_by_name(EXPERIMENT) is None:
-                client.create_experiment(EXPERIMENT, self.artifacts.as_uri() if self._embedded else None)
+            if self._sqlite is not None:
+                opening.prepare(self._sqlite, EXPERIMENT, self.artifacts)
+            with opening.alone(self.uri):
+                client = MlflowClient(self.mlflow_uri)
+                if client.get_experiment_by_name(EXPERIMENT) is None:
+                    try:
+                        client.create_experiment(EXPERIMENT, self.artifacts.as_uri() if self._sqlite else None)
+                    except MlflowException as error:
+                        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
+                            raise
         return client
 
-    @property
-    def _embedded(self) -> bool:
-        return self.uri.startswith("sqlite:")
-
+    @_bounded
     def champion(self) -> Version | None:
         """The version that serves, or None before the first promotion."""
         return self._aliased(CHAMPION)
@@ -129,6 +181,7 @@ class Registry:
                     return None  # no such model yet, or no such alias
                 raise
 
+    @_bounded
     def version(self, number: int) -> Version:
         """One version. Raises RegistryError where there is none of that number."""
         from mlflow.exceptions import MlflowException
@@ -144,6 +197,7 @@ class Registry:
         names = ", ".join(map(str, known)) or "none yet"
         raise RegistryError(f"{MODEL} has no version {number}; it has {names}")
 
+    @_bounded
     def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
         """Put a logged model's bundle beside it and register both as a new version, with the alias `challenger`.
 
@@ -172,12 +226,14 @@ class Registry:
             client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
         return _version(made)
 
+    @_bounded
     def appoint(self, version: Version) -> None:
         """Make a version the champion, after its bundle has been fetched and verified."""
         self.bundle(version)
         with self.reachable():
             self.client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
 
+    @_bounded
     def anchor(self) -> str | None:
         """What `keep_anchor` kept last, or None before that."""
         from mlflow.exceptions import MlflowException
@@ -192,28 +248,39 @@ class Registry:
                 raise
         return kept
 
+    @_bounded
     def keep_anchor(self, text: str) -> None:
         """Keep a line about the receipts with the model, apart from the receipts themselves."""
         with self.reachable():
             self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
 
+    @property
+    def scratch(self) -> Path:
+        """Where temporary folders are kept, by a path that MLflow, which takes paths for URIs, does not change."""
+        place = self.artifacts.with_name("tmp")
+        place.mkdir(parents=True, exist_ok=True)
+        return plain(place)
+
+    @_bounded
     def bundle(self, version: Version) -> Bundle:
         """A version's bundle, fetched and verified. Raises RegistryError, or BundleError if it must not serve."""
-        with self.reachable(), tempfile.TemporaryDirectory() as folder:
+        with self.reachable(), scratch(self.scratch) as folder:
             from mlflow.artifacts import download_artifacts
 
-            local = download_artifacts(version.bundle_uri, dst_path=folder, tracking_uri=self.uri)
+            local = download_artifacts(version.bundle_uri, dst_path=str(folder), tracking_uri=self.mlflow_uri)
             return Bundle.load(Path(local), version.bundle_sha256)
 
+    @_bounded
     def model(self, version: Version) -> Pipeline:
         """A version's scikit-learn pipeline."""
         client = self.client
-        with self.reachable(), tempfile.TemporaryDirectory() as folder:
+        with self.reachable(), scratch(self.scratch) as folder:
             import mlflow.sklearn
             from mlflow.artifacts import download_artifacts
 
             uri = client.get_model_version_download_uri(MODEL, str(version.number))
-            return mlflow.sklearn.load_model(download_artifacts(uri, dst_path=folder, tracking_uri=self.uri))
+            local = download_artifacts(uri, dst_path=str(folder), tracking_uri=self.mlflow_uri)
+            return mlflow.sklearn.load_model(local)
 
 
 def _version(found: ModelVersion) -> Version:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
+from churn_platform import home
 from churn_platform.automation import instance
 from churn_platform.champion.registry import MODEL
 from churn_platform.files import replacing
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 STORAGE = "storage"
+REGISTRY = "registry"
 FIRST_START = "first-start"
 
 _DAEMON = "dagster._daemon"  # private; its public script need not lie beside this Python
@@ -46,6 +48,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
             *("--default-artifact-root", (settings.mlflow_home / "artifacts").as_uri()),
         ),
         answers(client, f"http://{HOST}:{settings.mlflow_port}/health"),
+        after=[REGISTRY],  # it would race to make the store's tables
     )
     return [
         Program(STORAGE, (*python, instance.__name__), once=True),
@@ -67,7 +70,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
             answers(client, f"{dagster}/server_info"),
             after=["code-server"],
         ),
-        *([mlflow] if _has_mlflow_ui(settings) else []),
+        *([Program(REGISTRY, (*python, home.__name__), once=True), mlflow] if _has_mlflow_ui(settings) else []),
         Program(
             "serving",
             (*python, "serving"),
@@ -122,7 +125,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # may hold a password, and everyone can see arguments
+        "MLFLOW_BACKEND_STORE_URI": home.Home(
+            settings
+        ).registry.mlflow_uri,  # may hold a password, and everyone can see arguments
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its workers would only cost memory
         "PYTHONUNBUFFERED": "1",  # so that what a program says before it is killed is in its log
     }

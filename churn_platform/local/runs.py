@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.history import fault_of, was_interrupted
-from churn_platform.automation.instance import LOCATION, open_instance
+from churn_platform.automation.instance import LOCATION, answering, open_instance
 from churn_platform.champion.receipts import Receipt
 from churn_platform.faults import Fault
 from churn_platform.home import Home
@@ -23,6 +23,7 @@ from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
+from churn_platform.owners import own_process
 from churn_platform.settings import Settings
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
 from churn_platform.tables.training_set import matured
@@ -90,7 +91,10 @@ class Runs:
         from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
 
         definition = self._definitions.resolve_job_def(job)
-        with capture_interrupts():  # a run that is made but never begins would count as under way for ever
+        with (
+            answering(self.home.settings),
+            capture_interrupts(),
+        ):  # a run that is made but never begins would count as under way for ever
             run = self._make(definition, month, config, tags)
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
@@ -108,7 +112,7 @@ class Runs:
     ) -> dg.DagsterRun:
         """A run that has not begun, with the origin by which the UI's timeline and its job's page find it."""
         from churn_platform.automation.dagster_private import MAX_RETRIES_TAG
-        from churn_platform.automation.launcher import PROCESS_TAG, own_process
+        from churn_platform.automation.launcher import PROCESS_TAG
 
         return self.instance.create_run_for_job(
             job,
@@ -214,10 +218,9 @@ def _partition(job: dg.JobDefinition, month: Month) -> Mapping[str, str]:
     months = job.partitions_def
     assert months is not None, f"{job.name} is not run by month"
     if not months.has_partition_key(str(month)):
-        raise RefusedError(
-            f"{month} is not one of the platform's months: they begin with {months.get_first_partition_key()} "
-            f"(CHURN_FIRST_MONTH) and end with {months.get_last_partition_key()}"
-        )
+        first, last = months.get_first_partition_key(), months.get_last_partition_key()
+        known = f"they begin with {first} (CHURN_FIRST_MONTH) and end with {last}" if first else "none has ended yet"
+        raise RefusedError(f"{month} is not one of the platform's months: {known}")
     return job.get_tags_for_partition_key(str(month), selected_asset_keys=None)
 
 

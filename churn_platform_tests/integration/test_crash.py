@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from churn_platform.champion.receipts import Ledger
+from churn_platform.champion.registry import EXPERIMENT, Registry
 from churn_platform.lake import Lake
 from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
@@ -71,14 +72,22 @@ def test_two_runs_of_one_month_at_once(closed: Platform, tmp_path: Path) -> None
     assert homes.contents(platform.settings.lake) == homes.contents(closed.settings.lake)
 
 
+def statuses(registry: Registry) -> list[str]:
+    """How MLflow's runs have ended, oldest first."""
+    (experiment,) = [found for found in registry.client.search_experiments() if found.name == EXPERIMENT]
+    runs = registry.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+    return [run.info.status for run in runs]
+
+
 @pytest.mark.parametrize(
     ("place", "after"),
     [
+        ("mlflow.models.Model.save", True),
         ("mlflow.MlflowClient.log_model_artifacts", True),
         ("mlflow.MlflowClient.create_model_version", True),
         ("churn_platform.champion.registry.Registry.appoint", True),
     ],
-    ids=["bundle without a version", "version without an alias", "champion without a receipt"],
+    ids=["model not logged", "bundle without a version", "version without an alias", "champion without a receipt"],
 )
 def test_killed_while_retraining(place: str, after: bool, closed: Platform, tmp_path: Path) -> None:
     platform = closed.copy(tmp_path)
@@ -95,6 +104,8 @@ def test_killed_while_retraining(place: str, after: bool, closed: Platform, tmp_
     champion = platform.home.registry.champion()
     assert champion is not None
     platform.home.registry.bundle(champion)
+    assert statuses(registry) == (["FINISHED"] if place.endswith("appoint") else ["KILLED"]) + ["FINISHED"]
+    assert list(registry.scratch.iterdir()) == []
     receipts = platform.home.ledger.all()
     assert platform.home.ledger.faults() == []
     if not place.endswith("appoint"):

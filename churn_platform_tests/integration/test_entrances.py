@@ -12,6 +12,7 @@ import pytest
 
 MODULES = (
     "churn_platform.automation.instance",
+    "churn_platform.home",
     "churn_platform.local.first_start",
     "churn_platform.simulation",
     "serving",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,39 @@ def test_a_store_that_is_no_store_is_told(tmp_path: Path) -> None:
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     with pytest.raises(RegistryError, match="not a database"):
         registry.champion()
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The address of a server that begins each answer at once, and sends a byte now and then for ever."""
+    over = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+            while not over.wait(0.02):
+                connection.sendall(b" ")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("ask", [Registry.champion, Registry.anchor, lambda registry: registry.version(1)])
+def test_a_server_that_never_ends_its_answer_is_not_waited_for(
+    ask: Callable[[Registry], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Registry, "seconds", 0.5)
+    with dripping() as address, pytest.raises(RegistryError) as raised:
+        ask(Registry(address, tmp_path))
+    assert str(raised.value).startswith(f"the MLflow store {address} has not answered within ")
 
 
 def test_messages_hold_no_password(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ def test_an_mlflow_elsewhere_has_its_own_ui(tmp_path: Path) -> None:
     assert "mlflow" in [program.name for program in programs(Settings(home=tmp_path), httpx.AsyncClient())]
 
 
+def test_mlflow_starts_when_its_store_is_made(tmp_path: Path) -> None:
+    found = {program.name: program for program in programs(Settings(home=tmp_path), httpx.AsyncClient())}
+    assert found["registry"].once
+    assert found["mlflow"].after == ["registry"]
+
+
 def test_the_first_start_is_due_until_a_version_was_compared(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     before = {program.name: program for program in programs(settings, httpx.AsyncClient())}

@@ -14,7 +14,7 @@ from churn_platform_tests.imports import circle, graph, imported, modules, upwar
 PLATFORM = Path(churn_platform.__file__).parent
 ROOT = PLATFORM.parent
 
-GROUND = ("bundle", "contracts", "faults", "files", "lake", "months", "settings", "shown")
+GROUND = ("bundle", "contracts", "faults", "files", "lake", "links", "months", "owners", "scratch", "settings", "shown")
 ROOMS = (
     GROUND,
     ("modelling",),
