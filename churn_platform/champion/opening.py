@@ -50,7 +50,7 @@ def prepare(path: Path, experiment: str, artifacts: Path) -> None:
     if _has(path, experiment):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f".{path.name}.lock")):
+    with locked(path.with_name(".lock")):
         if _has(path, experiment) or _is_in_use(path):
             return
         if artifacts.is_dir() and any(artifacts.iterdir()):

@@ -59,7 +59,7 @@ def test_killed_while_the_tables_are_made(statement: int, uri: str, tmp_path: Pa
     killed = processes.run((processes.open_registry_and_die, (uri, tmp_path, statement)))
     assert killed == [processes.KILLED]
     assert names(uri, tmp_path) == ["Default", EXPERIMENT]
-    assert {path.name for path in tmp_path.glob("mlflow/*")} in (set(), {"mlflow.db", ".mlflow.db.lock"})
+    assert {path.name for path in tmp_path.glob("mlflow/*")} in (set(), {"mlflow.db", ".lock"})
     assert names(uri, tmp_path) == ["Default", EXPERIMENT]
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy
 
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import WatchedRunLauncher
 from churn_platform.bundle import Manifest
 from churn_platform.links import plain
+from churn_platform.local.programs import environment
 from churn_platform.online.store import open_reader
 from churn_platform.tables.names import FEATURES
 from churn_platform_tests import homes
@@ -89,5 +91,9 @@ def test_dagster_heeds_its_settings(name: str, tmp_path: Path) -> None:
 def test_a_registry_is_in_its_place(name: str, tmp_path: Path) -> None:
     platform = Platform(homes.settings_of(tmp_path / name))
     assert platform.home.registry.champion() is None
-    assert (platform.settings.mlflow_home / "mlflow.db").stat().st_size > 100_000
+    store = platform.settings.mlflow_home / "mlflow.db"
+    assert store.stat().st_size > 100_000
+    told = sqlalchemy.make_url(environment(platform.settings)["MLFLOW_BACKEND_STORE_URI"]).database
+    assert told is not None
+    assert store.samefile(told)  # which `churn up` gives MLflow's own server
     assert [path.name for path in tmp_path.iterdir()] == [name]
