@@ -1,7 +1,7 @@
 """Links: a folder by a path that other programs take as it is.
 
 Here: standing in for a path with characters that mean something to Dagster or SQLAlchemy. Not here: which folders they
-are given (`automation.instance`, `champion.embedded`).
+are given (`automation.instance`, `champion.opening`).
 """
 
 from __future__ import annotations
