@@ -102,7 +102,7 @@ def answering(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        reason = (str(getattr(error, "orig", error)).strip() or type(error).__name__).splitlines()[0]
         if settings.postgres_url.get_secret_value():
             raise StorageError(
                 f"Dagster's storage, the PostgreSQL of {POSTGRES_VARIABLE}, does not answer: {reason}"
