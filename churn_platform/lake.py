@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import glob
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import msgspec
 from churn_platform.faults import Fault
 from churn_platform.files import replacing, replacing_all, sha256_of
 from churn_platform.months import Month
+from churn_platform.scratch import scratch
 
 if TYPE_CHECKING:
     import ibis
@@ -216,9 +216,8 @@ class Lake:
     def write_addressed(self, name: str, table: ibis.Table) -> Written:
         """Evaluate an expression into a file that is named after its content, and so never changes."""
         folder = self.root / name
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
-            written = self.write_file(Path(scratch) / "rows.parquet", table)
+        with scratch(folder) as made:
+            written = self.write_file(made / "rows.parquet", table)
             place = self.addressed(name, written.sha256)
             written.path.replace(place)
         return Written(place, written.rows, written.sha256)

@@ -1,16 +1,21 @@
 """Owners: which process something belongs to, and whether that process still exists.
 
-Here: naming processes so that a number that is used again is noticed. Not here: what follows where one is gone
-(`automation.launcher` for runs of Dagster, `champion.registry` for those of MLflow, `scratch` for folders).
+Here: naming processes so that a number that is used again is noticed. Not here: what follows where one is gone, for
+Dagster's runs (`automation.launcher`), MLflow's (`assets.tracking`), and what is half made (`files`, `scratch`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
+import zlib
 from pathlib import Path
+
+_MARK = re.compile(r"(\d+)-(\d+)-([0-9a-f]{8})\.")
+_OLD = 86_400.0  # seconds; nothing takes that long
 
 
 def own_process() -> str:
@@ -22,6 +27,29 @@ def lives(owner: str) -> bool:
     """Whether a process, as `own_process` names it, exists; of one on another host nothing is known: yes."""
     host, number, started = json.loads(owner)
     return host != socket.gethostname() or bool(_started(number) == started)
+
+
+def mark() -> str:
+    """This process in short, for a part of a file's name."""
+    return f"{os.getpid()}-{_started(os.getpid())}-{_host()}"
+
+
+def is_left(name: str, status: os.stat_result) -> bool:
+    """Whether a file or folder is of nobody any more: the process whose mark its name begins with is gone.
+
+    Hosts that are containers have another name each time, so of processes elsewhere a day's age decides.
+    """
+    found = _MARK.match(name)
+    if found is None:
+        return False
+    number, started, host = found.groups()
+    if host == _host():
+        return str(_started(int(number))) != started
+    return time.time() - status.st_mtime > _OLD
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 def _started(number: int) -> int | None:

@@ -1,6 +1,9 @@
 """Tracking: dagster-mlflow's resource, opened when a run needs it and closed whatever happens to the run."""
 
+import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -35,8 +38,8 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
 
         config = {"experiment_name": EXPERIMENT, "mlflow_tracking_uri": home.registry.mlflow_uri}
         tracking: Iterator[Any] = mlflow_tracking.resource_fn(context.replace_config(config))  # type: ignore[call-arg]
-        run = next(tracking)
-        mlflow.set_tag(PROCESS_TAG, own_process())
+        with _tagged({PROCESS_TAG: own_process()}):
+            run = next(tracking)
     try:
         with all_scratch(home.registry.scratch):  # MLflow's own folders too
             yield run
@@ -44,6 +47,16 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
         if mlflow.active_run() is not None:
             mlflow.end_run("FAILED")
         next(tracking, None)
+
+
+@contextmanager
+def _tagged(tags: dict[str, str]) -> Iterator[None]:
+    """Have MLflow make runs with these tags: a kill between making one and tagging it would leave it unknown."""
+    os.environ["MLFLOW_RUN_CONTEXT"] = json.dumps(tags)
+    try:
+        yield
+    finally:
+        del os.environ["MLFLOW_RUN_CONTEXT"]
 
 
 def _end_dead_runs(registry: Registry) -> None:

@@ -32,21 +32,15 @@ def platform(tmp_path: Path) -> Platform:
     return Platform(homes.settings_of(folder))
 
 
-def serving_reads(platform: Platform) -> tuple[str, str]:
+async def serving_reads(platform: Platform) -> tuple[str, str]:
     """The months of the champion's bundle and of the online store, as serving reads them."""
-    registry = open_registry(platform.settings.mlflow_uri, 1)
-    champion = registry.champion()
+    registry, reader = open_registry(platform.settings.mlflow_uri, 1), open_reader(platform.settings.online_store)
+    champion, publication = await registry.champion(), await reader.publication()
+    await reader.close()
     assert champion is not None
-    manifest = msgspec.json.decode(registry.read(champion.bundle_uri, "manifest.json"), type=Manifest)
-
-    async def published() -> str:
-        reader = open_reader(platform.settings.online_store)
-        publication = await reader.publication()
-        await reader.close()
-        assert publication is not None
-        return publication.month
-
-    return manifest.month, asyncio.run(published())
+    assert publication is not None
+    manifest = msgspec.json.decode(await registry.read(champion.bundle_uri, "manifest.json"), type=Manifest)
+    return manifest.month, publication.month
 
 
 def test_everything_works_there_and_nothing_is_written_elsewhere(platform: Platform, tmp_path: Path) -> None:
@@ -67,7 +61,7 @@ def test_everything_works_there_and_nothing_is_written_elsewhere(platform: Platf
     assert "env" not in platform.home.lake.read(FEATURES, homes.MONTHS[0]).columns
     assert (platform.settings.data_docs / "2024-02" / "users.html").exists()
     assert (platform.settings.reports / "drift" / "2024-02.html").exists()
-    assert serving_reads(platform) == ("2024-01", "2024-02")
+    assert asyncio.run(serving_reads(platform)) == ("2024-01", "2024-02")
     assert [path.name for path in (tmp_path / "env=prod").iterdir()] == [FOLDERS[0]]
     told = str(plain(platform.settings.dagster_home).parent).encode()
     kept = [path for path in platform.settings.home.rglob("*") if path.is_file() and told in path.read_bytes()]

@@ -14,6 +14,7 @@ import pytest
 from churn_platform.files import replacing, sha256_of
 from churn_platform.lake import DocumentError, Lake, MissingTableError
 from churn_platform.months import Month
+from churn_platform.owners import mark
 from churn_platform.tables.names import landed, quarantine
 
 MONTH = Month(2024, 1)
@@ -197,3 +198,15 @@ def test_a_table_whose_sources_cannot_be_read_is_told(lake: Lake) -> None:
     lake.path("a", MONTH, ".json").write_text("[]")
     with pytest.raises(DocumentError, match=r"a/2024-01\.json cannot be read: Expected `object`, got `array`"):
         lake.is_stale("a", MONTH)
+
+
+def test_what_killed_processes_left_of_a_file_is_removed_with_its_next_version(tmp_path: Path) -> None:
+    path = tmp_path / "2024-01.parquet"
+    number, _, host = mark().split("-")
+    left = [tmp_path / f".{name}.{number}-1-{host}.abc" for name in ("2024-01.parquet", "2024-02.parquet")]
+    own = tmp_path / f".2024-01.parquet.{mark()}.abc"  # another thread's, which is still being written
+    for file in (*left, own):
+        file.touch()
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, own, left[1]])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from churn_platform.owners import own_process
+from churn_platform.owners import mark
 from churn_platform.scratch import all_scratch, scratch
 
 
-def left(place: Path, owner: list[object], days: int = 0) -> Path:
+def left(place: Path, owner: str, days: int = 0) -> Path:
     """A folder that such a process has left."""
-    folder = place / f"{json.dumps(owner).encode().hex()}.abc"
+    folder = place / f".{owner}.abc"
     folder.mkdir(parents=True)
     (folder / "bundle").touch()
     then = folder.stat().st_mtime - days * 86_400
@@ -33,13 +32,13 @@ def test_a_folder_ends_with_its_block(tmp_path: Path) -> None:
 
 
 def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
-    host, number, started = json.loads(own_process())
-    dead = [left(tmp_path, [host, number, started - 1]), left(tmp_path, ["elsewhere", number, started], days=2)]
-    alive = [left(tmp_path, [host, number, started]), left(tmp_path, ["elsewhere", number, started + 1])]
-    (tmp_path / "of.somebody_else").mkdir()
+    number, started, host = mark().split("-")
+    dead = [left(tmp_path, f"{number}-1-{host}"), left(tmp_path, f"{number}-{started}-00000000", days=2)]
+    alive = [left(tmp_path, mark()), left(tmp_path, f"{number}-1-00000000")]
+    (tmp_path / ".ipynb_checkpoints").mkdir()
     with scratch(tmp_path):
         assert not any(folder.exists() for folder in dead)
-    assert sorted(tmp_path.iterdir()) == sorted([*alive, tmp_path / "of_somebody_else"])
+    assert sorted(tmp_path.iterdir()) == sorted([*alive, tmp_path / ".ipynb_checkpoints"])
 
 
 def test_two_folders_of_one_process(tmp_path: Path) -> None:
@@ -52,5 +51,5 @@ def test_other_libraries_folders_are_there_too(tmp_path: Path) -> None:
     before = tempfile.gettempdir()
     with all_scratch(tmp_path), tempfile.TemporaryDirectory() as folder:
         assert Path(folder).is_relative_to(tmp_path)
-        assert Path(folder).parent.name.startswith(own_process().encode().hex())
+        assert Path(folder).parent.name.startswith(f".{mark()}.")
     assert tempfile.gettempdir() == before
