@@ -142,6 +142,7 @@ class Registry:
             ) from error
 
     @cached_property
+    @_bounded
     def client(self) -> MlflowClient:
         """MLflow's client, once the store has its tables and the experiment.
 

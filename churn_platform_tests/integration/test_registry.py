@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from churn_platform.champion import opening
 from churn_platform.champion.registry import Registry, RegistryError
 from churn_platform.home import Home
 from churn_platform_tests import homes
@@ -110,6 +111,15 @@ def test_a_server_that_never_ends_its_answer_is_not_waited_for(
     with dripping() as address, pytest.raises(RegistryError) as raised:
         ask(Registry(address, tmp_path))
     assert str(raised.value).startswith(f"the MLflow store {address} has not answered within ")
+
+
+def test_a_postgresql_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_CONNECT_SECONDS", 2)  # the least that PostgreSQL's driver takes
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        registry = Registry(f"postgresql://churn:hidden@{address}/mlflow", tmp_path)
+        with pytest.raises(RegistryError, match=rf"the MLflow store postgresql://{address}/mlflow does not answer: "):
+            registry.champion()
 
 
 def test_messages_hold_no_password(tmp_path: Path) -> None:
