@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from churn_platform.faults import Fault, placing
+from churn_platform.faults import Fault, entrance, placing
 from churn_platform.home import Home
 from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
@@ -69,4 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with entrance():
+        main()
