@@ -41,13 +41,23 @@ class BundleError(Fault):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One input of a model. `categories` are encoded as their position, an unknown one as -1."""
+    """One input of a model. `categories` are encoded as their position, an unknown one as -1.
+
+    A `nullable` one may be unknown for a customer. A `required` one may not be left out, even if it may be null: a
+    store or a request that lacks it is about another model. It is None in bundles of earlier versions.
+    """
 
     name: str
     kind: FeatureKind
     meaning: str
     nullable: bool
     categories: tuple[str, ...] = ()
+    required: bool | None = None
+
+    @property
+    def must_be_given(self) -> bool:
+        """Whether features without it cannot be scored."""
+        return not self.nullable if self.required is None else self.required
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -126,7 +136,7 @@ class Bundle:
         self._session = session
         self._encode = Encoder(schema)
         self.feature_names = frozenset(feature.name for feature in schema)
-        self.required_names = frozenset(feature.name for feature in schema if not feature.nullable)
+        self.required_names = frozenset(feature.name for feature in schema if feature.must_be_given)
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> Bundle:

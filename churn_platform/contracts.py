@@ -22,6 +22,13 @@ class Kind(StrEnum):
     DATE = "date"
 
 
+class Missing(StrEnum):
+    """What it means that an active customer has no row in a table."""
+
+    UNKNOWN = "unknown"
+    ZERO = "zero"  # the table has rows only for those who did something: whole numbers and amounts are 0
+
+
 class Role(StrEnum):
     """What a column is for."""
 
@@ -58,15 +65,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One file of a drop. Exactly one column is the key, and a key appears in at most one row."""
+    """One file of a drop. Exactly one column is the key, and a key appears in at most one row.
+
+    `missing` says what is known of an active customer without a row.
+    """
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     required: bool = True
+    missing: Missing = Missing.UNKNOWN
 
     def __getitem__(self, column: str) -> Column:
         return next(c for c in self.columns if c.name == column)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The columns that are zero for a customer without a row, where that is what a missing row means."""
+        counted = (Kind.INTEGER, Kind.NUMBER)
+        zero = self.missing is Missing.ZERO
+        return tuple(column.name for column in self.columns if zero and column.kind in counted)
 
     def with_role(self, *roles: Role) -> tuple[Column, ...]:
         """The columns that have one of these roles, in the contract's order."""

@@ -20,6 +20,8 @@ from serving.problems import FieldProblem, ProblemError
 
 _BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
 
+MUST_BE_GIVEN = "must be given"
+
 _decode = msgspec.json.Decoder(dict[str, Value]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -43,7 +45,7 @@ def decode_features(stored: bytes) -> dict[str, Value]:
 def score(bundle: Bundle, stored: bytes) -> Scored:
     """Score features as the store holds them.
 
-    A feature that the store does not have at all counts as unknown only where the model's schema lets it be unknown.
+    A feature that the store does not have at all counts as unknown only where the model's schema lets it be left out.
     Raises ProblemError 503.
     """
     features = decode_features(stored)
@@ -75,13 +77,14 @@ def field_problems(schema: Sequence[Feature], features: dict[str, Value]) -> Ite
     for name in features.keys() - {feature.name for feature in schema}:
         yield FieldProblem(f"features.{name}", "the champion has no such feature")
     for feature in schema:
-        if (message := _wrong(feature, features.get(feature.name))) is not None:
+        given = feature.name in features or not feature.must_be_given
+        if (message := _wrong(feature, features.get(feature.name)) if given else MUST_BE_GIVEN) is not None:
             yield FieldProblem(f"features.{feature.name}", message)
 
 
 def _wrong(feature: Feature, value: Value) -> str | None:
     if value is None:
-        return None if feature.nullable else "must be given"
+        return None if feature.nullable else MUST_BE_GIVEN
     if feature.kind == "category":
         return None if value in feature.categories else f"must be one of {', '.join(feature.categories)}"
     if feature.kind == "boolean":

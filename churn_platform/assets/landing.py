@@ -1,5 +1,6 @@
 """The landing assets: a drop's files, judged, then taken in; all of them or none."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from churn_platform.contracts import LABELS, STATE_TABLES, TABLES, USERS, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import DropError, delivered, drop_of
+from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
 from churn_platform.shown import inert
 from churn_platform.tables import taking
 from churn_platform.tables.names import landed
+
+Oddities = dict[str, list[Oddity]]
 
 GROUP = "landing"
 CONTRACT = "keeps_the_contract"
@@ -52,22 +56,26 @@ def _check(table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetChec
     )
 
 
-def _verdict(home: Home, month: Month, judged: landing.Judged) -> dg.AssetCheckResult:
-    """Write the table's Data Docs page and report the judgement."""
+def _verdict(home: Home, month: Month, judged: landing.Judged, odd: Sequence[Oddity]) -> dg.AssetCheckResult:
+    """Write the table's Data Docs page and report the judgement, and what is odd about the table as a whole."""
     page = _page(home, month, judged.table)
     judged.judgement.write_page(f"{judged.table.name} of {month}", page)
+    stops = [*filter(None, [judged.fault]), *(oddity.sentence for oddity in odd if oddity.stops)]
+    warnings = [oddity.sentence for oddity in odd if oddity.warns]
+    kept = f"{judged.total - judged.quarantined:,} of {judged.total:,} rows keep the contract."
     return dg.AssetCheckResult(
-        passed=judged.fault is None,
+        passed=not stops and not warnings,
         asset_key=asset_key(judged.table),
         check_name=CONTRACT,
-        description=judged.fault
-        or f"{judged.total - judged.quarantined:,} of {judged.total:,} rows keep the contract.",
+        severity=dg.AssetCheckSeverity.WARN if warnings and not stops else dg.AssetCheckSeverity.ERROR,
+        description=" / ".join(stops or warnings) or kept,
         metadata={
             "expectations": judged.judgement.expectations,
             "rows": judged.total,
             "broken_rows": judged.quarantined,
             "broken_share": judged.quarantined / judged.total,
             "tolerance": home.settings.quarantine_tolerance,
+            **{name: figure for oddity in odd for name, figure in oddity.figures.items()},
             "data_docs": dg.MetadataValue.url(home.settings.page_url(page)),
             **_broken(judged),
         },
@@ -121,17 +129,27 @@ def _refuse_mixture(home: Home, month: Month, left_out: Sequence[Table], content
         )
 
 
-def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> list[landing.Judged]:
-    """The judgement on every selected table that the drop has, users first. Raises DropError."""
+def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> tuple[list[landing.Judged], Oddities]:
+    """The judgement on every selected table that the drop has, and by table what is odd. Raises DropError."""
     engine, tolerance = home.lake.engine, home.settings.quarantine_tolerance
     judged: list[landing.Judged] = []
     if any(table in selected for table in STATE_TABLES):
         judged += landing.judge_state(engine, drop, tolerance, month.as_of)
+    customers = judged[0].kept if judged else home.lake.read(landed(USERS.name), month)
     if LABELS in selected:
-        customers = judged[0].kept if judged else home.lake.read(landed(USERS.name), month)
         labels = landing.judge_labels(engine, drop, LABELS, tolerance, month.as_of, customers)
         judged += [labels] if labels else []
-    return [found for found in judged if found.table in selected]
+    judged = [found for found in judged if found.table in selected]
+    before = {t.name: home.lake.read(landed(t.name), month - 1) for t in STATE_TABLES if _has(home, t, month - 1)}
+    drop_as_a_whole = Drop(month, {found.table.name: found for found in judged}, customers, before)
+    odd: Oddities = defaultdict(list)
+    for oddity in oddities(drop_as_a_whole, home.settings):
+        odd[oddity.table].append(oddity)
+    return judged, odd
+
+
+def _has(home: Home, table: Table, month: Month) -> bool:
+    return month >= home.settings.first and home.lake.has(landed(table.name), month)
 
 
 def land(
@@ -146,13 +164,17 @@ def land(
         drop = drop_of(settings.drops, settings.first, month)
         contents = deliveries.contents(drop)  # before it is read: a change from now on makes it a different drop
         _refuse_mixture(home, month, [table for table in TABLES if table not in selected], contents)
-        tables = _judge(home, month, drop, selected)
+        tables, odd = _judge(home, month, drop, selected)
     for judged in tables:
-        yield _verdict(home, month, judged)
-    if faults := [judged.fault for judged in tables if judged.fault]:
+        yield _verdict(home, month, judged, odd[judged.table.name])
+    everything_odd = [oddity for found in odd.values() for oddity in found]
+    faults = [judged.fault for judged in tables if judged.fault]
+    if faults := [*faults, *(oddity.sentence for oddity in everything_odd if oddity.stops)]:
         with told_plainly():
             raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
-    written = taking.take_in(lake, month, tables, contents)
+    written = taking.take_in(lake, month, tables, contents, everything_odd)
+    for oddity in everything_odd:
+        context.log.warning(oddity.sentence)
     for judged in tables:
         if judged.quarantined:
             context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")

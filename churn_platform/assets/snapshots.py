@@ -72,6 +72,6 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
                     columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]
                 )
             },
-            code_version="1",
+            code_version="2",
         )(features),
     ]

@@ -51,7 +51,8 @@ class Violation:
 class Judged:
     """A file after parsing and judging: what may be kept, what is quarantined, and whether the month stops.
 
-    `kept` has the contract's columns, in key order. `total` counts the file's rows, unreadable ones included.
+    `kept` has the contract's columns, in key order. `delivered` has every row that could be read, broken ones too.
+    `total` counts the file's rows, unreadable ones included.
     `fault` says in one sentence why the month stops; None where it goes on.
     """
 
@@ -59,6 +60,7 @@ class Judged:
     path: Path
     total: int
     kept: ibis.Table
+    delivered: ibis.Table
     violations: tuple[Violation, ...]
     judgement: expectations.Judgement
     fault: str | None
@@ -114,7 +116,9 @@ def _judge(
     violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.part, v.line, v.column, v.rule)))
     kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(KEY)
     total = len(frame) + len(parsed.unreadable)
-    return Judged(table, path, total, kept, violations, judgement, _fault(parsed, total, violations, tolerance))
+    return Judged(
+        table, path, total, kept, parsed.typed, violations, judgement, _fault(parsed, total, violations, tolerance)
+    )
 
 
 def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Table:

@@ -23,11 +23,19 @@ def _month_key(key: str) -> str:
     return str(Month.parse(key))
 
 
+def _oddities(names: str) -> str:
+    if unknown := set(names.replace(",", " ").split()) - set(ODDITIES):
+        raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ODDITIES)}")
+    return names
+
+
 def _last_month(key: str) -> str:
     return key if key in ("", DELIVERED) else _month_key(key)
 
 
 DELIVERED = "delivered"
+ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
+"""What may be odd about a drop as a whole, see `intake.oddities`."""
 
 Folder = Annotated[Path, AfterValidator(_absolute)]
 Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]
@@ -93,9 +101,35 @@ class LandingSettings(Group):
     quarantine_tolerance: float = Field(
         0.01, ge=0, le=1, description="The share of a table's rows that may be quarantined before its month stops."
     )
+    absence_tolerance: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="The share of a month's customers that may have no row in a table before the month stops."
+        " They are unknown there. A table in which a missing row means zero is not counted.",
+    )
+    fewer_customers: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="How much smaller than last month's the number of customers may be, as a share, before it is odd.",
+    )
+    labelled_share: float = Field(
+        0.5, ge=0, le=1, description="The share of a month's customers below which its labels are oddly few."
+    )
+    stop_on: Annotated[str, AfterValidator(_oddities)] = Field(
+        "",
+        description="Which oddities stop a month instead of only being told, separated by commas: `fewer_customers`,"
+        " `repeated_month` (the rows of the month before), `few_labels`, `equal_labels` (all churned, or none).",
+    )
     settle_seconds: float = Field(
         10.0, ge=0, description="How many seconds a drop must have been unchanged before it is taken in."
     )
+
+    @property
+    def stopping(self) -> frozenset[str]:
+        """The oddities that stop a month."""
+        return frozenset(self.stop_on.replace(",", " ").split())
 
 
 class ModelSettings(Group):

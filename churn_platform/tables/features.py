@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from churn_platform.bundle import Feature, FeatureKind
-from churn_platform.contracts import KEY, STATE_TABLES, Column, Kind, Role, Table
+from churn_platform.contracts import KEY, STATE_TABLES, USERS, Column, Kind, Role, Table
 from churn_platform.months import Month
-from churn_platform.tables.names import SNAPSHOTS
+from churn_platform.tables.names import SNAPSHOTS, snapshot_name
 
 if TYPE_CHECKING:
     import ibis
@@ -88,9 +88,11 @@ def _against_past(column: Column) -> Derived:
     )
 
 
-_DELIVERED = tuple(
-    column for table in STATE_TABLES for column in table.with_role(Role.FEATURE) if column.kind != Kind.DATE
-)
+def _features_of(table: Table) -> tuple[Column, ...]:
+    return tuple(column for column in table.with_role(Role.FEATURE) if column.kind != Kind.DATE)
+
+
+_DELIVERED = tuple(column for table in STATE_TABLES for column in _features_of(table))
 _BY_NAME = {column.name: column for column in _DELIVERED}
 _ADD_ONS = tuple(column.name for column in _DELIVERED if column.name.startswith("add_on_"))
 
@@ -131,44 +133,69 @@ DERIVED: tuple[Derived, ...] = (
 )
 
 
-def _feature(column: Column) -> Feature:
+def _feature(table: Table, column: Column) -> Feature:
+    """A column as a feature: unknown where it is blank, where the drop lacks it, and for customers without a row."""
     kinds: dict[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
+    may_be_blank = column.nullable or column.optional
+    always_there = table is USERS or column.name in table.measures
     return Feature(
         column.name,
         kinds.get(column.kind, "number"),
         column.meaning,
-        column.nullable or column.optional,
-        column.allowed,
+        nullable=may_be_blank or not always_there,
+        categories=column.allowed,
+        required=not may_be_blank,
     )
 
 
 SCHEMA: tuple[Feature, ...] = (
-    *(_feature(column) for column in _DELIVERED),
-    *(Feature(derived.name, "number", derived.meaning, nullable=True) for derived in DERIVED),
+    *(_feature(table, column) for table in STATE_TABLES for column in _features_of(table)),
+    *(Feature(derived.name, "number", derived.meaning, nullable=True, required=False) for derived in DERIVED),
 )
 """The feature table's features, in order: the drop's own columns, then the derived ones."""
+
+
+def _delivered(
+    table: Table, month: Month, snapshot: ibis.Table, users: ibis.Table, columns: Mapping[str, str]
+) -> ibis.Table:
+    """What a month delivered of a table, one row per customer: `columns` maps new names to the table's.
+
+    The snapshots hold older values too, for customers whom the month did not deliver; of those, nothing is known, or
+    zero for those who were active in the month if a missing row means that.
+    """
+    rows = snapshot.filter(snapshot[LAST_SEEN] == str(month)).select(KEY, **columns)
+    zero = [new for new, old in columns.items() if old in table.measures]
+    if not zero:
+        return rows
+    active = users.filter(users[LAST_SEEN] == str(month)).select(KEY)
+    joined = active.left_join(rows, KEY)
+    absent = joined[f"{KEY}_right"].isnull()
+    return joined.mutate(**{name: absent.ifelse(0, joined[name]) for name in zero}).drop(f"{KEY}_right")
 
 
 def _wide(month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
     """One row per active customer with this month's columns and, for HISTORY, those of the months before.
 
-    `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are. The state at each
-    month's end counts; a customer who was not yet known then is unknown in that month.
+    `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are. What a month did not deliver
+    of a customer is unknown in that month.
     """
     import ibis
 
-    users = snapshots["users_snapshots"][0]
-    wide = users.filter(users[LAST_SEEN] == str(month)).drop(LAST_SEEN)
+    users = snapshots[snapshot_name(USERS)]
+    wide = users[0].filter(users[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
     for name, table in SNAPSHOTS.items():
-        if name != "users_snapshots":
-            wide = wide.left_join(snapshots[name][0].drop(LAST_SEEN, AS_OF), KEY).drop(f"{KEY}_right")
+        if table is not USERS:
+            columns = {column.name: column.name for column in table.columns if column.name != KEY}
+            now = _delivered(table, month, snapshots[name][0], users[0], columns)
+            wide = wide.left_join(now, KEY).drop(f"{KEY}_right")
         history = [column.name for column in table.columns if column.name in HISTORY]
-        for months in range(1, WINDOW if history else 1):
-            if months < len(snapshots[name]):
-                past = snapshots[name][months].select(KEY, **{_ago(column, months): column for column in history})
+        for ago in range(1, WINDOW if history else 1):
+            if ago < len(snapshots[name]):
+                columns = {_ago(column, ago): column for column in history}
+                past = _delivered(table, month - ago, snapshots[name][ago], users[ago], columns)
                 wide = wide.left_join(past, KEY).drop(f"{KEY}_right")
             else:
-                wide = wide.mutate(**{_ago(column, months): ibis.null(wide[column].type()) for column in history})
+                wide = wide.mutate(**{_ago(column, ago): ibis.null(wide[column].type()) for column in history})
     return wide
 
 

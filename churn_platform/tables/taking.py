@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from churn_platform.contracts import LABELS, STATE_TABLES
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged
+from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.names import FROM_LABELS, landed, quarantine
@@ -19,12 +20,12 @@ _TABLES = {deliveries.STATE: STATE_TABLES, deliveries.LATER: (LABELS,)}
 
 
 def take_in(
-    lake: Lake, month: Month, judged: Sequence[Judged], contents: Mapping[str, str | None]
+    lake: Lake, month: Month, judged: Sequence[Judged], contents: Mapping[str, str | None], odd: Sequence[Oddity] = ()
 ) -> dict[str, Written]:
     """Replace the month's landed tables and quarantines with what was judged, and return the tables by name.
 
-    `contents` are the drop's, by record. Whatever fails, no table is changed. A process that is killed while the
-    files are moved into place leaves no record, so that the month is landed again.
+    `contents` are the drop's, by record; what is odd is kept with them. Whatever fails, no table is changed. A
+    process that is killed while the files are moved into place leaves no record, so that the month is landed again.
     """
     names = {found.table.name for found in judged}
     records = [name for name, tables in _TABLES.items() if names & {table.name for table in tables}]
@@ -36,7 +37,9 @@ def take_in(
     for name in records:
         content = contents[name]
         assert content is not None, f"{name} was judged without files"
-        deliveries.take(lake, month, name, content, _TABLES[name], [])
+        tables = _TABLES[name]
+        notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
+        deliveries.take(lake, month, name, content, tables, notes)
     return {name: written[landed(name)] for name in names}
 
 

@@ -155,7 +155,7 @@ def test_a_store_that_holds_something_else(world: World, serve: Serve, features:
     assert client.post("/predict", json={"user_id": user_id(1)}).status_code == 200
 
 
-REQUIRED = {feature.name for feature in SCHEMA if not feature.nullable}
+REQUIRED = {feature.name for feature in SCHEMA if feature.must_be_given}
 
 
 def test_what_if(world: World, serve: Serve) -> None:
@@ -174,7 +174,7 @@ def test_what_if(world: World, serve: Serve) -> None:
     [
         ("contract_type", "Three years", "must be one of Month-to-month, One year, Two year"),
         ("contract_type", 1, "must be one of Month-to-month, One year, Two year"),
-        ("contract_type", None, "must be given"),
+        ("has_family", None, "must be given"),
         ("has_family", 1, "must be true or false"),
         ("monthly_fee", "12", "must be a number"),
         ("monthly_fee", True, "must be a number"),
@@ -188,6 +188,21 @@ def test_what_if_refuses(steady: Service, name: str, value: Any, message: str) -
     answer = steady.client.post("/predict/features", json={"features": features})
     assert answer.status_code == 400
     assert answer.json()["fields"] == [{"field": f"features.{name}", "message": message}]
+
+
+def test_what_if_may_leave_unknown_but_not_leave_out_what_a_drop_delivers(world: World, steady: Service) -> None:
+    features = customer(random.Random(3))
+    unknown = features | {"monthly_fee": None, "contract_type": None}
+    body = steady.client.post("/predict/features", json={"features": unknown}).json()
+    assert body["features_used"] == unknown
+    assert body["probability"] == pytest.approx(world.probability(1, unknown), abs=TOLERANCE)
+    left_out = without(features, "monthly_fee", "contract_type")
+    answer = steady.client.post("/predict/features", json={"features": left_out})
+    assert answer.status_code == 400
+    assert answer.json()["fields"] == [
+        {"field": "features.contract_type", "message": "must be given"},
+        {"field": "features.monthly_fee", "message": "must be given"},
+    ]
 
 
 def test_predictions_are_counted_by_version_and_class(world: World, serve: Serve) -> None:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import STATE_TABLES, SUBSCRIPTIONS, USERS, Kind, Role
+from churn_platform.contracts import STATE_TABLES, SUBSCRIPTIONS, USAGE, USERS, Kind, Missing, Role
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
@@ -194,6 +195,70 @@ def test_what_may_be_unknown_says_so(company: Lake) -> None:
         assert company.frame(FEATURES, month)[required].notna().all(axis=None)
 
 
+def test_what_only_the_users_table_delivers_is_always_known() -> None:
+    assert {feature.name for feature in SCHEMA if not feature.nullable} == {"has_family", "has_dependents"}
+    left_out = {feature.name for feature in SCHEMA if not feature.must_be_given}
+    assert left_out == {f.name for f in SCHEMA if f.name.startswith("add_on")} | {
+        "plan_stream_tv", "plan_stream_movies", *(derived.name for derived in DERIVED)
+    }  # fmt: skip
+
+
+USAGE_FEATURES = [
+    "watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d",
+    "watch_hours_per_dollar", "stalls_per_hour", "skips_per_hour", "watch_hours_30d_change_1m",
+    "rebuffer_events_7d_change_1m", "watch_hours_30d_ratio_2m", "rebuffer_events_7d_ratio_2m",
+]  # fmt: skip
+
+
+def without_usage(lake: Lake, drop: Path, month: Month, key: str) -> None:
+    """Land and close a month whose usage has no row for this customer, and then the months after it."""
+    homes.edit(drop / "usage_agg_30d.csv", lambda rows: [row for row in rows if row[0] != key])
+    land(lake, month, drop)
+    for later in MONTHS[MONTHS.index(month) :]:
+        close(lake, later)
+
+
+def test_a_customer_without_a_row_is_unknown_in_that_table_and_month(lake: Lake, tmp_path: Path) -> None:
+    drops = deliver(tmp_path / "drops")
+    always = set.intersection(*({row[0] for row in homes.rows_of(d / "users.csv")[1:]} for d in drops))
+    key = min(always)
+    before = rows(lake, FEATURES, MONTHS[1])[key]
+    without_usage(lake, drops[1], MONTHS[1], key)
+    found = rows(lake, FEATURES, MONTHS[1])[key]
+    assert [name for name in found if found[name] is None and before[name] is not None] == [
+        name for name in found if name in USAGE_FEATURES and before[name] is not None
+    ]
+    assert {name: value for name, value in found.items() if name not in USAGE_FEATURES} == {
+        name: value for name, value in before.items() if name not in USAGE_FEATURES
+    }
+    # The snapshot still has the last known value, with the month that it is from.
+    state = rows(lake, "usage_agg_30d_snapshots", MONTHS[1])[key]
+    january = rows(lake, FEATURES, FIRST)[key]["watch_hours_30d"]
+    assert (state[LAST_SEEN], state["watch_hours_30d"]) == (str(FIRST), january)
+    # A month later there is nothing to compare with, except what was known two months ago.
+    later = rows(lake, FEATURES, MONTHS[2])[key]
+    assert later["watch_hours_30d_change_1m"] is None
+    assert later["watch_hours_30d_ratio_2m"] == pytest.approx(later["watch_hours_30d"] / january)
+
+
+def test_where_a_missing_row_means_zero_it_is_zero(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SNAPSHOTS, "usage_agg_30d_snapshots", replace(USAGE, missing=Missing.ZERO))
+    drops = deliver(tmp_path / "drops")
+    key = min(set.intersection(*({row[0] for row in homes.rows_of(d / "users.csv")[1:]} for d in drops)))
+    types = lake.read(FEATURES, MONTHS[1]).schema()
+    without_usage(lake, drops[1], MONTHS[1], key)
+    found, before = rows(lake, FEATURES, MONTHS[1])[key], rows(lake, FEATURES, FIRST)[key]
+    assert {found[name] for name in USAGE_FEATURES[:5]} == {0}
+    assert found["watch_hours_30d_change_1m"] == -before["watch_hours_30d"]
+    assert found["stalls_per_hour"] is None  # no hours to divide by
+    later = rows(lake, FEATURES, MONTHS[2])[key]
+    assert later["watch_hours_30d_change_1m"] == later["watch_hours_30d"]
+    assert lake.read(FEATURES, MONTHS[1]).schema() == types
+    # Whoever was no customer yet has not watched zero hours.
+    fresh = next(key for key in rows(lake, FEATURES, MONTHS[2]) if key not in rows(lake, FEATURES, MONTHS[1]))
+    assert rows(lake, FEATURES, MONTHS[2])[fresh]["watch_hours_30d_change_1m"] is None
+
+
 def test_without_history_changes_are_unknown(company: Lake) -> None:
     history = [feature.name for feature in SCHEMA if feature.name.endswith(("_change_1m", "_ratio_2m"))]
     assert company.frame(FEATURES, FIRST)[history].isna().all(axis=None)
@@ -297,10 +362,10 @@ def test_one_month_of_history_is_compared_with_that_one(tmp_path: Path) -> None:
     assert found["watch_hours_30d_ratio_2m"] == 2.5
 
 
-def test_history_is_the_state_at_the_ends_of_months(tmp_path: Path) -> None:
-    # Not delivered in February: the state at its end is January's.
+def test_a_month_that_did_not_deliver_the_customer_is_unknown(tmp_path: Path) -> None:
     found = one_customer(tmp_path, [{"watch_hours_30d": 10.0}, None, {"watch_hours_30d": 25.0}])
-    assert found["watch_hours_30d_change_1m"] == 15
+    assert found["watch_hours_30d_change_1m"] is None
+    assert found["watch_hours_30d_ratio_2m"] == 2.5  # January is known
 
 
 def test_three_months_ago_is_forgotten(tmp_path: Path) -> None:

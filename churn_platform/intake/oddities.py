@@ -1,0 +1,154 @@
+"""Oddities: what is odd about a drop as a whole, although each of its rows may keep the contract.
+
+Here: customers without a row, fewer customers than last month, a month that repeats the one before, labels that are few
+or all the same. Not here: the rules on rows (`expectations`, `landing`), or what is done about an oddity (the settings,
+and `assets.landing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from churn_platform.contracts import KEY, LABEL, LABELS, STATE_TABLES, USERS, Missing, Table
+from churn_platform.intake.landing import Judged
+from churn_platform.months import Month
+from churn_platform.settings.groups import LandingSettings
+
+if TYPE_CHECKING:
+    import ibis
+
+FEWER_CUSTOMERS = "fewer_customers"
+REPEATED_MONTH = "repeated_month"
+FEW_LABELS = "few_labels"
+EQUAL_LABELS = "equal_labels"
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """Something odd about one table of a drop: a sentence with figures, and whether the month stops for it.
+
+    Customers without a row are normal within the tolerance: then the sentence is a figure, and no warning.
+    """
+
+    table: str
+    sentence: str
+    stops: bool
+    warns: bool = True
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A month's judged tables by name; its customers; and what was landed for the month before, by table, if anything.
+
+    `customers` are the judged users, or the landed ones where only labels are judged.
+    """
+
+    month: Month
+    judged: Mapping[str, Judged]
+    customers: ibis.Table
+    before: Mapping[str, ibis.Table]
+
+
+def oddities(drop: Drop, settings: LandingSettings) -> Iterator[Oddity]:
+    """Everything that is odd about the drop."""
+    yield from _absent(drop, settings.absence_tolerance)
+    named: tuple[tuple[str, Callable[[Drop, LandingSettings], tuple[Table, str] | None]], ...] = (
+        (FEWER_CUSTOMERS, _fewer_customers),
+        (REPEATED_MONTH, _repeated),
+        (FEW_LABELS, _few_labels),
+        (EQUAL_LABELS, _equal_labels),
+    )
+    for name, find in named:
+        if (found := find(drop, settings)) is not None:
+            table, sentence = found
+            yield Oddity(table.name, sentence, stops=name in settings.stopping)
+
+
+def absent(judged: Judged, customers: ibis.Table) -> int:
+    """How many of these customers have no row in a table's file, not even a broken one."""
+    return _count(customers.anti_join(judged.delivered, KEY))
+
+
+def _absent(drop: Drop, tolerance: float) -> Iterator[Oddity]:
+    active = _count(drop.customers)
+    for table in STATE_TABLES:
+        if table is USERS or table.missing is not Missing.UNKNOWN or table.name not in drop.judged:
+            continue
+        judged = drop.judged[table.name]
+        if not (missing := absent(judged, drop.customers)):
+            continue
+        stops = missing > tolerance * active
+        yield Oddity(
+            table.name,
+            f"{judged.path.name}: {_of(missing, active)} customers of {drop.month} have no row"
+            + (
+                f"; CHURN_ABSENCE_TOLERANCE allows {tolerance:.1%}: is the file whole?"
+                if stops
+                else ", and are unknown there"
+            ),
+            stops=stops,
+            warns=stops,
+            figures={"customers_without_a_row": missing, "share_without_a_row": missing / active},
+        )
+
+
+def _fewer_customers(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
+    if USERS.name not in drop.judged or USERS.name not in drop.before:
+        return None
+    now, before = _count(drop.customers), _count(drop.before[USERS.name])
+    if now >= before * (1 - settings.fewer_customers):
+        return None
+    fewer = f"{1 - now / before:.1%} fewer"
+    return USERS, (
+        f"{drop.judged[USERS.name].path.name}: {drop.month} has {now:,} customers, {fewer} than {drop.month - 1} with "
+        f"{before:,}; CHURN_FEWER_CUSTOMERS allows {settings.fewer_customers:.1%}: is the drop whole?"
+    )
+
+
+def _repeated(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
+    """Whether every table about customers holds what it held the month before, in whatever order and format."""
+    names = [table.name for table in STATE_TABLES]
+    if not all(name in drop.judged and name in drop.before for name in names):
+        return None
+    if not all(_are_equal(drop.judged[name].kept, drop.before[name]) for name in names):
+        return None
+    return USERS, f"{drop.month} holds the same rows as {drop.month - 1}: was the drop of {drop.month - 1} copied?"
+
+
+def _few_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
+    if (judged := drop.judged.get(LABELS.name)) is None:
+        return None
+    labels, active = _count(judged.kept), _count(drop.customers)
+    if labels >= settings.labelled_share * active:
+        return None
+    return LABELS, (
+        f"{judged.path.name}: only {_of(labels, active)} customers of {drop.month} have a label; "
+        f"CHURN_LABELLED_SHARE expects {settings.labelled_share:.1%}: is the file whole?"
+    )
+
+
+def _equal_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
+    if (judged := drop.judged.get(LABELS.name)) is None:
+        return None
+    labels, churned = _count(judged.kept), _count(judged.kept.filter(judged.kept[LABEL]))
+    if not labels or churned not in (0, labels):
+        return None
+    told = "churned: does it list only those who did?" if churned else "stayed: was churn known yet?"
+    return LABELS, f"{judged.path.name}: all {labels:,} labelled customers of {drop.month} {told}"
+
+
+def _are_equal(rows: ibis.Table, others: ibis.Table) -> bool:
+    if set(rows.columns) != set(others.columns) or _count(rows) != _count(others):
+        return False
+    return _count(rows.difference(others.select(*rows.columns))) == 0
+
+
+def _count(rows: ibis.Table) -> int:
+    return int(rows.count().to_pyarrow().as_py())
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({part / max(whole, 1):.1%})"
