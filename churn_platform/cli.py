@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,11 @@ def retrain(month: Month) -> None:
     runs = _runs()
     with _working(f"training for {month}"):
         evaluation, receipt = runs.retrain(month)
-    click.echo(evaluation.decision if receipt is None else receipt.reason)
+    if receipt is None and evaluation.promote:
+        click.echo(f"version {evaluation.candidate.version} wins, and is promoted after `churn resume`")
+    else:
+        click.echo(evaluation.decision if receipt is None else receipt.reason)
+    _tell_pause(runs)
 
 
 @main.command()
@@ -141,31 +145,42 @@ def retrain(month: Month) -> None:
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def promote(version: int, reason: str) -> None:
     """Make VERSION the champion on your own decision; the gate is not asked."""
-    runs = _runs()
-    with _working(f"promoting version {version}"):
-        receipt = runs.promote(version, reason)
-    _show_receipt(receipt)
+    _decide(f"promoting version {version}", lambda runs: runs.promote(version, reason))
 
 
 @main.command()
 @click.option("--reason", default="rolled back by hand", show_default=True, help="Why, for the receipt.")
 def rollback(reason: str) -> None:
     """Return to the version that served before the current champion."""
-    runs = _runs()
-    with _working("rolling back"):
-        receipt = runs.roll_back(reason)
-    _show_receipt(receipt)
+    _decide("rolling back", lambda runs: runs.roll_back(reason))
+
+
+@main.command()
+@click.option("--reason", required=True, help="Why, for the receipt.")
+def pause(reason: str) -> None:
+    """Let nothing be promoted or retrained by itself until `churn resume`; people still can."""
+    _decide("pausing", lambda runs: runs.pause(reason))
+
+
+@main.command()
+@click.option("--reason", default="resumed by hand", show_default=True, help="Why, for the receipt.")
+def resume(reason: str) -> None:
+    """Let promotions and retrainings begin by themselves again."""
+    _decide("resuming", lambda runs: runs.resume(reason))
 
 
 @main.command()
 def receipts() -> None:
-    """Show every decision about the champion, and prove that none has been changed since."""
-    from churn_platform.champion import promotion
+    """Show every decision about the champion, and prove that none has been changed since and that the registry agrees.
+
+    Ends with 1 where it does not.
+    """
+    from churn_platform.champion.agreement import findings
     from churn_platform.home import Home
 
     home = Home(Settings())
     with _working("asking the registry for the newest receipt"):
-        faults = promotion.faults(home.registry, home.ledger)
+        faults = findings(home.registry, home.ledger)
     if faults:
         raise click.ClickException("; ".join(faults))
     for receipt in home.ledger.all():
@@ -173,10 +188,29 @@ def receipts() -> None:
     click.echo(f"{len(home.ledger.all())} receipts, each as it was written")
 
 
+def _decide(text: str, ask: Callable[[Runs], Receipt]) -> None:
+    """A person's decision; once it is shown, it is over."""
+    runs = _runs()
+    with _working(text):
+        receipt = ask(runs)
+    _show_receipt(receipt)
+    runs.told()
+    if receipt.verdict != "paused":
+        _tell_pause(runs)
+
+
+def _tell_pause(runs: Runs) -> None:
+    """Remind a person of a pause, which holds up only what the platform does by itself."""
+    from churn_platform.champion.promotion import paused
+
+    if why := paused(runs.home.ledger):
+        click.echo(f"you asked for this, so it was done; but {why}", err=True)
+
+
 def _show_receipt(receipt: Receipt) -> None:
-    click.echo(
-        f"{receipt.decided_at}  version {receipt.version} {receipt.verdict} by {receipt.decided_by}: {receipt.reason}"
-    )
+    click.echo(f"{receipt.decided_at}  {receipt.title} by {receipt.decided_by}: {receipt.reason}")
+    for told in receipt.despite:
+        click.echo(f"    at that time {told}")
 
 
 @main.command()

@@ -28,7 +28,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *delivery.assets(months),
             *(published.assets(months) if settings.postgres_url.get_secret_value() else []),
         ],
-        jobs=[*monthly.values(), jobs.appoint_champion, jobs.roll_back_champion],
+        jobs=[*monthly.values(), *jobs.BY_HAND],
         schedules=schedules(months, monthly),
         sensors=sensors(settings, months, monthly),
         resources={"home": Home(settings), "mlflow": tracking.mlflow},

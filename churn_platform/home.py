@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from churn_platform.champion.books import Book, FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
 from churn_platform.faults import entrance
@@ -33,8 +34,15 @@ class Home:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The decisions."""
-        return Ledger(self.settings.home / "receipts")
+        """The decisions: in the platform's PostgreSQL, or in files."""
+        files = FileBook(self.settings.home / "receipts")
+        url = self.settings.postgres_url.get_secret_value()
+        book: Book = files
+        if url:
+            from churn_platform.champion.postgres import PostgresBook
+
+            book = PostgresBook(url, earlier=files)
+        return Ledger(book)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import msgspec
 
 from churn_platform.bundle import BundleError
-from churn_platform.champion.promotion import appoint, roll_back, settle
+from churn_platform.champion import promotion
+from churn_platform.champion.books import Book, FileBook
 from churn_platform.champion.receipts import Ledger, Receipt
-from churn_platform.champion.registry import Registry, RegistryError, Version
+from churn_platform.champion.registry import NoVersionError, Registry, Version
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import Contender, Facts, decide
 from churn_platform.months import Month
@@ -34,7 +36,9 @@ def evaluation(
 
 
 class Shelf(Registry):
-    """Has any version; a file says which is champion, so that processes can share it."""
+    """Has any version up to `highest`; a file says which is champion, so that processes can share it."""
+
+    highest = 99
 
     def __init__(self, folder: Path, broken: tuple[int, ...] = ()) -> None:
         super().__init__("shelf://", folder)
@@ -59,9 +63,9 @@ class Shelf(Registry):
         return self._file.read_text().split() if self._file.exists() else []
 
     def version(self, number: int) -> Version:
-        """Any below 100."""
-        if number >= 100:
-            raise RegistryError(f"there is no version {number}")
+        """Any up to the highest."""
+        if number > self.highest:
+            raise NoVersionError(f"there is no version {number}")
         return Version(number, Month(2024, 1), 0.8, "run", "shelf", f"digest {number}")
 
     def appoint(self, version: Version) -> None:
@@ -73,22 +77,35 @@ class Shelf(Registry):
 
 
 class Desk:
-    """A registry and its ledger, with shortcuts for asking them."""
+    """A registry and its ledger, with shortcuts for asking them. A request is a new one unless it has an id."""
+
+    _ids = itertools.count()
 
     def __init__(
-        self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, ledger: type[Ledger] = Ledger
+        self, folder: Path, broken: tuple[int, ...] = (), shelf: type[Shelf] = Shelf, book: Book | None = None
     ) -> None:
         folder.mkdir(exist_ok=True)
-        self.folder, self.registry, self.ledger = folder, shelf(folder, broken), ledger(folder / "receipts")
+        self.folder, self.registry = folder, shelf(folder, broken)
+        self.book = book or FileBook(folder / "receipts")
+        self.ledger = Ledger(self.book)
 
     def settle(self, compared: Evaluation) -> Receipt:
-        return settle(self.registry, self.ledger, compared, by="the gate", run_id="run 1")
+        return promotion.settle(self.registry, self.ledger, compared, by="the gate", run_id="run 1")
 
-    def appoint(self, number: int) -> Receipt:
-        return appoint(self.registry, self.ledger, number, reason="a test", by="ann", run_id="run 2")
+    def appoint(self, number: int, id: str = "") -> Receipt:
+        return promotion.appoint(self.registry, self.ledger, number, self._request("a test", id))
 
-    def roll_back(self) -> Receipt:
-        return roll_back(self.registry, self.ledger, reason="it was worse", by="ann", run_id="run 3")
+    def roll_back(self, id: str = "") -> Receipt:
+        return promotion.roll_back(self.registry, self.ledger, self._request("it was worse", id))
+
+    def pause(self, id: str = "") -> Receipt:
+        return promotion.pause(self.registry, self.ledger, self._request("an incident", id))
+
+    def resume(self, id: str = "") -> Receipt:
+        return promotion.resume(self.registry, self.ledger, self._request("it is over", id))
+
+    def _request(self, reason: str, id: str) -> promotion.Request:
+        return promotion.Request("ann", reason, run_id="run 2", id=id or f"request {next(self._ids)}")
 
     @property
     def champion(self) -> int | None:

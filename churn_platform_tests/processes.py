@@ -17,6 +17,7 @@ from typing import Any
 
 from churn_platform.automation.instance import open_instance, prepare
 from churn_platform.automation.triggers import REFRESH
+from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry, Version
 from churn_platform.local.first_start import first_start
@@ -92,14 +93,25 @@ def retrain(settings: Settings, month: Month) -> None:
     Runs(settings).retrain(month)
 
 
-def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -> None:
-    """Retrain, killed at the first call of a method, such as `receipts.Ledger.add`."""
+def _kill_at(place: str, after: bool) -> None:
+    """This process dies at the first call of a method, such as `receipts.Ledger.confirm`."""
     from importlib import import_module
 
     module, owner, name = place.rsplit(".", 2)
     holder = getattr(import_module(module), owner)
     setattr(holder, name, dying_at(getattr(holder, name), 1, after=after))
+
+
+def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -> None:
+    """Retrain, killed there."""
+    _kill_at(place, after)
     retrain(settings, month)
+
+
+def roll_back_and_die(settings: Settings, place: str, after: bool) -> None:
+    """Roll back, killed there."""
+    _kill_at(place, after)
+    Runs(settings).roll_back("killed")
 
 
 def settle(folder: Path) -> None:
@@ -109,13 +121,14 @@ def settle(folder: Path) -> None:
 
 def write_receipts(folder: Path, count: int) -> None:
     """Write this many receipts."""
-    ledger = Ledger(folder)
+    ledger = Ledger(FileBook(folder))
     for number in range(1, count + 1):
         version = Version(number, Month(2024, 1), 0.8, "run", "uri", f"digest {number}")
         with ledger.locked():
-            ledger.add(
+            ledger.intend(
                 verdict="appointed", by="ann", reason="a", version=version, before=None, after=number, run_id="run"
             )
+            ledger.confirm()
 
 
 def live(settings: Settings, first_start_months: int) -> None:

@@ -31,6 +31,7 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
     """Compare on the month's holdout customers, whom no version was ever trained on."""
     month, lake, registry = month_of(context), home.lake, home.registry
     with told_plainly():
+        promotions.finish(registry, home.ledger)  # whoever was to become champion is compared with
         made = lake.require_document(CANDIDATE, month, CandidateVersion, "churn retrain")
         candidate, champion = registry.version(made.version), registry.champion()
         versions = {version.number: version for version in (candidate, champion) if version}
@@ -123,7 +124,7 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
             "reason": receipt.reason,
             "version": receipt.version,
             "champion": receipt.champion or 0,
-            "receipt": dg.MetadataValue.path(home.ledger.path(receipt.number)),
+            "receipt": home.ledger.place(receipt.number),
             "evaluation": dg.MetadataValue.json(msgspec.to_builtins(compared)),
         }
     )

@@ -12,6 +12,7 @@ from churn_platform.assets.published import GROUP as PUBLISHED
 from churn_platform.automation.dagster_private import UnresolvedAssetJobDefinition
 from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN
 from churn_platform.champion import promotion as promotions
+from churn_platform.champion.receipts import Receipt
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
 from churn_platform.tables.names import CANDIDATE, CHURN_SCORES, EVALUATION, REALISED, TARGET_DRIFT, TRAINING_SET
@@ -60,7 +61,7 @@ def monthly() -> Jobs:
 
 
 class ByHand(dg.Config):
-    """A person's decision about which version serves."""
+    """A person's decision about which version serves, or whether that may change by itself."""
 
     reason: str
     by: str
@@ -72,24 +73,53 @@ class Appointment(ByHand):
     version: int
 
 
+def _request(context: dg.OpExecutionContext, config: ByHand) -> promotions.Request:
+    """The decision's id is the first run's: Dagster's retries and whoever runs it again mean the same one."""
+    run = context.run
+    return promotions.Request(config.by, config.reason, run.run_id, id=run.root_run_id or run.run_id)
+
+
+def _show(context: dg.OpExecutionContext, home: Home, receipt: Receipt) -> None:
+    context.add_output_metadata(
+        {
+            "verdict": receipt.verdict,
+            "champion": receipt.champion or 0,
+            "receipt": home.ledger.place(receipt.number),
+            **({"despite": " ".join(receipt.despite)} if receipt.despite else {}),
+        }
+    )
+
+
 @dg.op
 def appoint(context: dg.OpExecutionContext, config: Appointment, home: dg.ResourceParam[Home]) -> None:
     """Make a version champion without asking the gate, with a receipt that says who decided and why."""
     with told_plainly():
-        receipt = promotions.appoint(
-            home.registry, home.ledger, config.version, reason=config.reason, by=config.by, run_id=context.run_id
-        )
-    context.add_output_metadata({"champion": receipt.champion, "receipt": str(home.ledger.path(receipt.number))})
+        receipt = promotions.appoint(home.registry, home.ledger, config.version, _request(context, config))
+    _show(context, home, receipt)
 
 
 @dg.op
 def roll_back(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
     """Return to the version that served before, with a receipt that says who decided and why."""
     with told_plainly():
-        receipt = promotions.roll_back(
-            home.registry, home.ledger, reason=config.reason, by=config.by, run_id=context.run_id
-        )
-    context.add_output_metadata({"champion": receipt.champion, "receipt": str(home.ledger.path(receipt.number))})
+        receipt = promotions.roll_back(home.registry, home.ledger, _request(context, config))
+    _show(context, home, receipt)
+
+
+@dg.op
+def pause(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
+    """Let no promotion or retraining begin by itself, with a receipt that says who decided and why."""
+    with told_plainly():
+        receipt = promotions.pause(home.registry, home.ledger, _request(context, config))
+    _show(context, home, receipt)
+
+
+@dg.op
+def resume(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
+    """End a pause, with a receipt that says who decided and why."""
+    with told_plainly():
+        receipt = promotions.resume(home.registry, home.ledger, _request(context, config))
+    _show(context, home, receipt)
 
 
 @dg.job(description="Make a version champion on a person's decision; the gate is not asked.")
@@ -102,3 +132,19 @@ def appoint_champion() -> None:
 def roll_back_champion() -> None:
     """One op, so that the decision is a run like any other."""
     roll_back()
+
+
+@dg.job(description="Let no promotion or retraining begin by itself, until that is resumed.")
+def pause_automation() -> None:
+    """One op, so that the decision is a run like any other."""
+    pause()
+
+
+@dg.job(description="Let promotions and retrainings begin by themselves again.")
+def resume_automation() -> None:
+    """One op, so that the decision is a run like any other."""
+    resume()
+
+
+BY_HAND = (appoint_champion, roll_back_champion, pause_automation, resume_automation)
+"""The jobs of a person's decisions."""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import PARTITION_TAG, failure_of, state_of
 from churn_platform.automation.triggers import CAUSE_TAG, CLOSE, EVENT_TAG, MATURE, RETRAIN, RunState
-from churn_platform.champion.receipts import digest_of
+from churn_platform.champion.agreement import findings
+from churn_platform.champion.receipts import Receipt, digest_of
+from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.months import Month
@@ -38,6 +40,7 @@ def tell(home: Home, instance: dg.DagsterInstance) -> str:
 def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:
     """Everything worth reporting, new or not, the oldest of each kind first."""
     yield from _of_runs(home, instance)
+    yield from _of_disagreements(home)
     yield from _of_decisions(home)
     yield from _of_features(home, today)
 
@@ -61,15 +64,35 @@ def _of_runs(home: Home, instance: dg.DagsterInstance) -> Iterator[Alert]:
             yield Alert(f"failure of {run.job_name} {event} {day}", title, f"{failure.fault}{again}\n{link}")
 
 
+def _of_disagreements(home: Home) -> Iterator[Alert]:
+    """Whether registry and receipts tell different stories. While a store is away, that is for others to report."""
+    try:
+        newest = home.ledger.newest()
+        found = findings(home.registry, home.ledger) if newest else []  # before that, opening a registry would make it
+    except Fault:
+        return
+    for told in found:
+        yield Alert(f"disagreement after {newest}: {told}", "Champion and receipts disagree", told)
+
+
 def _of_decisions(home: Home) -> Iterator[Alert]:
-    for receipt in home.ledger.all():
-        title = f"Version {receipt.version} {receipt.verdict}"
-        yield Alert(f"receipt {receipt.number}", title, f"{receipt.reason}\nDecided by {receipt.decided_by}.")
+    for receipt in _receipts(home):
+        told = "".join(f"\nAt that time {despite}" for despite in receipt.despite)
+        body = f"{receipt.reason}\nDecided by {receipt.decided_by}.{told}"
+        yield Alert(f"receipt {receipt.number}", receipt.title[0].upper() + receipt.title[1:], body)
     for month in home.lake.months(FEATURES):
         evaluation = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
         if evaluation is not None and not evaluation.promote:
             title = f"Version {evaluation.candidate.version} not promoted"
             yield Alert(f"evaluation {digest_of(evaluation)}", title, evaluation.decision)
+
+
+def _receipts(home: Home) -> tuple[Receipt, ...]:
+    """Every receipt; none while they cannot be read, which must not keep other news back."""
+    try:
+        return home.ledger.all()
+    except Fault:
+        return ()
 
 
 def _of_features(home: Home, today: date) -> Iterator[Alert]:

@@ -26,6 +26,8 @@ from churn_platform.automation.retraining import (
     next_retraining,
 )
 from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
+from churn_platform.champion import promotion
+from churn_platform.champion.agreement import contested
 from churn_platform.champion.receipts import digest_of
 from churn_platform.contracts import LABELS
 from churn_platform.files import sha256
@@ -109,8 +111,15 @@ def _hash(root: Path, tables: tuple[tuple[str, Month], ...], stamps: tuple[objec
     return sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode())
 
 
+def paused(home: Home) -> str | None:
+    """Why nothing is promoted or retrained by itself now, or None."""
+    return promotion.paused(home.ledger)
+
+
 def retraining(home: Home, instance: dg.DagsterInstance) -> Action:
-    """Whether to retrain now, and why. Raises RegistryError."""
+    """Whether to retrain now, and why. Raises RegistryError, BookError and ReceiptError."""
+    if held := paused(home) or contested(home.registry, home.ledger):  # nobody knows which champion it would be for
+        return Wait(held)
     if running := under_way(instance, CLOSE, MATURE, RETRAIN):  # what a closing has yet to find may be a cause
         return Wait(running)
     settings = home.settings
@@ -155,7 +164,9 @@ def _realised(lake: Lake, month: Month) -> RealisedFacts | None:
 
 
 def promoting(home: Home, instance: dg.DagsterInstance) -> Action:
-    """Which evaluation to settle now. Raises DocumentError."""
+    """Which evaluation to settle now. Raises DocumentError, BookError and ReceiptError."""
+    if held := paused(home):
+        return Wait(held)
     if running := under_way(instance, RETRAIN, PROMOTE):  # a retraining may be about to replace an evaluation
         return Wait(running)
     return next_promotion(_won(home, instance), lambda month: runs_of(instance, month, PROMOTE))

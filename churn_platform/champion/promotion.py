@@ -1,101 +1,219 @@
 """Promotion: acting on a decision, so that the champion and the ledger always agree.
 
-Here: making a version champion because the gate says so, or because a person does. Not here: the gate
-(`modelling.gate`), the alias (`registry`), the record (`receipts`).
+Here: making a version champion because the gate says so, or because a person does; pausing that. Not here: the gate
+(`modelling.gate`), the alias (`registry`), the record (`receipts`), or finding where they disagree (`agreement`).
+
+Whatever is decided is written first as an intent, then done, then confirmed (`receipts`). Whoever decides next finishes
+an open intent before anything else, and a decision that has its receipt is not made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
 import msgspec
 
-from churn_platform.champion.receipts import Anchor, Ledger, Receipt, Verdict
+from churn_platform.champion.agreement import disagreements
+from churn_platform.champion.receipts import Ledger, Receipt, Verdict
 from churn_platform.champion.registry import Registry, Version
 from churn_platform.faults import Fault
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import decide
+
+MOST_TOLD = 5
+"""How many sentences about a disagreement a receipt keeps."""
 
 
 class PromotionError(Fault):
     """A promotion or rollback that is not possible; the message says why."""
 
 
+class PausedError(PromotionError):
+    """A promotion that nobody asked for while they are paused."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for, and in which Dagster run. `id` stays the same when the same request is made again."""
+
+    by: str
+    reason: str
+    run_id: str
+    id: str
+
+
 def settle(registry: Registry, ledger: Ledger, evaluation: Evaluation, *, by: str, run_id: str) -> Receipt:
     """Ask the gate again and act on its answer, once per evaluation; a second call returns the first one's receipt.
 
-    The champion moves before the receipt is written: after a crash between the two, the next call finds the candidate
-    serving and writes the missing receipt. Raises RegistryError or BundleError, and then nothing has moved.
+    Raises RegistryError, BundleError, BookError, and PausedError where it would promote while that is paused; then
+    nothing has moved, unless the registry failed to answer halfway: the next decision finishes that.
     """
-    with ledger.locked():
+    with _deciding(registry, ledger):
         if (settled := ledger.of_evaluation(evaluation)) is not None:
-            _anchor(registry, ledger)  # in case of a crash before it
             return settled
         candidate = registry.version(evaluation.candidate.version)
-        serving = _number(registry.champion())
-        if serving == candidate.number and not ledger.appointed(candidate.number):  # after a crash before the receipt
-            serving = evaluation.champion.version if evaluation.champion else None
-        decision = decide(evaluation, serving)
-        if decision.promote:
-            registry.appoint(candidate)
-        receipt = ledger.add(
+        before = _before(registry, ledger, candidate)
+        decision = decide(evaluation, before)
+        if decision.promote and (why := paused(ledger)):
+            raise PausedError(f"version {candidate.number} is not promoted now: {why}")
+        return _do(
+            registry,
+            ledger,
             verdict="promoted" if decision.promote else "kept",
             by=by,
             reason=decision.decision,
             version=candidate,
-            before=serving,
-            after=candidate.number if decision.promote else serving,
+            before=before,
+            after=candidate.number if decision.promote else before,
             run_id=run_id,
             evaluation=evaluation,
         )
-        _anchor(registry, ledger)
-        return receipt
 
 
-def appoint(registry: Registry, ledger: Ledger, number: int, *, reason: str, by: str, run_id: str) -> Receipt:
+def appoint(registry: Registry, ledger: Ledger, number: int, request: Request) -> Receipt:
     """Make a version champion because a person says so. The gate is not asked; the bundle is verified all the same."""
-    with ledger.locked():
-        return _appoint(registry, ledger, registry.version(number), "appointed", reason, by, run_id)
+    with _deciding(registry, ledger):
+        if (made := ledger.of_decision(request.id)) is not None:
+            return made
+        return _ask(registry, ledger, "appointed", registry.version(number), request)
 
 
-def roll_back(registry: Registry, ledger: Ledger, *, reason: str, by: str, run_id: str) -> Receipt:
-    """Return to the version that served before the current champion; called twice, to the one before that.
+def roll_back(registry: Registry, ledger: Ledger, request: Request) -> Receipt:
+    """Return to the version that served before the current champion; asked for anew, to the one before that.
 
-    Raises PromotionError where there was none.
+    A champion that no receipt ever made is left for the one that the receipts name. Raises PromotionError where there
+    is none to return to.
     """
-    with ledger.locked():
-        serving = _number(registry.champion())
-        before = [version for version in ledger.champions() if version != serving]
+    with _deciding(registry, ledger):
+        if (made := ledger.of_decision(request.id)) is not None:
+            return made
+        champions, serving = ledger.champions(), _number(registry.champion())
+        if serving in champions or serving is None:
+            serving = ledger.champion()
+        before = [version for version in champions if version != serving]
         if not before:
             raise PromotionError(f"nothing to roll back to: no version served before {_named(serving)}")
-        return _appoint(registry, ledger, registry.version(before[-1]), "rolled back", reason, by, run_id)
+        return _ask(registry, ledger, "rolled back", registry.version(before[-1]), request)
 
 
-def faults(registry: Registry, ledger: Ledger) -> list[str]:
-    """What is wrong with the receipts, a sentence each. Raises RegistryError."""
-    return ledger.faults(_anchored(registry))
+def pause(registry: Registry, ledger: Ledger, request: Request) -> Receipt:
+    """Let no promotion or retraining begin by itself from now on. Raises PromotionError where that is so already."""
+    return _freeze(registry, ledger, "paused", request)
 
 
-def _anchor(registry: Registry, ledger: Ledger) -> None:
-    """Make the registry keep which receipt is the newest: no other receipt proves that one."""
-    newest, kept = ledger.newest(), _anchored(registry)
-    if newest is not None and (kept is None or kept.number < newest.number):
-        registry.keep_anchor(msgspec.json.encode(newest).decode())
+def resume(registry: Registry, ledger: Ledger, request: Request) -> Receipt:
+    """End a pause. Raises PromotionError where there is none."""
+    return _freeze(registry, ledger, "resumed", request)
 
 
-def _anchored(registry: Registry) -> Anchor | None:
-    text = registry.anchor()
-    return msgspec.json.decode(text, type=Anchor) if text else None
-
-
-def _appoint(
-    registry: Registry, ledger: Ledger, version: Version, verdict: Verdict, reason: str, by: str, run_id: str
-) -> Receipt:
-    serving = _number(registry.champion())
-    registry.appoint(version)
-    receipt = ledger.add(
-        verdict=verdict, by=by, reason=reason, version=version, before=serving, after=version.number, run_id=run_id
+def paused(ledger: Ledger) -> str | None:
+    """A sentence about the pause that is in force, or None."""
+    if (receipt := ledger.pause()) is None:
+        return None
+    return (
+        f"promotions and retrainings are paused since {receipt.decided_at} by {receipt.decided_by}: "
+        f"{receipt.reason} (churn resume ends that)"
     )
-    _anchor(registry, ledger)
-    return receipt
+
+
+def finish(registry: Registry, ledger: Ledger) -> None:
+    """Finish a decision that was interrupted, where there is one. One that cannot be done any more is withdrawn.
+
+    Raises RegistryError where nobody can tell how far it got.
+    """
+    with _deciding(registry, ledger):
+        pass
+
+
+@contextmanager
+def _deciding(registry: Registry, ledger: Ledger) -> Iterator[None]:
+    """Holds the ledger's lock, with nothing left open."""
+    with ledger.locked():
+        if (intent := ledger.intent()) is not None:
+            try:
+                _carry_out(registry, ledger, intent, again=True)
+            except Fault:
+                if ledger.intent() is not None:
+                    raise
+        yield
+
+
+def _ask(
+    registry: Registry, ledger: Ledger, verdict: Literal["appointed", "rolled back"], version: Version, request: Request
+) -> Receipt:
+    return _do(
+        registry,
+        ledger,
+        verdict=verdict,
+        by=request.by,
+        reason=request.reason,
+        version=version,
+        before=_before(registry, ledger),
+        after=version.number,
+        run_id=request.run_id,
+        decision=request.id,
+    )
+
+
+def _freeze(registry: Registry, ledger: Ledger, verdict: Literal["paused", "resumed"], request: Request) -> Receipt:
+    with _deciding(registry, ledger):
+        if (made := ledger.of_decision(request.id)) is not None:
+            return made
+        why = paused(ledger)
+        if verdict == "paused" and why:
+            raise PromotionError(why)
+        if verdict == "resumed" and not why:
+            raise PromotionError("nothing is paused")
+        champion = ledger.champion()
+        return _do(
+            registry,
+            ledger,
+            verdict=verdict,
+            by=request.by,
+            reason=request.reason,
+            version=None,
+            before=champion,
+            after=champion,
+            run_id=request.run_id,
+            decision=request.id,
+        )
+
+
+def _do(registry: Registry, ledger: Ledger, *, verdict: Verdict, **facts: Any) -> Receipt:
+    """Write the intent, do it, confirm it. What was wrong beforehand is part of the record."""
+    despite = tuple(disagreements(registry, ledger)[:MOST_TOLD])
+    intent = ledger.intend(verdict=verdict, despite=despite, **facts)
+    _carry_out(registry, ledger, intent)
+    return intent
+
+
+def _carry_out(registry: Registry, ledger: Ledger, intent: Receipt, *, again: bool = False) -> None:
+    """Do what an intent says, and confirm it. Raises its fault, and withdraws it where the champion has not moved."""
+    served = _number(registry.champion())
+    if intent.appoints and not (again and served == intent.champion):
+        try:
+            registry.appoint(registry.version(intent.version))
+        except Fault:
+            if served == intent.champion or _number(registry.champion()) != intent.champion:
+                ledger.withdraw()
+                raise
+    registry.keep_anchor(msgspec.json.encode(ledger.intended()).decode())
+    ledger.confirm()
+
+
+def _before(registry: Registry, ledger: Ledger, candidate: Version | None = None) -> int | None:
+    """Who served before a decision: the receipts say it, and the registry where there is no receipt yet.
+
+    An earlier version of the platform moved the champion first and wrote the receipt after: a candidate that serves
+    without one was promoted by it, and a crash took the receipt.
+    """
+    if ledger.newest() is not None:
+        return ledger.champion()
+    served = _number(registry.champion())
+    return None if candidate and candidate.number == served else served
 
 
 def _number(version: Version | None) -> int | None:

@@ -1,34 +1,46 @@
 """Receipts: the ledger of who made which version champion, when, and on what grounds.
 
-Here: writing, reading and proving receipts. Not here: deciding (`promotion`, `modelling.gate`).
-Each receipt carries the SHA-256 of the one before it, and the registry keeps that of the newest, its anchor: a receipt
-that was changed or removed is noticed, unless somebody rewrites both places.
+Here: the record of a decision, the chain of them, and what it says. Not here: where they are kept (`books`,
+`postgres`), deciding (`promotion`, `modelling.gate`), or whether the registry agrees (`agreement`).
+
+A decision is written three times over: first as the intent, which is the whole receipt that it will have; then it is
+done; then the intent becomes the receipt. A crash leaves an intent that says what to finish. Each receipt carries the
+SHA-256 of the one before it, and the registry keeps that of the newest, its anchor: a receipt that was changed or
+removed is noticed, unless somebody rewrites both places.
 """
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from churn_platform.champion.books import Book
 from churn_platform.champion.registry import Version
-from churn_platform.files import replacing, sha256
+from churn_platform.faults import Fault
+from churn_platform.files import sha256
 from churn_platform.modelling.evaluation import Evaluation
 
-Verdict = Literal["promoted", "kept", "appointed", "rolled back"]
+Verdict = Literal["promoted", "kept", "appointed", "rolled back", "paused", "resumed"]
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class ReceiptError(Fault):
+    """A receipt that cannot be read; the message says which one."""
+
+    lasting = True
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One decision about the champion.
 
-    `verdict` is `promoted` or `kept` where the gates decided, `appointed` or `rolled back` where a person did.
-    `evaluation` holds the facts that the gates saw, and `evaluation_sha256` names them. `champion` is the version
-    that serves after the decision. Times are UTC, ISO 8601.
+    `verdict` is `promoted` or `kept` where the gates decided, `appointed` or `rolled back` where a person did; `paused`
+    and `resumed` are about no version: theirs is 0.
+    `evaluation` holds the facts that the gates saw, and `evaluation_sha256` names them. `champion_before` and
+    `champion` are the versions that receipts made champion before and after the decision. Times are UTC, ISO 8601.
+    `decision` is the id of a person's decision, which is made once; the gate's is the evaluation's SHA-256. `despite`
+    tells what was wrong between ledger and registry when it was made. Both are left out where there is nothing to say.
     """
 
     number: int
@@ -45,10 +57,23 @@ class Receipt(msgspec.Struct, frozen=True):
     evaluation: Evaluation | None
     evaluation_sha256: str | None
     previous_sha256: str | None
+    decision: str | None = None
+    despite: tuple[str, ...] = ()
+
+    @property
+    def appoints(self) -> bool:
+        """Whether the decision was that this version serves."""
+        return self.verdict in ("promoted", "appointed", "rolled back")
+
+    @property
+    def title(self) -> str:
+        """What was decided, in a few words."""
+        pause = self.verdict in ("paused", "resumed")
+        return f"{'promotions and retrainings' if pause else f'version {self.version}'} {self.verdict}"
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """Which receipt is the newest: its number, and the SHA-256 of its file."""
+    """Which receipt is the newest: its number, and the SHA-256 of its bytes."""
 
     number: int
     sha256: str
@@ -60,31 +85,49 @@ def digest_of(evaluation: Evaluation) -> str:
 
 
 class Ledger:
-    """The receipts in one folder, numbered from 1, one JSON file each."""
+    """The receipts in one book, numbered from 1. Raises BookError where the book cannot be read or written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, book: Book) -> None:
+        self._book = book
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Only one decision at a time on this machine, across processes; a killed process releases the lock."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Only one decision at a time, across processes; a killed process releases the lock."""
+        return self._book.locked()
 
     def all(self) -> tuple[Receipt, ...]:
-        """Every receipt, oldest first."""
-        return tuple(msgspec.json.decode(path.read_bytes(), type=Receipt) for path in self._paths())
+        """Every receipt, oldest first. Raises ReceiptError."""
+        return tuple(self._decoded(number, data) for number, data in self._book.receipts().items())
+
+    def intent(self) -> Receipt | None:
+        """The receipt of a decision that was begun and is not finished yet. Raises ReceiptError."""
+        data = self._book.intent()
+        return None if data is None else self._decoded(0, data)
 
     def of_evaluation(self, evaluation: Evaluation) -> Receipt | None:
         """The receipt of the decision on one evaluation, or None where nothing was decided yet."""
         digest = digest_of(evaluation)
         return next((receipt for receipt in self.all() if receipt.evaluation_sha256 == digest), None)
 
+    def of_decision(self, decision: str) -> Receipt | None:
+        """The receipt of a person's decision, or None where it was not made."""
+        return next((receipt for receipt in self.all() if receipt.decision == decision), None)
+
+    def stands(self, decision: str) -> bool:
+        """Whether a person's decision was begun and not finished, or is the newest of its kind that was made."""
+        if (intent := self.intent()) is not None:
+            return intent.decision == decision
+        if (made := self.of_decision(decision)) is None:
+            return False
+        kinds = {"paused", "resumed"} if not made.appoints else {"promoted", "appointed", "rolled back"}
+        return not any(later.number > made.number and later.verdict in kinds for later in self.all())
+
     def appointed(self, version: int) -> bool:
         """Whether any receipt made this version champion."""
         return any(receipt.champion == version != receipt.champion_before for receipt in self.all())
+
+    def champion(self) -> int | None:
+        """The version that receipts say serves."""
+        return next((receipt.version for receipt in reversed(self.all()) if receipt.appoints), None)
 
     def champions(self) -> list[int]:
         """The versions that were made champion and not taken back by a rollback, in order."""
@@ -98,76 +141,102 @@ class Ledger:
                 champions.append(receipt.champion)
         return champions
 
+    def pause(self) -> Receipt | None:
+        """The receipt of the pause that is in force, or None."""
+        of_pauses = [receipt for receipt in self.all() if receipt.verdict in ("paused", "resumed")]
+        return of_pauses[-1] if of_pauses and of_pauses[-1].verdict == "paused" else None
+
     def newest(self) -> Anchor | None:
         """What the registry has to keep, None before the first receipt."""
-        paths = self._paths()
-        return Anchor(len(paths), sha256(paths[-1].read_bytes())) if paths else None
+        return next((Anchor(number, sha256(data)) for number, data in reversed(self._book.receipts().items())), None)
 
-    def add(
+    def intend(
         self,
         *,
         verdict: Verdict,
         by: str,
         reason: str,
-        version: Version,
+        version: Version | None,
         before: int | None,
         after: int | None,
         run_id: str,
         evaluation: Evaluation | None = None,
+        decision: str | None = None,
+        despite: tuple[str, ...] = (),
     ) -> Receipt:
-        """Write the next receipt: numbered, dated and linked to the one before. Call inside `locked`."""
-        paths = self._paths()
+        """Write what is going to be done, as the next receipt: numbered, dated, linked to the one before.
+
+        Call inside `locked`, then `confirm` or `withdraw`.
+        """
+        newest = self.newest()
         receipt = Receipt(
-            number=len(paths) + 1,
+            number=newest.number + 1 if newest else 1,
             decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
             verdict=verdict,
             decided_by=by,
             reason=reason,
-            version=version.number,
-            month=str(version.month),
+            version=version.number if version else 0,
+            month=str(version.month) if version else "",
             champion_before=before,
             champion=after,
-            bundle_sha256=version.bundle_sha256,
+            bundle_sha256=version.bundle_sha256 if version else "",
             dagster_run_id=run_id,
             evaluation=evaluation,
             evaluation_sha256=digest_of(evaluation) if evaluation else None,
-            previous_sha256=sha256(paths[-1].read_bytes()) if paths else None,
+            previous_sha256=newest.sha256 if newest else None,
+            decision=decision,
+            despite=despite,
         )
-        with replacing(self.path(receipt.number)) as temporary:
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(receipt)))
+        self._book.intend(msgspec.json.format(msgspec.json.encode(receipt)))
         return receipt
+
+    def intended(self) -> Anchor | None:
+        """What the registry has to keep once the intent is confirmed."""
+        data = self._book.intent()
+        return None if data is None else Anchor(self._decoded(0, data).number, sha256(data))
+
+    def confirm(self) -> None:
+        """The intent is done: it becomes the next receipt."""
+        if (intent := self.intent()) is not None:
+            self._book.confirm(intent.number)
+
+    def withdraw(self) -> None:
+        """The intent was not done, and is not going to be."""
+        self._book.withdraw()
 
     def faults(self, anchor: Anchor | None = None) -> list[str]:
         """What is wrong with the ledger, a sentence each; empty where every receipt is as it was written.
 
-        `anchor` is what the registry keeps. A crash may have left it behind the newest receipt, which nothing proves
-        then.
+        `anchor` is what the registry keeps. Where it is not of the newest receipt, nothing proves that one.
         """
         found: list[str] = []
-        digests: list[str] = []
+        digests: dict[int, str] = {}
         previous: str | None = None
-        for position, path in enumerate(self._paths(), start=1):
-            data = path.read_bytes()
+        for position, (number, data) in enumerate(self._book.receipts().items(), start=1):
+            name = self._book.name(number)
             try:
                 receipt = msgspec.json.decode(data, type=Receipt)
             except msgspec.DecodeError as error:
-                found.append(f"{path.name}: is not a receipt: {error}")
+                found.append(f"{name}: is not a receipt: {error}")
             else:
                 if receipt.number != position:
-                    found.append(f"{path.name}: is number {receipt.number}, expected {position}: one is missing")
+                    found.append(f"{name}: is number {receipt.number}, expected {position}: one is missing")
                 elif receipt.previous_sha256 != previous:
-                    found.append(f"{path.name}: does not follow from the receipt before it: that one was changed")
+                    found.append(f"{name}: does not follow from the receipt before it: that one was changed")
                 if receipt.evaluation is not None and digest_of(receipt.evaluation) != receipt.evaluation_sha256:
-                    found.append(f"{path.name}: its evaluation is not the one that was decided on")
-            previous = sha256(data)
-            digests.append(previous)
-        if anchor is not None and digests[anchor.number - 1 : anchor.number] != [anchor.sha256]:
-            found.append(f"{self.path(anchor.number).name}: is not the one that the registry knows")
+                    found.append(f"{name}: its evaluation is not the one that was decided on")
+            previous = digests[number] = sha256(data)
+        if anchor is not None and digests.get(anchor.number) != anchor.sha256:
+            found.append(f"{self._book.name(anchor.number)}: is not the one that the registry knows")
         return found
 
-    def path(self, number: int) -> Path:
-        """Where a receipt is."""
-        return self.folder / f"{number:06d}.json"
+    def place(self, number: int) -> str:
+        """Where a receipt is, for people."""
+        return self._book.place(number)
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.json"))
+    def _decoded(self, number: int, data: bytes) -> Receipt:
+        try:
+            return msgspec.json.decode(data, type=Receipt)
+        except msgspec.DecodeError as error:
+            what = self._book.place(number) if number else "the intent of the next receipt"
+            raise ReceiptError(f"{what} is not a receipt: {error}: restore it from a backup") from error

@@ -53,6 +53,10 @@ class RegistryError(Fault):
     """MLflow cannot be reached, or does not have what is asked for; the message says which store and why."""
 
 
+class NoVersionError(RegistryError):
+    """A version that the registry answers it does not have; the message names those that it has."""
+
+
 @dataclass(frozen=True)
 class Version:
     """A registered version. `month` is the newest that it was trained on, `auc` its AUC on the holdout customers."""
@@ -184,7 +188,7 @@ class Registry:
 
     @_bounded
     def version(self, number: int) -> Version:
-        """One version. Raises RegistryError where there is none of that number."""
+        """One version. Raises NoVersionError where there is none of that number, and RegistryError."""
         from mlflow.exceptions import MlflowException
 
         client = self.client
@@ -196,7 +200,7 @@ class Registry:
                     raise
                 known = sorted(int(found.version) for found in client.search_model_versions(f"name='{MODEL}'"))
         names = ", ".join(map(str, known)) or "none yet"
-        raise RegistryError(f"{MODEL} has no version {number}; it has {names}")
+        raise NoVersionError(f"{MODEL} has no version {number}; it has {names}")
 
     @_bounded
     def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
@@ -252,8 +256,16 @@ class Registry:
     @_bounded
     def keep_anchor(self, text: str) -> None:
         """Keep a line about the receipts with the model, apart from the receipts themselves."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client
         with self.reachable():
-            self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
+            try:
+                client.set_registered_model_tag(MODEL, _ANCHOR, text)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                client.create_registered_model(MODEL, {_ANCHOR: text})  # a decision before the first version: a pause
 
     @property
     def scratch(self) -> Path:

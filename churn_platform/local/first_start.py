@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from churn_platform.champion.promotion import paused
 from churn_platform.faults import Fault, entrance, placing
 from churn_platform.home import Home
 from churn_platform.intake.drops import delivered
@@ -52,6 +53,9 @@ def first_start(settings: Settings) -> Iterator[str]:
 
 
 def _train(runs: Runs, month: Month) -> Iterator[str]:
+    if why := paused(runs.home.ledger):
+        yield why
+        return
     yield f"training for {month} ..."
     evaluation, receipt = runs.retrain(month)
     yield evaluation.decision if receipt is None else receipt.reason

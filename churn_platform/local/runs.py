@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.history import fault_of, was_interrupted
 from churn_platform.automation.instance import LOCATION, answering, open_instance
+from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
 from churn_platform.faults import Fault
 from churn_platform.home import Home
@@ -23,7 +24,7 @@ from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
-from churn_platform.owners import own_process
+from churn_platform.owners import lives, own_process
 from churn_platform.settings import Settings
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
 from churn_platform.tables.training_set import matured
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from churn_platform.automation.dagster_private import RemoteJobOrigin
+
+
+_TOLD_TAG = "churn/told"
 
 
 class RunFailedError(Fault):
@@ -62,6 +66,7 @@ class Runs:
 
     def __init__(self, settings: Settings) -> None:
         self.home = Home(settings)
+        self._decided: dg.DagsterRun | None = None
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -80,8 +85,9 @@ class Runs:
         month: Month | None = None,
         config: dict[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Run a job to its end.
+        again: dg.DagsterRun | None = None,
+    ) -> dg.DagsterRun:
+        """Run a job to its end. `again` is a run of it that was cut off, and that this one repeats.
 
         Raises RefusedError before it runs where the platform has no such month, RunFailedError, and KeyboardInterrupt
         where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it wants the command to end.
@@ -95,10 +101,10 @@ class Runs:
             answering(self.home.settings),
             capture_interrupts(),
         ):  # a run that is made but never begins would count as under way for ever
-            run = self._make(definition, month, config, tags)
+            run = self._make(definition, month, config, tags, again)
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
-            return
+            return run
         if was_interrupted(events):
             raise KeyboardInterrupt
         raise RunFailedError(fault_of(run.run_id, events))
@@ -109,13 +115,17 @@ class Runs:
         month: Month | None,
         config: dict[str, Any] | None,
         tags: Mapping[str, str] | None,
+        again: dg.DagsterRun | None,
     ) -> dg.DagsterRun:
         """A run that has not begun, with the origin by which the UI's timeline and its job's page find it."""
-        from churn_platform.automation.dagster_private import MAX_RETRIES_TAG
+        from churn_platform.automation.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
         from churn_platform.automation.launcher import PROCESS_TAG
 
+        parent, root = (again.run_id, again.root_run_id or again.run_id) if again else (None, None)
         return self.instance.create_run_for_job(
             job,
+            parent_run_id=parent,
+            root_run_id=root,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the UI has the log
                 **({"ops": config} if config else {}),
@@ -127,6 +137,7 @@ class Runs:
                 # If this process dies, the run is found dead. The daemon could not run it again; a person can.
                 PROCESS_TAG: own_process(),
                 MAX_RETRIES_TAG: "0",
+                **({PARENT_RUN_ID_TAG: parent, ROOT_RUN_ID_TAG: root} if parent and root else {}),
                 **(tags or {}),
             },
             remote_job_origin=_origin(job.name),
@@ -165,27 +176,67 @@ class Runs:
     def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
 
-        Returns the receipt too where the gate passed, otherwise None. Raises RunFailedError.
+        Returns the receipt too where the gate passed, otherwise None; None as well while promotions are paused. Raises
+        RunFailedError.
         """
         self.run("retrain", month, tags=tags)
         evaluation = self.home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
         if not evaluation.promote:
             return evaluation, None
         if (settled := self.home.ledger.of_evaluation(evaluation)) is None:
+            if paused(self.home.ledger):
+                return evaluation, None
             self.run("promote", month)
             settled = self.home.ledger.of_evaluation(evaluation)
         return evaluation, settled
 
     def promote(self, version: int, reason: str) -> Receipt:
         """Make a version champion on a person's decision. Raises RunFailedError."""
-        config = {"version": version, "reason": reason, "by": getpass.getuser()}
-        self.run("appoint_champion", config={"appoint": {"config": config}})
-        return self.home.ledger.all()[-1]
+        return self._decide("appoint_champion", "appoint", reason, version=version)
 
     def roll_back(self, reason: str) -> Receipt:
         """Return to the version that served before. Raises RunFailedError."""
-        self.run("roll_back_champion", config={"roll_back": {"config": {"reason": reason, "by": getpass.getuser()}}})
-        return self.home.ledger.all()[-1]
+        return self._decide("roll_back_champion", "roll_back", reason)
+
+    def pause(self, reason: str) -> Receipt:
+        """Let no promotion or retraining begin by itself. Raises RunFailedError."""
+        return self._decide("pause_automation", "pause", reason)
+
+    def resume(self, reason: str) -> Receipt:
+        """End a pause. Raises RunFailedError."""
+        return self._decide("resume_automation", "resume", reason)
+
+    def _decide(self, job: str, op: str, reason: str, **asked: Any) -> Receipt:
+        """A person's decision. If the last one like it was cut off, this is the same one, run again."""
+        config = {op: {"config": {"reason": reason, "by": getpass.getuser(), **asked}}}
+        run = self._decided = self.run(job, config=config, again=self._cut_off(job, op, asked))
+        made = self.home.ledger.of_decision(run.root_run_id or run.run_id)
+        assert made is not None, f"run {run.run_id} ended well without a receipt"
+        return made
+
+    def told(self) -> None:
+        """Remember that a person has seen the last decision: the same command then asks for a new one."""
+        if self._decided is not None:
+            self.instance.add_run_tags(self._decided.run_id, {_TOLD_TAG: "yes"})
+
+    def _cut_off(self, job: str, op: str, asked: dict[str, Any]) -> dg.DagsterRun | None:
+        """The newest run of a decision, if it asked for the same, was cut off, and no later decision has replaced it.
+
+        A command that was killed after its run, but before it said so, was cut off too.
+        """
+        import dagster as dg
+
+        from churn_platform.automation.launcher import PROCESS_TAG
+
+        for run in self.instance.get_runs(dg.RunsFilter(job_name=job), limit=1):
+            process = run.tags.get(PROCESS_TAG)  # none where Dagster's own server runs it
+            running = lives(process) if process else not run.is_finished
+            ended = run.is_success and (process is None or _TOLD_TAG in run.tags)
+            config: Any = run.run_config
+            same = {name: config["ops"][op]["config"].get(name) for name in asked} == asked
+            if same and not running and not ended and self.home.ledger.stands(run.root_run_id or run.run_id):
+                return run
+        return None
 
     def _refuse_unclosable(self, month: Month) -> None:
         settings, lake = self.home.settings, self.home.lake

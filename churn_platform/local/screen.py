@@ -52,6 +52,8 @@ class Screen:
         self._events: deque[str] = deque(maxlen=KEPT)
         self._running: Mapping[str, Running] = {}
         self._spinner = Spinner("dots")
+        self.notice = ""
+        """What a person should keep in mind, shown as long as it is set."""
 
     def tell(self, text: str) -> None:
         """Show an event with its time."""
@@ -72,8 +74,9 @@ class Screen:
             yield
 
     def _draw(self) -> Panel:
+        notice = [Text(), Text(self.notice, style="yellow")] if self.notice else []
         return Panel(
-            Group(self._places(), Text(), self._states(), Text(), *(Text(event) for event in self._events)),
+            Group(self._places(), *notice, Text(), self._states(), Text(), *(Text(event) for event in self._events)),
             title="churn platform",
             subtitle="Ctrl-C stops everything",
         )

@@ -9,18 +9,26 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 import httpx
 
 from churn_platform.automation import instance
+from churn_platform.champion.promotion import paused
 from churn_platform.champion.registry import quiet_mlflow
+from churn_platform.faults import Fault
+from churn_platform.home import Home
 from churn_platform.intake.drops import newest
 from churn_platform.local.checks import only_one, refuse_taken_ports
 from churn_platform.local.health import ask_grpc
 from churn_platform.local.programs import code_server, environment, links, programs
 from churn_platform.local.supervision import Supervisor
 from churn_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from churn_platform.local.screen import Screen
 
 
 def up(settings: Settings) -> None:
@@ -43,10 +51,14 @@ async def _run(settings: Settings, lock: int) -> None:
         supervisor = Supervisor(
             programs(settings, client), settings.logs, environment(settings), screen.tell, held=[lock]
         )
-        following = asyncio.create_task(_follow_deliveries(settings, screen.tell))
+        following = [
+            asyncio.create_task(_follow_deliveries(settings, screen.tell)),
+            asyncio.create_task(_follow_pauses(settings, screen)),
+        ]
         with screen.shown(supervisor.running):
             await supervisor.run(stop)
-        following.cancel()
+        for task in following:
+            task.cancel()
     click.echo("stopped; `churn up` goes on from here")
 
 
@@ -59,3 +71,15 @@ async def _follow_deliveries(settings: Settings, tell: Callable[[str], None]) ->
         if month != known and await ask_grpc(code_server(settings), "ReloadCode", seconds=120):
             known = month
             tell(f"{month} was delivered: Dagster offers it now")
+
+
+async def _follow_pauses(settings: Settings, screen: Screen, seconds: float = 2) -> None:
+    """Show whether promotions and retrainings are paused. Receipts that cannot be read change nothing on the screen."""
+    ledger = Home(settings).ledger
+    while True:
+        with suppress(Fault):
+            why = await asyncio.to_thread(paused, ledger) or ""
+            if why != screen.notice:
+                screen.notice = why
+                screen.tell(why or "promotions and retrainings go on")
+        await asyncio.sleep(seconds)

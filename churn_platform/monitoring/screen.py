@@ -55,4 +55,4 @@ def _to_do(found: Status) -> list[str]:
         f"{', '.join(months)} {'was' if len(months) == 1 else 'were'} closed with {other}, whose files have "
         f"other bytes than those of {engine()}. To renew them: churn close --all"
         for other, months in by_engine.items()
-    ]
+    ] + [*([found.paused] if found.paused else []), *found.findings]

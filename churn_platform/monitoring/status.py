@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from churn_platform.champion.agreement import findings
+from churn_platform.champion.promotion import paused
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
@@ -56,18 +58,29 @@ class ChampionStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Every landed month, oldest first, the champion, and what is named like a drop or a table, but not quite."""
+    """Every landed month, oldest first, the champion, and what is named like a drop or a table, but not quite.
+
+    `paused` is a sentence if promotions and retrainings are; `findings` are sentences about what is wrong with the
+    receipts, or between them and the registry.
+    """
 
     months: tuple[MonthStatus, ...]
     champion: ChampionStatus | None
     passed_over: tuple[str, ...] = ()
+    paused: str | None = None
+    findings: tuple[str, ...] = ()
 
 
 def read(home: Home) -> Status:
-    """Where the platform stands now. Raises RegistryError."""
+    """Where the platform stands now. Raises RegistryError, BookError and ReceiptError."""
     months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
-    passed_over = drops.passed_over(home.settings.drops, home.settings.first)
-    return Status(tuple(of_month(home, month) for month in months), _champion(home), passed_over)
+    return Status(
+        months=tuple(of_month(home, month) for month in months),
+        champion=_champion(home),
+        passed_over=drops.passed_over(home.settings.drops, home.settings.first),
+        paused=paused(home.ledger),
+        findings=tuple(findings(home.registry, home.ledger)),
+    )
 
 
 def of_month(home: Home, month: Month) -> MonthStatus:

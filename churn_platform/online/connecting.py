@@ -1,7 +1,8 @@
 """Connecting to a PostgreSQL so that nobody waits for ever: whatever the server does, work on it ends in time.
 
-Here: a transaction with a deadline, for publishing; questions with a deadline over one kept connection, for serving.
-Not here: what is written or asked (`postgres`, `tables.published`, `serving`).
+Here: a transaction with a deadline, for publishing; any work within a time, for decisions; questions with a deadline
+over one kept connection, for serving. Not here: what is written or asked (`postgres`, `tables.published`,
+`champion.postgres`, `serving`).
 
 A server can take a query and never answer it: frozen, or behind a cable that was pulled. No setting of PostgreSQL or of
 libpq notices that, and cancelling the query waits for the same server. So the client's own end of the line is shut.
@@ -54,6 +55,19 @@ def transaction(url: str, seconds: float) -> Iterator[Connection]:
     finally:
         over.cancel()
         line.close()
+
+
+@contextmanager
+def within(connection: Connection, seconds: float) -> Iterator[None]:
+    """Work on a connection that is over within `seconds`; raises psycopg.OperationalError where it is cut off."""
+    with _line(connection) as line:
+        over = threading.Timer(seconds, _shut, [line])
+        over.start()
+        try:
+            yield
+        finally:
+            over.cancel()
+            over.join()
 
 
 class Questions:

@@ -194,8 +194,8 @@ class StoreSettings(PlaceSettings):
     mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
     postgres_url: SecretStr = Field(
         SecretStr(""),
-        description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the published tables"
-        " and the online store; empty for SQLite under `CHURN_HOME` and no published tables.",
+        description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the receipts, the"
+        " published tables and the online store; empty for SQLite and files under `CHURN_HOME`.",
     )
     online_store_url: SecretStr = Field(
         SecretStr(""),

@@ -16,6 +16,8 @@ import pytest
 
 from churn_platform.automation import history, news
 from churn_platform.automation.alerts import MOST_AT_ONCE, Alert, Outbox, Round
+from churn_platform.champion import promotion
+from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
@@ -215,6 +217,31 @@ def test_what_fails_again_and_again_in_the_same_way_is_told_once_a_day(
     assert [alert.title for alert in found] == ["promote 2024-02 failed"] * 3
     assert len({alert.event for alert in found}) == 1
     assert "It is tried again by itself." in found[0].body
+
+
+def test_a_champion_that_receipts_do_not_know_and_a_pause_are_told(
+    trained: Platform, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = trained.copy(tmp_path).settings
+    home = Home(settings)
+    assert "Champion and receipts disagree" not in told(settings, instance, date(2024, 4, 1))
+    home.registry.client.set_registered_model_alias(MODEL, CHAMPION, "3")
+    found = told(settings, instance, date(2024, 4, 1))
+    assert found["Champion and receipts disagree"].startswith("the registry serves version 3, but receipt ")
+    promotion.pause(home.registry, home.ledger, promotion.Request("ann", "an incident", "run", "this"))
+    body = told(settings, instance, date(2024, 4, 1))["Promotions and retrainings paused"]
+    assert body.startswith("an incident\nDecided by ann.\nAt that time the registry serves version 3, but receipt ")
+
+
+def test_receipts_that_cannot_be_read_keep_no_other_news_back(
+    closed: Platform, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = closed.copy(tmp_path).settings
+    (settings.home / "receipts").mkdir()
+    (settings.home / "receipts" / "000001.json").write_text("{")
+    found = told(settings, instance, date(2024, 5, 11))
+    assert found.keys() == {"Champion and receipts disagree", "The features are still those of 2024-03"}
+    assert found["Champion and receipts disagree"].startswith("000001.json: is not a receipt: ")
 
 
 def test_features_are_missed_some_days_after_their_month(

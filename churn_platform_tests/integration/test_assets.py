@@ -288,7 +288,7 @@ def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
     shown = metadata(result, "promotion")
     assert shown["verdict"] == "promoted"
     assert shown["version"] == 1
-    assert Path(shown["receipt"]) == trained.home.ledger.path(1)
+    assert shown["receipt"] == trained.home.ledger.place(1)
     assert trained.home.ledger.all() == receipts
 
 

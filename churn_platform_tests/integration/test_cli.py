@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.cli import main
 from churn_platform.contracts import TABLES
 from churn_platform.tables.names import EVALUATION, SNAPSHOTS
@@ -137,6 +138,55 @@ def test_a_person_promotes_and_rolls_back(trained: Platform, tmp_path: Path) -> 
     assert listed.stdout.splitlines()[-1] == f"{receipts + 2} receipts, each as it was written"
 
 
+def test_a_champion_moved_past_the_ledger_is_told_everywhere(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    registry = platform.home.registry
+    before = registry.champion()
+    assert before is not None
+    registry.client.set_registered_model_alias(MODEL, CHAMPION, "3")  # as anybody can, over MLflow's REST API
+    told = f"the registry serves version 3, but receipt 1 made version {before.number} champion: `churn promote "
+    assert told in refused(platform.churn("receipts")).replace("receipt 2", "receipt 1")
+    assert told in " ".join(platform.churn("status").stdout.split()).replace("receipt 2", "receipt 1")
+    (found,) = json.loads(platform.churn("status", "--json").stdout)["findings"]
+    result = platform.churn("promote", str(before.number), "--reason", "restored")
+    assert result.exit_code == 0, result.output
+    assert f"    at that time {found}" in result.stdout
+    assert platform.churn("receipts").exit_code == 0
+    assert registry.champion() == before
+
+
+def test_a_pause_is_shown_and_people_go_on(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    assert "nothing is paused" in refused(platform.churn("resume"))
+    result = platform.churn("pause", "--reason", "an incident")
+    assert result.exit_code == 0, result.output
+    assert re.match(r"\S+\+00:00  promotions and retrainings paused by .+: an incident\n$", result.stdout)
+    assert "are paused since " in refused(platform.churn("pause", "--reason", "again"))
+    assert "promotions and retrainings are paused since " in platform.churn("status").stdout
+    assert "an incident (churn resume ends that)" in json.loads(platform.churn("status", "--json").stdout)["paused"]
+    result = platform.churn("promote", "3", "--reason", "a person decides")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith(
+        "you asked for this, so it was done; but promotions and retrainings are paused since"
+    )
+    assert platform.churn("rollback").exit_code == 0
+    result = platform.churn("resume")
+    assert result.exit_code == 0, result.output
+    assert "promotions and retrainings resumed by " in result.stdout
+    assert json.loads(platform.churn("status", "--json").stdout)["paused"] is None
+    assert platform.churn("receipts").exit_code == 0
+
+
+def test_a_winner_waits_while_paused(closed: Platform, tmp_path: Path) -> None:
+    platform = closed.copy(tmp_path)
+    assert platform.churn("pause", "--reason", "an incident").exit_code == 0
+    result = platform.churn("retrain", "2024-01")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "version 1 wins, and is promoted after `churn resume`\n"
+    assert "promotions and retrainings are paused since " in result.stderr
+    assert platform.home.registry.champion() is None
+
+
 # Refusals
 
 
@@ -202,14 +252,14 @@ def test_a_wrong_setting_is_named(new: Platform) -> None:
 
 def test_changed_receipts_are_told(trained: Platform, tmp_path: Path) -> None:
     platform = trained.copy(tmp_path)
-    path = platform.home.ledger.path(1)
+    path = Path(platform.home.ledger.place(1))
     path.write_text(path.read_text().replace('"promoted"', '"appointed"', 1))
     assert "000002.json: does not follow from the receipt before it" in refused(platform.churn("receipts"))
 
 
 def test_a_changed_newest_receipt_is_told(trained: Platform, tmp_path: Path) -> None:
     platform = trained.copy(tmp_path)
-    path = platform.home.ledger.path(len(platform.home.ledger.all()))
+    path = Path(platform.home.ledger.place(len(platform.home.ledger.all())))
     path.write_text(path.read_text().replace('"decided_by": "', '"decided_by": "not ', 1))
     assert f"{path.name}: is not the one that the registry knows" in refused(platform.churn("receipts"))
 
@@ -251,7 +301,7 @@ def test_simulate(tmp_path: Path) -> None:
 def test_help_tells_every_command() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    for command in ("close", "retrain", "promote", "rollback", "status", "simulate", "receipts"):
+    for command in ("close", "retrain", "promote", "rollback", "status", "simulate", "receipts", "pause", "resume"):
         assert re.search(rf"^  {command} +\S", result.stdout, re.MULTILINE)
 
 

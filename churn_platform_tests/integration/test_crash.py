@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from churn_platform.champion.agreement import findings
+from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import EXPERIMENT, Registry
 from churn_platform.lake import Lake
@@ -108,8 +110,38 @@ def test_killed_while_retraining(place: str, after: bool, closed: Platform, tmp_
     assert list(registry.scratch.iterdir()) == []
     receipts = platform.home.ledger.all()
     assert platform.home.ledger.faults() == []
-    if not place.endswith("appoint"):
+    if place.endswith("appoint"):  # the first promotion was finished, and the second candidate compared with its winner
+        assert (receipts[0].verdict, receipts[0].version, receipts[0].champion) == ("promoted", 1, 1)
+        assert findings(platform.home.registry, platform.home.ledger) == []
+    else:
         assert [receipt.champion for receipt in receipts] == [champion.number]
+
+
+@pytest.mark.parametrize(
+    ("place", "after"),
+    [
+        ("receipts.Ledger.intend", False),
+        ("receipts.Ledger.intend", True),
+        ("registry.Registry.appoint", True),
+        ("registry.Registry.keep_anchor", True),
+        ("receipts.Ledger.confirm", True),
+    ],
+)
+def test_a_rollback_killed_and_run_again_is_one(place: str, after: bool, trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    good = platform.home.registry.champion()
+    assert good is not None
+    assert platform.churn("promote", "3", "--reason", "a mistake").exit_code == 0
+    before = len(platform.home.ledger.all())
+    place = f"churn_platform.champion.{place}"
+    assert processes.run((processes.roll_back_and_die, (platform.settings, place, after))) == [processes.KILLED]
+    again = platform.churn("rollback", "--reason", "run again")
+    assert again.exit_code == 0, again.output
+    assert platform.home.registry.champion() == good
+    (receipt,) = platform.home.ledger.all()[before:]
+    assert (receipt.verdict, receipt.champion_before, receipt.champion) == ("rolled back", 3, good.number)
+    assert receipt.reason == ("run again" if place.endswith("intend") and not after else "killed")
+    assert platform.churn("receipts").exit_code == 0
 
 
 def test_two_retrainings_at_once(closed: Platform, tmp_path: Path) -> None:
@@ -134,7 +166,7 @@ def test_processes_that_settle_at_once_give_one_receipt(tmp_path: Path) -> None:
 
 def test_whoever_writes_receipts_at_once_their_numbers_follow(tmp_path: Path) -> None:
     assert processes.run(*[(processes.write_receipts, (tmp_path, 15))] * 3) == [0, 0, 0]
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(FileBook(tmp_path))
     assert [receipt.number for receipt in ledger.all()] == list(range(1, 46))
     assert ledger.faults() == []
 

@@ -13,6 +13,9 @@ import pytest
 
 from churn_platform.automation import history, triggers
 from churn_platform.automation.instance import open_instance
+from churn_platform.champion import promotion
+from churn_platform.champion.promotion import Request
+from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
@@ -371,6 +374,20 @@ def test_a_promotion_refreshes_the_newest_months_scores_once(served: Daemon) -> 
     assert request.tags["churn/cause"] == f"scores of 2024-03 are not version {champion.number}'s"
     assert served.launch(request).success
     assert served.skipped("refreshing") == "the scores of the newest month are the champion's"
+
+
+def test_nothing_is_started_while_paused_or_while_the_champion_is_in_doubt(served: Daemon) -> None:
+    home = Home(served.settings)
+    champion = home.registry.champion()
+    assert champion is not None
+    other = next(home.registry.version(number) for number in (1, 3) if number != champion.number)
+    home.registry.client.set_registered_model_alias(MODEL, CHAMPION, str(other.number))
+    assert served.skipped("retraining").startswith(f"the registry serves version {other.number}, but receipt ")
+    promotion.pause(home.registry, home.ledger, Request("ann", "an incident", "run", "first"))
+    for sensor in ("retraining", "promotions"):
+        assert served.skipped(sensor).startswith("promotions and retrainings are paused since ")
+    promotion.resume(home.registry, home.ledger, Request("ann", "over", "run", "second"))
+    assert not served.skipped("promotions").startswith("promotions and")
 
 
 def test_without_a_champion_nothing_is_refreshed(daemon: Daemon) -> None:

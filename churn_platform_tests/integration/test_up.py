@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from churn_platform.cli import main
 from churn_platform.local import first_start
 from churn_platform.local.checks import CannotStartError, only_one, refuse_taken_ports
 from churn_platform.local.programs import links, programs
+from churn_platform.local.screen import Screen
+from churn_platform.local.up import _follow_pauses
 from churn_platform.settings import Settings
+from churn_platform_tests.decision_cases import Desk
 
 NOBODY = 2**22 + 1
 """A number that Linux gives to no process."""
@@ -133,3 +139,22 @@ def test_the_first_start_is_due_until_a_version_was_compared(tmp_path: Path) -> 
     after = {program.name: program for program in programs(settings, httpx.AsyncClient())}
     assert "first-start" not in after
     assert "first-start" not in after["dagster-daemon"].after
+
+
+def test_a_pause_is_on_the_screen_until_it_ends(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    screen = Screen([], Console(file=StringIO(), force_terminal=False))
+
+    async def until(condition: Callable[[], bool]) -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+
+    async def follow() -> None:
+        following = asyncio.create_task(_follow_pauses(Settings(home=tmp_path), screen, seconds=0.01))
+        desk.pause()
+        await asyncio.wait_for(until(lambda: "paused since" in screen.notice), 20)
+        desk.resume()
+        await asyncio.wait_for(until(lambda: screen.notice == ""), 20)
+        following.cancel()
+
+    asyncio.run(follow())

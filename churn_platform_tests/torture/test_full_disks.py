@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.champion.promotion import faults
+from churn_platform.champion.agreement import findings
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
@@ -75,5 +75,5 @@ def test_a_full_disk_is_told_and_nothing_is_lost(
     assert homes.contents(settings.lake) == homes.contents(undisturbed.lake)
     assert [r.verdict for r in home.ledger.all()] == [r.verdict for r in wanted.ledger.all()]
     assert home.registry.champion() is not None
-    assert faults(home.registry, home.ledger) == []
+    assert findings(home.registry, home.ledger) == []
     assert leftovers.of(settings) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from churn_platform.automation.triggers import REFRESH
-from churn_platform.champion.promotion import faults
+from churn_platform.champion.agreement import findings
 from churn_platform.home import Home
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
@@ -129,5 +129,5 @@ def test_a_kill_changes_nothing_in_the_end(
     assert decisions(settings) == decisions(undisturbed)
     assert champion(settings) == champion(undisturbed)
     home = Home(settings)
-    assert faults(home.registry, home.ledger) == []
+    assert findings(home.registry, home.ledger) == []
     assert leftovers.of(settings) == []
