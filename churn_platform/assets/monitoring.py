@@ -19,7 +19,16 @@ from churn_platform.home import Home
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
 from churn_platform.tables import delivery
-from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, EXPECTED, FEATURES, REALISED, TARGET_DRIFT, landed
+from churn_platform.tables.names import (
+    CHURN_SCORES,
+    DRIFT_REPORT,
+    EXPECTED,
+    FEATURES,
+    REACHED,
+    REALISED,
+    TARGET_DRIFT,
+    landed,
+)
 from churn_platform.tables.training_set import matured
 
 GROUP = "monitoring"
@@ -99,20 +108,37 @@ def expected_performance(
 def realised_performance(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.MaterializeResult]:
-    """Compare the served scores with the labels."""
-    month, lake = month_of(context), home.lake
+    """Compare the served scores with the labels, and with them those that the champion would have given."""
+    month, lake, registry = month_of(context), home.lake, home.registry
     if not lake.has(landed(LABELS.name), month):
         context.log.info(f"{month} has no labels, so there is nothing to compare its scores with")
         return
+    shown: dict[str, Any] = {}
     with told_plainly():
-        if (version := _served_by(context, home, month)) is None:
-            return
-        threshold = home.registry.bundle(version).manifest.threshold
-        found = performance.realise(lake, month, version, threshold)
-    lake.write_document(REALISED, month, found)
-    if not found.metrics:
-        context.log.warning(f"{month}: everyone or nobody churned, so there is no AUC")
-    yield dg.MaterializeResult(metadata=_realised(found))
+        if (version := _served_by(context, home, month)) is not None:
+            found = performance.realise(lake, month, version, registry.bundle(version).manifest.threshold)
+            lake.write_document(REALISED, month, found)
+            if not found.metrics:
+                context.log.warning(f"{month}: everyone or nobody churned, so there is no AUC")
+            shown = _realised(found)
+        if (reached := _reached(home, month, version)) is not None:
+            lake.write_document(REACHED, month, reached)
+            shown["champion"] = (
+                f"version {reached.expected.version}, which did not serve {month}, would have reached "
+                + (f"an AUC of {reached.auc:.4f}" if reached.auc is not None else "no AUC: nobody or everyone churned")
+            )
+    if shown:
+        yield dg.MaterializeResult(metadata=shown)
+
+
+def _reached(home: Home, month: Month, served: Version | None) -> performance.Realised | None:
+    """What the champion would have been worth in a month that another version served, or none; None elsewhere."""
+    champion = home.registry.champion()
+    if champion is None or (served and served.number == champion.number):
+        return None
+    if month not in performance.measurable(home.lake, champion):
+        return None
+    return performance.reach(home.lake, month, champion, home.registry.bundle(champion))
 
 
 def _trained_on(home: Home) -> tuple[Month, ...]:
@@ -220,7 +246,8 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             output_required=False,
             description=(
                 "What the served scores turned out to be worth, beside what was promised at promotion and what was"
-                " expected since. Waits for the month's labels."
+                " expected since; and what the champion's would have been where another version served. Waits for the"
+                " month's labels."
             ),
         )(realised_performance),
     ]

@@ -10,7 +10,7 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.published import GROUP as PUBLISHED
 from churn_platform.automation.dagster_private import UnresolvedAssetJobDefinition
-from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN
+from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import Receipt
 from churn_platform.contracts import LABELS
@@ -56,6 +56,7 @@ def monthly() -> Jobs:
             some(ONLINE_FEATURES, CHURN_SCORES) | _published(CHURN_SCORES),
             "Deliver a month again: what serving looks up, and the champion's scores.",
         ),
+        job(MEASURE, some(REALISED), "Measure on a matured month what served then, and what the champion would reach."),
     )
     return {job.name: job for job in jobs}
 

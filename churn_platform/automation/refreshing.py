@@ -1,12 +1,14 @@
-"""Refreshing: whether to deliver the newest month again, because its scores are not the champion's.
+"""Refreshing: what a change of champion leaves to do: delivering the newest month again, measuring the matured ones.
 
-Here: the decision, as a pure function. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
+Here: the decisions, as pure functions. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
 `replay`).
 """
 
 from __future__ import annotations
 
-from churn_platform.automation.triggers import REFRESH, Action, History, Wait, event_of, launch
+from collections.abc import Mapping
+
+from churn_platform.automation.triggers import MEASURE, REFRESH, Action, History, Launch, Wait, event_of, launch
 from churn_platform.months import Month
 
 
@@ -16,3 +18,15 @@ def next_refresh(month: Month | None, champion: int | None, stale: bool, history
         return Wait("the scores of the newest month are the champion's" if champion else "there is no champion yet")
     why = f"scores of {month} are not version {champion}'s"
     return launch(REFRESH, month, event_of(month, champion), why, history(month))
+
+
+def next_measure(unmeasured: Mapping[Month, str], champion: int, history: History) -> Action:
+    """Measure the champion on the newest month where it has not been, by the month's content (features and labels)."""
+    notes: list[str] = []
+    for month in sorted(unmeasured, reverse=True):
+        why = f"version {champion} has not been measured on {month}"
+        answer = launch(MEASURE, month, event_of(month, champion, unmeasured[month]), why, history(month))
+        if isinstance(answer, Launch):
+            return answer
+        notes.append(answer.why)
+    return Wait("; ".join(notes) or "the champion is measured on every month where it can be")

@@ -11,7 +11,7 @@ import dagster as dg
 
 from churn_platform.automation import news, watch
 from churn_platform.automation.jobs import Jobs
-from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Launch
+from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
@@ -78,8 +78,8 @@ def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jo
         watching(
             "refreshing",
             watch.refreshing,
-            (REFRESH,),
-            "Scores the newest month again when another version has become champion.",
+            (REFRESH, MEASURE),
+            "Scores the newest month again when another version has become champion, and measures it on earlier ones.",
         ),
         dg.sensor(
             name="alerts",

@@ -23,6 +23,7 @@ MATURE = "month_mature"
 RETRAIN = "retrain"
 PROMOTE = "promote"
 REFRESH = "refresh"
+MEASURE = "measure"
 
 EVENT_TAG = "churn/event"
 ATTEMPT_TAG = "churn/attempt"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from churn_platform.automation.closing import MonthFacts, next_closing
 from churn_platform.automation.history import failed_checks, runs_of, under_way
 from churn_platform.automation.promoting import WonFacts, next_promotion
-from churn_platform.automation.refreshing import next_refresh
+from churn_platform.automation.refreshing import next_measure, next_refresh
 from churn_platform.automation.retraining import (
     ChampionFacts,
     DriftFacts,
@@ -25,7 +25,7 @@ from churn_platform.automation.retraining import (
     RealisedFacts,
     next_retraining,
 )
-from churn_platform.automation.triggers import CLOSE, MATURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
+from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
 from churn_platform.champion import promotion
 from churn_platform.champion.agreement import contested
 from churn_platform.champion.receipts import digest_of
@@ -40,7 +40,7 @@ from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
 from churn_platform.tables.features import WINDOW
-from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, REALISED, SNAPSHOTS, TARGET_DRIFT, landed
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, TARGET_DRIFT, landed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -132,13 +132,13 @@ def model_facts(home: Home) -> ModelFacts:
     lake, version = home.lake, home.registry.champion()
     matured = max(training_set.matured(lake), default=None)
     closed = lake.months(FEATURES)
-    rows = [(FEATURES, matured), (landed(LABELS.name), matured)] if matured else []
+    rows = _labelled(matured) if matured else ()
     return ModelFacts(
         champion=ChampionFacts(version.number, version.month, version.auc) if version else None,
         matured=matured,
-        content=_hash(lake.root, tuple(rows), _stamps(lake, rows)) if matured else "",
+        content=_hash(lake.root, rows, _stamps(lake, rows)) if matured else "",
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
-        realised=_realised(lake, matured) if matured else None,
+        realised=_realised(lake, matured, version.number) if matured and version else None,
         trained=frozenset(month for month in closed if lake.path(EVALUATION, month, ".json").exists()),
     )
 
@@ -156,8 +156,8 @@ def _drift(lake: Lake, month: Month) -> DriftFacts | None:
     )
 
 
-def _realised(lake: Lake, month: Month) -> RealisedFacts | None:
-    found = lake.document(REALISED, month, performance.Realised)
+def _realised(lake: Lake, month: Month, version: int) -> RealisedFacts | None:
+    found = performance.of_version(lake, month, version)
     if found is None or found.auc is None:
         return None
     return RealisedFacts(month, found.expected.version, found.auc)
@@ -185,10 +185,22 @@ def _won(home: Home, instance: dg.DagsterInstance) -> list[WonFacts]:
 
 
 def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:
-    """Whether the newest month has to be scored again. Raises RegistryError."""
-    if running := under_way(instance, CLOSE, MATURE, REFRESH):
+    """Whether the newest month has to be scored again, or the champion measured on one. Raises RegistryError."""
+    if running := under_way(instance, CLOSE, MATURE, REFRESH, MEASURE):
         return Wait(running)
-    month, champion = max(home.lake.months(FEATURES), default=None), home.registry.champion()
-    serving = champion.number if champion else None
-    stale = month is not None and delivery.scores_are_stale(home.lake, month, serving)
-    return next_refresh(month, serving, stale, lambda month: runs_of(instance, month, REFRESH))
+    lake, champion = home.lake, home.registry.champion()
+    month, serving = max(lake.months(FEATURES), default=None), champion.number if champion else None
+    stale = month is not None and delivery.scores_are_stale(lake, month, serving)
+    refresh = next_refresh(month, serving, stale, lambda month: runs_of(instance, month, REFRESH))
+    if champion is None or isinstance(refresh, Launch):
+        return refresh
+    months = performance.measurable(lake, champion)
+    unmeasured = [month for month in months if performance.of_version(lake, month, champion.number) is None]
+    content = {month: _hash(lake.root, rows := _labelled(month), _stamps(lake, rows)) for month in unmeasured}
+    measure = next_measure(content, champion.number, lambda month: runs_of(instance, month, MEASURE))
+    return measure if unmeasured else refresh
+
+
+def _labelled(month: Month) -> tuple[tuple[str, Month], ...]:
+    """What a version is measured on."""
+    return ((FEATURES, month), (landed(LABELS.name), month))

@@ -1,7 +1,8 @@
 """Performance: what served scores were worth, as expected from the scores alone and as realised once labels are there.
 
-Here: the figures of one month's served scores. Not here: making scores (`tables.delivery`), or comparing
-versions before one is promoted (`modelling.evaluation`).
+Here: the figures of one month's served scores, and of those that the champion would have given it where another version
+served. Not here: making scores (`tables.delivery`), or comparing versions before one is promoted
+(`modelling.evaluation`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from churn_platform.faults import Fault
 from churn_platform.lake import Lake
 from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
+from churn_platform.tables import delivery, training_set
 from churn_platform.tables.delivery import FEE
 from churn_platform.tables.features import is_holdout
-from churn_platform.tables.names import CHURN_SCORES, landed
+from churn_platform.tables.names import CHURN_SCORES, FEATURES, REACHED, REALISED, landed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from churn_platform.bundle import Bundle
 
 BINS = 10
 
@@ -68,6 +72,7 @@ class Realised(msgspec.Struct, frozen=True):
     version is trained are counted. `metrics` are those of `modelling.metrics.measure`, empty if everyone or nobody
     churned. A customer whose score reaches `threshold` counts as flagged: `found` are flagged customers who churned,
     and could have been saved; `missed` churned without being flagged; `false_alarms` were flagged and stayed.
+    `served` says whether the scores are those that were delivered: if not, the version would have given them.
     """
 
     expected: Expected
@@ -79,6 +84,7 @@ class Realised(msgspec.Struct, frozen=True):
     found: Outcome
     missed: Outcome
     false_alarms: Outcome
+    served: bool = True
 
     @property
     def auc(self) -> float | None:
@@ -100,11 +106,44 @@ def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Rea
             f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label: "
             f"correct the labels in its drop, and close it again (churn close {month})"
         )
+    return _judged(month, version, threshold, rows, holdout_only=leaked, served=True)
+
+
+def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realised | None:
+    """What `version`, trained before the month, would have been worth had it served; None where nobody has a label.
+
+    Raises MissingTableError.
+    """
+    scores, _ = delivery.scored(lake, month, bundle)
+    labels = lake.read(landed(LABELS.name), month).select(KEY, LABEL).to_pandas()
+    rows = scores.merge(labels, on=KEY).sort_values(KEY)
+    if rows.empty:
+        return None
+    return _judged(month, version, bundle.manifest.threshold, rows, holdout_only=False, served=False)
+
+
+def of_version(lake: Lake, month: Month, version: int) -> Realised | None:
+    """What was measured of a version in a month, whether it served or would have; None where it was not."""
+    for name in (REALISED, REACHED):
+        found = lake.document(name, month, Realised)
+        if found is not None and found.expected.version == version:
+            return found
+    return None
+
+
+def measurable(lake: Lake, version: Version) -> tuple[Month, ...]:
+    """The months on which a version can be measured for all customers: matured, and after those it was trained on."""
+    return tuple(m for m in training_set.matured(lake) if m > version.month and lake.has(FEATURES, m))
+
+
+def _judged(
+    month: Month, version: Version, threshold: float, rows: pd.DataFrame, *, holdout_only: bool, served: bool
+) -> Realised:
     probabilities, labels = rows["probability"].to_numpy(), rows[LABEL].to_numpy(dtype=bool)
     flagged, fees = probabilities >= threshold, rows[FEE].to_numpy(dtype=np.float64)
     return Realised(
         expected=_expected(month, version, probabilities),
-        holdout_only=leaked,
+        holdout_only=holdout_only,
         threshold=threshold,
         churn_share=float(labels.mean()),
         metrics=measure(labels, probabilities, threshold) if len(np.unique(labels)) == 2 else {},
@@ -112,6 +151,7 @@ def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Rea
         found=_outcome(flagged & labels, fees),
         missed=_outcome(~flagged & labels, fees),
         false_alarms=_outcome(flagged & ~labels, fees),
+        served=served,
     )
 
 

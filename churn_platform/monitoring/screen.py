@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from churn_platform.lake import engine
 
 if TYPE_CHECKING:
-    from churn_platform.monitoring.status import Status
+    from churn_platform.monitoring.status import ChampionStatus, Status
 
 
 def show(found: Status) -> None:
@@ -38,11 +38,18 @@ def show(found: Status) -> None:
     for note in (*(note for month in found.months for note in month.notes), *_to_do(found), *found.passed_over):
         console.print(note, markup=False, highlight=False)
     champion = found.champion
-    console.print(
-        f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
-        if champion
-        else "champion: none yet"
-    )
+    console.print(_champion(champion) if champion else "champion: none yet")
+
+
+def _champion(champion: ChampionStatus) -> str:
+    """Who serves, what it promised, and what it has reached since."""
+    promise = f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
+    reached = champion.reached
+    if reached is None:
+        return promise
+    auc = f"AUC {reached.auc:.4f}" if reached.auc is not None else "no AUC, since everyone or nobody churned"
+    how = "as served" if reached.served else "had it served that month"
+    return f"{promise} at that time; on {reached.month}: {auc}, {how}"
 
 
 def _to_do(found: Status) -> list[str]:

@@ -9,12 +9,13 @@ import msgspec
 
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.monitoring import drift
+from churn_platform.monitoring import drift, performance
 from churn_platform.months import Month
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, landed, quarantine
 from churn_platform.tables.training_set import matured
@@ -49,12 +50,24 @@ class MonthStatus(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-class ChampionStatus(msgspec.Struct, frozen=True):
-    """Who serves, the month that it was trained for, and its AUC on that month's holdout customers."""
+class Reached(msgspec.Struct, frozen=True):
+    """The champion's AUC on a matured month's customers: as it served them or, where not `served`, would have."""
+
+    month: str
+    auc: float | None
+    served: bool
+
+
+class ChampionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who serves, the month that it was trained for, and its AUC on that month's holdout customers.
+
+    `reached` is of the newest month where it can be measured: one after that month, with labels. Left out before that.
+    """
 
     version: int
     month: str
     auc: float
+    reached: Reached | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -133,4 +146,14 @@ def _candidate(home: Home, month: Month) -> Candidate | None:
 
 def _champion(home: Home) -> ChampionStatus | None:
     version = home.registry.champion()
-    return ChampionStatus(version.number, str(version.month), version.auc) if version else None
+    return ChampionStatus(version.number, str(version.month), version.auc, _reached(home, version)) if version else None
+
+
+def _reached(home: Home, version: Version) -> Reached | None:
+    """As measured; worked out now where that has not been done yet, as right after a rollback."""
+    month = max(performance.measurable(home.lake, version), default=None)
+    if month is None:
+        return None
+    found = performance.of_version(home.lake, month, version.number)
+    found = found or performance.reach(home.lake, month, version, home.registry.bundle(version))
+    return Reached(str(month), found.auc, found.served) if found else None

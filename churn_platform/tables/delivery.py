@@ -23,6 +23,7 @@ from churn_platform.tables.features import AS_OF, SCHEMA
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 DECILES = 10
@@ -67,14 +68,8 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     `model_version`. Raises MissingTableError.
     """
     import ibis
-    import pandas as pd
 
-    features = list(dict.fromkeys([KEY, FEE, *(feature.name for feature in bundle.schema)]))
-    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
-    parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
-    encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
-    frame = pd.concat([part[[KEY, FEE]] for part in parts], ignore_index=True)
-    frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
+    frame, encoded = scored(lake, month, bundle)
     # Equal probabilities are ordered by key, so that the same customers get the same deciles.
     riskiest = np.lexsort((frame[KEY].to_numpy(dtype=str), -frame["probability"].to_numpy()))
     frame["decile"] = deciles(riskiest)
@@ -89,6 +84,23 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     first, *others = _SCORES
     ordered = table.select(first, AS_OF, *others).order_by(KEY)
     return lake.write(CHURN_SCORES, month, ordered, built_from=[(FEATURES, month)])
+
+
+def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.ndarray]:
+    """What the bundle gives every active customer of the month, without delivering it.
+
+    The frame has `user_id`, `monthly_fee` and `probability`, in key order; the array holds the encoded features that
+    were scored. Raises MissingTableError.
+    """
+    import pandas as pd
+
+    features = list(dict.fromkeys([KEY, FEE, *(feature.name for feature in bundle.schema)]))
+    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
+    parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
+    encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
+    frame = pd.concat([part[[KEY, FEE]] for part in parts], ignore_index=True)
+    frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
+    return frame, encoded
 
 
 def deciles(riskiest: np.ndarray) -> np.ndarray:

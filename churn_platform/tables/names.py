@@ -22,8 +22,10 @@ DRIFT_REPORT = "drift_report"
 TARGET_DRIFT = "target_drift"
 EXPECTED = "expected_performance"
 REALISED = "realised_performance"
+REACHED = "champion_performance"
+"""The document beside the one of the served scores, where the champion has not made those."""
 
-FROM_LABELS = (TRAINING_SET, CANDIDATE, EVALUATION, TARGET_DRIFT, REALISED)
+FROM_LABELS = (TRAINING_SET, CANDIDATE, EVALUATION, TARGET_DRIFT, REALISED, REACHED)
 """The documents of a month that are about its labels, and go when those are withdrawn."""
 
 

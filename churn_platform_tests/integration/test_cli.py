@@ -102,7 +102,10 @@ def test_status_json(trained: Platform) -> None:
     assert third is None
     champion = home.registry.champion()
     assert champion is not None
+    reached = found["champion"].pop("reached")
     assert found["champion"] == {"version": champion.number, "month": str(champion.month), "auc": champion.auc}
+    assert (reached["month"], reached["served"]) == ("2024-03", False)
+    assert 0.5 < reached["auc"] < 1
 
 
 def test_status_of_nothing(new: Platform) -> None:

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from churn_platform.assets.landing import asset_key
+from churn_platform.champion import promotion
 from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
@@ -170,6 +171,39 @@ def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
     assert made["customers_counted"].startswith("only holdout customers")
     # Its AUC on the holdout of its own month is exactly what was promised.
     assert made["realised_auc"] == pytest.approx(champion.auc, abs=1e-4)
+
+
+def test_what_the_champion_would_have_reached_stands_beside_what_was_served(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    home = platform.home
+    before = home.registry.champion()
+    assert before is not None
+    close(platform.settings, MARCH, instance)
+    served = home.lake.document(REALISED, MARCH, performance.Realised)
+    assert served is not None and served.served
+    promotion.appoint(home.registry, home.ledger, 3, promotion.Request("ann", "a test", "run", "this"))
+    assert performance.of_version(home.lake, MARCH, 3) is None
+    made = materialize(platform.settings, MARCH, instance, "realised_performance")["realised_performance"]
+    assert home.lake.document(REALISED, MARCH, performance.Realised) == served
+    assert made["version"] == before.number and made["realised_auc"] == served.auc
+    reached = performance.of_version(home.lake, MARCH, 3)
+    assert reached is not None and not reached.served and not reached.holdout_only and reached.auc is not None
+    assert made["champion"] == f"version 3, which did not serve 2024-03, would have reached an AUC of {reached.auc:.4f}"
+    shown = platform.churn("status").stdout
+    assert f"on 2024-03: AUC {reached.auc:.4f}, had it served that month" in " ".join(shown.split())
+
+    delivery.score(home.lake, MARCH, home.registry.bundle(home.registry.version(3)), 3)
+    materialize(platform.settings, MARCH, instance, "realised_performance")
+    now = performance.of_version(home.lake, MARCH, 3)
+    assert now is not None and now.served and now.auc == reached.auc
+
+
+def test_status_measures_a_champion_that_nobody_has_measured(platform: Platform) -> None:
+    champion = status.read(platform.home).champion
+    assert champion is not None and champion.reached is not None
+    assert (champion.reached.month, champion.reached.served) == ("2024-03", False)
+    assert champion.reached.auc is not None
 
 
 def test_what_was_served_is_not_rewritten(platform: Platform, instance: dg.DagsterInstance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from churn_platform.automation import history, triggers
+from churn_platform.automation import history, triggers, watch
 from churn_platform.automation.instance import open_instance
 from churn_platform.champion import promotion
 from churn_platform.champion.promotion import Request
@@ -20,6 +21,7 @@ from churn_platform.definitions import build_defs
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring import performance, status
 from churn_platform.monitoring.drift import ColumnDrift, Drift
 from churn_platform.months import Month
 from churn_platform.settings import Settings
@@ -373,7 +375,45 @@ def test_a_promotion_refreshes_the_newest_months_scores_once(served: Daemon) -> 
     assert champion is not None
     assert request.tags["churn/cause"] == f"scores of 2024-03 are not version {champion.number}'s"
     assert served.launch(request).success
+    assert month_of(served.requested("refreshing"))[0] != "refresh"
+
+
+def test_a_champion_is_measured_on_every_month_where_it_can_be(served: Daemon) -> None:
+    home = Home(served.settings)
+    champion = home.registry.champion()
+    assert champion is not None
+    after = [month for month in homes.MONTHS if month > champion.month]
+    assert served.launch(served.requested("refreshing")).success
+    for month in reversed(after):
+        assert performance.of_version(home.lake, month, champion.number) is None
+        request = served.requested("refreshing")
+        assert month_of(request) == ("measure", str(month))
+        assert served.launch(request).success
+        found = performance.of_version(home.lake, month, champion.number)
+        assert found is not None
+        assert found.served is (month == MARCH)  # only the newest month was delivered
     assert served.skipped("refreshing") == "the scores of the newest month are the champion's"
+
+
+def test_after_a_rollback_performance_is_of_whoever_serves(served: Daemon) -> None:
+    home = Home(served.settings)
+    good = home.registry.champion()
+    assert good is not None
+    decided = Request("ann", "a test", "run", "first")
+    promotion.appoint(home.registry, home.ledger, 3, decided)
+    while not isinstance(found := served.tick("refreshing"), str):
+        assert served.launch(found).success
+    assert (facts := watch.model_facts(home).realised) is not None
+    assert facts.version == 3
+    promotion.roll_back(home.registry, home.ledger, dataclasses.replace(decided, id="second"))
+    assert watch.model_facts(home).realised is None
+    while not isinstance(found := served.tick("refreshing"), str):
+        assert served.launch(found).success
+    assert (facts := watch.model_facts(home).realised) is not None
+    assert (facts.version, facts.month) == (good.number, MARCH)
+    shown = status.read(home).champion
+    assert shown is not None and shown.reached is not None
+    assert (shown.version, shown.reached.month, shown.reached.auc) == (good.number, "2024-03", facts.auc)
 
 
 def test_nothing_is_started_while_paused_or_while_the_champion_is_in_doubt(served: Daemon) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_platform.automation.closing import MonthFacts, next_closing
-from churn_platform.automation.refreshing import next_refresh
+from churn_platform.automation.refreshing import next_measure, next_refresh
 from churn_platform.automation.retraining import (
     ChampionFacts,
     DriftFacts,
@@ -400,3 +400,13 @@ def test_scores_of_another_version_are_made_again_once() -> None:
         next_refresh(FEB, None, True, none),
     ):
         assert isinstance(quiet, Wait)
+
+
+def test_a_champion_is_measured_on_the_newest_month_first_and_again_when_that_changes() -> None:
+    launch = launched(next_measure({JAN: "a", FEB: "b"}, 2, none))
+    assert (launch.job, launch.month, launch.why) == ("measure", FEB, "version 2 has not been measured on 2024-02")
+    for other in (next_measure({FEB: "b"}, 3, none), next_measure({FEB: "c"}, 2, none)):
+        assert launched(other).run_key != launch.run_key
+    done = {FEB: [Run("a", launch.event, RunState.SUCCEEDED)]}  # nobody of that month has a label, say
+    assert launched(next_measure({JAN: "a", FEB: "b"}, 2, lambda month: done.get(month, []))).month == JAN
+    assert isinstance(next_measure({}, 2, none), Wait)
