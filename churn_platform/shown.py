@@ -10,8 +10,8 @@ import re
 MOST = 80
 """How many characters of a value are shown."""
 
-_MEANING = re.compile(r"[<>&*`\[\]|~\\]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.")
-"""What HTML or Markdown would take for more than text: tags, emphasis, links, code, ends of cells."""
+_MEANING = re.compile(r"[<>&*`\[\]|~\\]|_(?![^\W_])|:(?=//)|(?<=www)\.")
+"""What HTML or Markdown would take for more than text: tags, the ends of emphasis, links, code, ends of cells."""
 
 
 def inert(value: object, most: int = MOST) -> str:

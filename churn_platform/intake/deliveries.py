@@ -18,6 +18,7 @@ from churn_platform.intake.drops import WRITING, DropError, content_hash, delive
 from churn_platform.intake.names import ENDINGS, UNFINISHED
 from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.shown import inert
 
 STATE = "drop/state"
 """The lake's record of the content that a month's tables about customers were landed from."""
@@ -126,12 +127,12 @@ def _incomplete(drop: Path) -> str | None:
 def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
     present = _present(drop)
     if unfinished := sorted(path.relative_to(drop).as_posix() for path in present if _is_unfinished(path.name)):
-        return f"{drop.name} is still being written: {', '.join(unfinished)}"
+        return f"{drop.name} is still being written: {inert(', '.join(unfinished))}"
     # A copy may keep the original's modification time, but never its ctime.
     newest = max((drop, *present), key=lambda path: path.stat().st_ctime)
     age = now - newest.stat().st_ctime
     if age < settle_seconds:
-        what = newest.relative_to(drop.parent).as_posix()
+        what = inert(newest.relative_to(drop.parent).as_posix())
         return f"{what} may not be complete yet: it changed {max(age, 0):.0f} s ago (CHURN_SETTLE_SECONDS)"
     return None
 

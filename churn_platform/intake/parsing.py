@@ -129,11 +129,11 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
 
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
-    parts = {part: read(con, file, f"{path.name}/{part}" if part else path.name, table) for part, file in _files(path)}
+    parts = {part: read(con, file, _name(path, part), table) for part, file in _files(path)}
     names = next(iter(parts.values())).rows.column_names
     for part, text in parts.items():
         if sorted(text.rows.column_names) != sorted(names):
-            raise DropError(f"{path.name}/{part}: table {table.name} has other columns here than in its first part")
+            raise DropError(f"{_name(path, part)}: table {table.name} has other columns here than in its first part")
     rows = pa.concat_tables([text.rows.select(names) for text in parts.values()])
     if not rows.num_rows and not any(text.unreadable for text in parts.values()):
         raise DropError(f"{path.name}: {table.name} has a header but no rows")
@@ -143,6 +143,10 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     columns = ", ".join(f"{_typed(column, names)} AS {column.name}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
     return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), con)
+
+
+def _name(path: Path, part: str) -> str:
+    return f"{path.name}/{inert(part)}" if part else path.name
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:

@@ -55,7 +55,7 @@ def _readable(name: str, table: Table) -> Iterator[None]:
         yield
     except RecordsError as error:
         raise DropError(f"{name}: table {table.name} {error}") from error
-    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         reason = inert((str(error).splitlines() or [type(error).__name__])[0], 200)
         raise DropError(f"{name}: table {table.name} cannot be read: {reason}") from error
 
@@ -117,6 +117,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table
             if told := mistaken.columns(table, file.schema_arrow.names):
                 raise RecordsError(told)
             found = file.read()
+        found.validate(full=True)  # texts are UTF-8
         con.register("parquet_read", found)
         columns = ", ".join(f"{column}::VARCHAR AS {column}" for column in found.column_names)
         rows = con.execute(f"SELECT {columns} FROM parquet_read").to_arrow_table()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from churn_platform.contracts import PAYMENTS, SUBSCRIPTIONS
@@ -94,12 +96,21 @@ def test_what_its_name_says_of_its_format_is_not_so(engine: Any, tmp_path: Path)
     assert told(engine, parquet, b"").startswith("cannot be read: ")
 
 
+def test_parquet_whose_texts_are_not_utf_8_cannot_be_read(engine: Any, tmp_path: Path) -> None:
+    keys = pa.array([b"0001-\xc4AAAA", b"0002-AAAAA"], pa.binary())
+    keys = pa.StringArray.from_buffers(2, *keys.buffers()[1:])
+    pq.write_table(pa.table({"user_id": keys, "failed_payments_90d": [1, 2]}), tmp_path / "payments_agg_90d.parquet")
+    path = tmp_path / "payments_agg_90d.parquet"
+    assert told(engine, path, path.read_bytes()).startswith("cannot be read: ")
+    assert told(engine, path, path.read_bytes().replace(b"user_id", b"user_\xc4d")).startswith("cannot be read: ")
+
+
 def test_an_index_in_parquet_is_told_too(engine: Any, tmp_path: Path) -> None:
     path = tmp_path / "payments_agg_90d.parquet"
     query = "SELECT 0 AS __index_level_0__, '0001-AAAAA' AS user_id, 1 AS failed_payments_90d"
     duckdb.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
     assert told(engine, path, path.read_bytes()) == (
-        r"has unknown column \x5f\x5findex_level_0\x5f\x5f, perhaps an index of pandas: write it with index=False"
+        r"has unknown column \x5f_index_level_0\x5f\x5f, perhaps an index of pandas: write it with index=False"
     )
 
 

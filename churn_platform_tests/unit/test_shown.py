@@ -8,7 +8,19 @@ from churn_platform.shown import MOST, inert
 
 
 @pytest.mark.parametrize(
-    "text", ["-1", "7590-VHVEG", "failed_payments_90d", "Two year", "3.5 %", "it's", "Zoë", "12:30", ""]
+    "text",
+    [
+        "-1",
+        "7590-VHVEG",
+        "failed_payments_90d",
+        "users.csv/_temporary",
+        "Two year",
+        "3.5 %",
+        "it's",
+        "Zoë",
+        "12:30",
+        "",
+    ],
 )
 def test_plain_values_are_shown_as_they_are(text: str) -> None:
     assert inert(text) == text
@@ -23,7 +35,7 @@ def test_plain_values_are_shown_as_they_are(text: str) -> None:
         ("![x](http://a)", r"!\x5bx\x5d(http\x3a//a)"),
         ("https://evil.example", r"https\x3a//evil.example"),
         ("www.evil.example", r"www\x2eevil.example"),
-        ("**b** _i_ ~~s~~ `c`", r"\x2a\x2ab\x2a\x2a \x5fi\x5f \x7e\x7es\x7e\x7e \x60c\x60"),
+        ("**b** _i_ ~~s~~ `c`", r"\x2a\x2ab\x2a\x2a _i\x5f \x7e\x7es\x7e\x7e \x60c\x60"),
         ("a | b", r"a \x7c b"),
         ("a\r\nb\tc\0d", r"a\x0d\x0ab\x09c\x00d"),
         ("\x1b[31mred\x9b0m", r"\x1b\x5b31mred\x9b0m"),
