@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,43 @@ def test_broken_rows_within_the_tolerance_are_put_aside_and_told(drop: Path, tmp
     features = lake.frame("features", month)
     assert len(features) == 200
     assert features["failed_payments_90d"].isna().sum() == 1
+
+
+def test_what_is_named_nearly_right_is_told_wherever_one_looks(drop: Path, tmp_path: Path) -> None:
+    platform = Platform(homes.settings_of(tmp_path))
+    (drop / "labels.csv").rename(drop / "Labels.CSV")
+    (drop.parent / "month_1").mkdir()
+    folder = "'month_1' is passed over: the drop of 2024-02 is named month_001 or 2024-02"
+    file = (
+        "'month_000/Labels.CSV' is passed over: the file of labels is named "
+        "labels.csv or labels.csv.gz or labels.parquet"
+    )
+    result = platform.churn("close", "--all")
+    assert (result.exit_code, result.stdout) == (0, "2024-01 closed: 200 active customers, no labels yet\n")
+    assert result.stderr.splitlines()[-2:] == [folder, file]
+    assert json.loads(platform.churn("status", "--json").stdout)["passed_over"] == [folder, file]
+    assert file in " ".join(platform.churn("status").stdout.split())
+    drop.rename(drop.parent / "month_0")
+    assert "'month_0' is passed over" in platform.churn("close", "--all").stderr
+
+
+def test_a_drop_in_parts_closes_like_one_in_files(drop: Path, tmp_path: Path) -> None:
+    whole = Platform(homes.settings_of(tmp_path / "whole", drop.parent))
+    assert whole.churn("close", "2024-01").exit_code == 0
+    landed = homes.contents(whole.settings.lake, "landed/**/*.parquet")
+    shutil.copytree(drop.parent, tmp_path / "parts")
+    for path in list((tmp_path / "parts" / "month_000").iterdir()):
+        header, *rows = path.read_text().splitlines()
+        path.unlink()
+        path.mkdir()
+        (path / "_SUCCESS").touch()
+        for n, part in enumerate((rows[:50], rows[50:])):
+            (path / f"part-{n:05d}.csv").write_text("\n".join([header, *part, ""]))
+            (path / f".part-{n:05d}.csv.crc").touch()
+    parts = Platform(homes.settings_of(tmp_path / "home", tmp_path / "parts"))
+    result = parts.churn("close", "2024-01")
+    assert result.stdout == "2024-01 closed: 200 active customers, labels landed\n"
+    assert homes.contents(parts.settings.lake, "landed/**/*.parquet") == landed
 
 
 def test_a_mended_drop_closes_as_if_nothing_had_been(drop: Path, sound: Path, tmp_path: Path) -> None:

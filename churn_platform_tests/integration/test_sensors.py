@@ -114,6 +114,21 @@ def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
     assert settled.labels
 
 
+def test_what_is_named_nearly_right_is_told_with_the_name_that_is_wanted(daemon: Daemon) -> None:
+    (daemon.settings.drops / "month_3").mkdir()
+    (daemon.settings.drops / "month_002" / "labels.csv").rename(daemon.settings.drops / "month_002" / "Labels.CSV")
+    told = daemon.skipped("drops")
+    assert "'month_3' is passed over: the drop of 2024-04 is named month_003 or 2024-04" in told
+    assert "'month_002/Labels.CSV' is passed over: the file of labels is named labels.csv or labels.csv.gz or " in told
+
+
+def test_without_any_drop_it_is_told_too(empty: Daemon) -> None:
+    (empty.settings.drops / "Month-0").mkdir(parents=True)
+    assert empty.skipped("drops").endswith(
+        "'Month-0' is passed over: the drop of 2024-01 is named month_000 or 2024-01"
+    )
+
+
 def test_two_folders_of_one_month_are_told(empty: Daemon, company: Path) -> None:
     for name in ("month_000", "2024-01"):
         shutil.copytree(company / "month_000", empty.settings.drops / name)
