@@ -88,7 +88,10 @@ def _page(home: Home, month: Month, table: Table) -> Path:
 
 def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
     """The first broken rows as a table; nothing where all are sound."""
-    shown = [(v.line, v.column, None if v.value is None else inert(v.value), v.rule) for v in judged.violations[:SHOWN]]
+    shown = [
+        (f"{inert(v.part)}: {v.line}" if v.part else v.line, v.column, v.value and inert(v.value), v.rule)
+        for v in judged.violations[:SHOWN]
+    ]
     return {"broken": markdown_table(("line", "column", "value", "rule"), shown)} if shown else {}
 
 

@@ -65,7 +65,7 @@ STOPS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "wrong encoding": (
         "users.csv",
         lambda path: path.write_bytes(path.read_text().encode("utf-16")),
-        "users.csv: table users is not UTF-8 text",
+        "users.csv: table users is UTF-16 text: save it as UTF-8",
     ),
     "empty file": (
         "users.csv",
