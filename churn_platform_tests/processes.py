@@ -109,9 +109,11 @@ def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -
 
 
 def roll_back_and_die(settings: Settings, place: str, after: bool) -> None:
-    """Roll back, killed there."""
+    """Roll back as the command does, killed there."""
     _kill_at(place, after)
-    Runs(settings).roll_back("killed")
+    runs = Runs(settings)
+    runs.roll_back("killed")
+    runs.told()
 
 
 def settle(folder: Path) -> None:

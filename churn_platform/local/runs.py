@@ -217,7 +217,8 @@ class Runs:
     def told(self) -> None:
         """Remember that a person has seen the last decision: the same command then asks for a new one."""
         if self._decided is not None:
-            self.instance.add_run_tags(self._decided.run_id, {_TOLD_TAG: "yes"})
+            with answering(self.home.settings):
+                self.instance.add_run_tags(self._decided.run_id, {_TOLD_TAG: "yes"})
 
     def _cut_off(self, job: str, op: str, asked: dict[str, Any]) -> dg.DagsterRun | None:
         """The newest run of a decision, if it asked for the same, was cut off, and no later decision has replaced it.
@@ -228,12 +229,14 @@ class Runs:
 
         from churn_platform.automation.launcher import PROCESS_TAG
 
-        for run in self.instance.get_runs(dg.RunsFilter(job_name=job), limit=1):
+        with answering(self.home.settings):
+            newest = self.instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
+        for run in newest:
             process = run.tags.get(PROCESS_TAG)  # none where Dagster's own server runs it
             running = lives(process) if process else not run.is_finished
             ended = run.is_success and (process is None or _TOLD_TAG in run.tags)
-            config: Any = run.run_config
-            same = {name: config["ops"][op]["config"].get(name) for name in asked} == asked
+            config: Any = run.run_config  # a person may have launched it in the UI with anything
+            same = {name: config.get("ops", {}).get(op, {}).get("config", {}).get(name) for name in asked} == asked
             if same and not running and not ended and self.home.ledger.stands(run.root_run_id or run.run_id):
                 return run
         return None

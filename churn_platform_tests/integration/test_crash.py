@@ -120,11 +120,12 @@ def test_killed_while_retraining(place: str, after: bool, closed: Platform, tmp_
 @pytest.mark.parametrize(
     ("place", "after"),
     [
-        ("receipts.Ledger.intend", False),
-        ("receipts.Ledger.intend", True),
-        ("registry.Registry.appoint", True),
-        ("registry.Registry.keep_anchor", True),
-        ("receipts.Ledger.confirm", True),
+        ("champion.receipts.Ledger.intend", False),
+        ("champion.receipts.Ledger.intend", True),
+        ("champion.registry.Registry.appoint", True),
+        ("champion.registry.Registry.keep_anchor", True),
+        ("champion.receipts.Ledger.confirm", True),
+        ("local.runs.Runs.told", False),
     ],
 )
 def test_a_rollback_killed_and_run_again_is_one(place: str, after: bool, trained: Platform, tmp_path: Path) -> None:
@@ -133,8 +134,8 @@ def test_a_rollback_killed_and_run_again_is_one(place: str, after: bool, trained
     assert good is not None
     assert platform.churn("promote", "3", "--reason", "a mistake").exit_code == 0
     before = len(platform.home.ledger.all())
-    place = f"churn_platform.champion.{place}"
-    assert processes.run((processes.roll_back_and_die, (platform.settings, place, after))) == [processes.KILLED]
+    arguments = (platform.settings, f"churn_platform.{place}", after)
+    assert processes.run((processes.roll_back_and_die, arguments)) == [processes.KILLED]
     again = platform.churn("rollback", "--reason", "run again")
     assert again.exit_code == 0, again.output
     assert platform.home.registry.champion() == good
