@@ -4,7 +4,8 @@ Here: the definition, and the lines that are no record of the table. Not here: t
 
 The definition is RFC 4180's, as Python's csv module reads it in strict mode: UTF-8; fields between commas; a field that
 begins with a quote ends with one, and two quotes in it stand for one; a quote further on in a field is an ordinary
-character. A record ends with LF, CRLF or CR, and a file may mix them. Empty lines are no records.
+character. A record ends with LF, CRLF or CR, and a file may mix them. Empty lines are no records. Where a quote is
+wrong within one line, that line is no record, and the next record begins after it.
 """
 
 from __future__ import annotations
