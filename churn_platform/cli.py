@@ -101,8 +101,8 @@ def close(month: Month | None, every: bool) -> None:
     runs = _runs()
     if month is None:
         _show_closing(runs.close_all(), "closing every delivered month")
-        for told in runs.passed_over():
-            click.echo(told, err=True)
+        for reason in runs.left_out():
+            click.echo(reason, err=True)
     else:
         _show_closing(runs.close(month), f"closing {month}")
 

@@ -167,16 +167,18 @@ class Lake:
         self.write_document(name, month, inputs)
         return written
 
-    def is_stale(self, name: str, month: Month) -> bool:
+    def is_stale(self, name: str, month: Month, built_from: Iterable[tuple[str, Month]] | None = None) -> bool:
         """Whether what the month's table was built from has changed since, or is not known.
 
-        Raises DocumentError.
+        Where `built_from` is given, also whether it was built from other tables than these. Raises DocumentError.
         """
         inputs = self.document(name, month, dict[str, str])
         if inputs is None:
             return True
-        sources = (key.rpartition("/") for key in inputs)
-        return inputs != self._hashes((source, Month.parse(key)) for source, _, key in sources)
+        if built_from is None:
+            sources = (key.rpartition("/") for key in inputs)
+            built_from = ((source, Month.parse(key)) for source, _, key in sources)
+        return inputs != self._hashes(built_from)
 
     def _hashes(self, tables: Iterable[tuple[str, Month]]) -> dict[str, str]:
         return {f"{name}/{month}": self.sha256(name, month) for name, month in tables}

@@ -162,7 +162,11 @@ def land(
     month, settings, lake = month_of(context), home.settings, home.lake
     selected = [table for table in TABLES if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
-        if _awaited(context, home, month):
+        archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(lake, month)
+        if not archived and _awaited(context, home, month):
+            return
+        if archived:
+            yield from _as_landed(context, home, month, selected)
             return
         drop = drop_of(settings.drops, settings.first, month)
         contents = deliveries.contents(drop)  # before it is read: a change from now on makes it a different drop
@@ -184,6 +188,27 @@ def land(
         yield _kept(home, judged, month, written[judged.table.name])
     if LABELS in selected and contents[deliveries.LATER] is None:
         yield from _without_labels(context, home, month, drop)
+
+
+def _as_landed(
+    context: dg.AssetExecutionContext, home: Home, month: Month, selected: Sequence[Table]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Keep what was landed of a month whose drop is gone, to an archive say: what is built on it can be made again."""
+    lake = home.lake
+    why = f"{month} is kept as it was landed: {home.settings.drops} has no drop for it any more"
+    context.log.info(why)
+    for table in selected:
+        name = landed(table.name)
+        if lake.has(name, month):
+            written = Written(lake.path(name, month), lake.rows(name, month), lake.sha256(name, month))
+            yield dg.AssetCheckResult(
+                passed=True, asset_key=asset_key(table), check_name=CONTRACT, description=f"{why}: judged before."
+            )
+            yield dg.MaterializeResult(
+                asset_key=asset_key(table),
+                data_version=dg.DataVersion(written.sha256),
+                metadata={**of_table(written), "kept": why},
+            )
 
 
 def _without_labels(

@@ -8,7 +8,8 @@ from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import FEATURE_WINDOW, PREVIOUS, month_of
 from churn_platform.contracts import Table
 from churn_platform.home import Home
-from churn_platform.tables.features import SCHEMA, WINDOW, feature_table, snapshot
+from churn_platform.tables import lineage
+from churn_platform.tables.features import SCHEMA, feature_table, snapshot
 from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
 
 
@@ -27,9 +28,7 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
     def build(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
         month, lake = month_of(context), home.lake
         with told_plainly():
-            inputs = [(landed(table.name), month)]
-            if month != home.settings.first:
-                inputs.append((name, month - 1))
+            inputs = lineage.inputs(name, month, home.settings.first)
             current, *previous = (lake.read(*source) for source in inputs)
         written = lake.write(name, month, snapshot(table, month, current, *previous), built_from=inputs)
         delivered = lake.rows(landed(table.name), month)
@@ -44,10 +43,10 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
 def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Build the month's feature table."""
     month = month_of(context)
-    window = [month - ago for ago in range(min(WINDOW, month.since(home.settings.first) + 1))]  # newest first
+    first = home.settings.first
     with told_plainly():
-        snapshots = {name: [home.lake.read(name, m) for m in window] for name in SNAPSHOTS}
-    inputs = [(name, m) for name in SNAPSHOTS for m in window]
+        snapshots = {name: [home.lake.read(name, m) for m in lineage.window(month, first)] for name in SNAPSHOTS}
+    inputs = lineage.inputs(FEATURES, month, first)
     written = home.lake.write(FEATURES, month, feature_table(month, snapshots), built_from=inputs)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(written.sha256),

@@ -19,7 +19,8 @@ class MonthFacts:
 
     `unready` says why its drop cannot be taken in now. `state` and `labels` are what the drop holds, `landed` and
     `landed_labels` what was landed, as content hashes. `basis` identifies what it is built on, the snapshots of the
-    month before. `stale` says whether any of its tables was built from something that has changed since.
+    month before. `stale` says whether any of its tables was built from something that has changed since. `lost` names
+    landed files that are gone from the lake; what they were landed from does not count as landed.
     """
 
     month: Month
@@ -31,6 +32,7 @@ class MonthFacts:
     closed: bool
     stale: bool
     basis: str
+    lost: tuple[str, ...] = ()
 
     @property
     def to_close(self) -> bool:
@@ -40,11 +42,13 @@ class MonthFacts:
     @property
     def to_mature(self) -> bool:
         """Whether only its labels have to be landed, or withdrawn."""
-        return not self.to_close and self.unready is None and self.labels != self.landed_labels
+        return not self.to_close and self.unready is None and (self.labels != self.landed_labels or bool(self.lost))
 
     @property
     def why(self) -> str:
         """What has happened to the month, in words."""
+        if self.lost and not (self.to_mature and self.labels is None):
+            return f"files of {self.month} are lost and made again: {', '.join(self.lost)}"
         if self.to_mature:
             happened = "have arrived" if self.landed_labels is None else "were corrected"
             return f"labels of {self.month} {happened if self.labels else 'were withdrawn'}"
@@ -53,11 +57,16 @@ class MonthFacts:
         return f"the drop of {self.month} was corrected" if self.state != self.landed else f"{self.month} is stale"
 
 
+def not_over(month: Month, today: Month) -> str | None:
+    """Why a month cannot be closed yet, or None where it is over; `today` is the month that is not over yet."""
+    return f"{month} ends on {month.as_of}: it can be closed after that day" if month >= today else None
+
+
 def next_closing(months: Sequence[MonthFacts], first: Month, today: Month, history: History) -> Action:
     """The next month to close or to mature, oldest first. Ask only while none is being closed or matured.
 
-    `months` are the delivered ones, `today` the month that is not over yet. A month waits until the one before it is
-    closed; one that has stopped holds up later ones only if it has no sound state to go on from.
+    `months` are those that are delivered or landed, `today` the month that is not over yet. A month waits until the one
+    before it is closed; one that has stopped holds up later ones only if it has no sound state to go on from.
     """
     notes: list[str] = []
     sound = first - 1  # the newest month that the next one can be built on
@@ -79,9 +88,9 @@ def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) ->
     month = facts.month
     if facts.unready:
         return Wait(facts.unready)
-    if month >= today:
-        return Wait(f"{month} ends on {month.as_of}: it can be closed after that day")
+    if later := not_over(month, today):
+        return Wait(later)
     if facts.to_close and month - 1 != sound:
         return Wait(f"{month} waits for {month - 1} to be closed")
-    event = event_of(month, facts.state, facts.labels, facts.basis)
+    event = event_of(month, facts.state, facts.labels, facts.basis, *facts.lost)
     return launch(MATURE if facts.to_mature else CLOSE, month, event, facts.why, history(month))

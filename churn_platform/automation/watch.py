@@ -29,7 +29,7 @@ from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, 
 from churn_platform.champion import promotion
 from churn_platform.champion.agreement import contested
 from churn_platform.champion.receipts import digest_of
-from churn_platform.contracts import LABELS
+from churn_platform.contracts import LABELS, USERS
 from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
@@ -38,7 +38,7 @@ from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import GATES
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
-from churn_platform.tables import delivery, training_set
+from churn_platform.tables import delivery, lineage, taking, training_set
 from churn_platform.tables.features import WINDOW
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, TARGET_DRIFT, landed
 
@@ -46,52 +46,81 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
+EXPECTED_DROPS = "expected folders such as month_000"
+
+
 def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     """Which month to close or mature now. Raises DropError where two folders claim one month."""
     if running := under_way(instance, CLOSE, MATURE):
         return Wait(running)
     settings = home.settings
-    delivered = deliveries.found_in(settings.drops, settings.first, settings.settle_seconds, time.time())
-    passed_over = drops.passed_over(settings.drops, settings.first)
-    if not delivered:
-        none = f"{settings.drops} (CHURN_DROPS) has no drop yet: expected folders such as month_000"
-        return Wait("; ".join((none, *passed_over)))
-    facts = [_month(home.lake, delivery) for delivery in delivered]
-    answer = next_closing(
+    facts = month_facts(home)
+    notes = (
+        *deliveries.before(settings.drops, settings.first),
+        *drops.passed_over(settings.drops, settings.first),
+    )
+    if not facts:
+        return Wait("; ".join((f"{settings.drops} (CHURN_DROPS) has no drop yet: {EXPECTED_DROPS}", *notes)))
+    decision = next_closing(
         facts, settings.first, Month.of(date.today()), lambda month: runs_of(instance, month, CLOSE, MATURE)
     )
-    return answer if isinstance(answer, Launch) else Wait("; ".join((answer.why, *passed_over)))
+    return Wait("; ".join((decision.why, *notes))) if isinstance(decision, Wait) else decision
 
 
-def _month(lake: Lake, delivery: deliveries.Delivery) -> MonthFacts:
+def month_facts(home: Home) -> list[MonthFacts]:
+    """The facts of every month that is delivered or was landed, oldest first. Raises DropError."""
+    lake, settings = home.lake, home.settings
+    delivered = deliveries.found_in(settings.drops, settings.first, settings.settle_seconds, time.time())
+    found = {delivery.month: delivery for delivery in delivered}
+    for month in lake.months(landed(USERS.name)):
+        if month >= settings.first and month not in found:
+            found[month] = _archived(lake, month, settings.drops)
+    return [_month(lake, found[month], settings.first) for month in sorted(found)]
+
+
+def _archived(lake: Lake, month: Month, drops: Path) -> deliveries.Delivery:
+    """A month whose drop is gone counts as delivered as it was landed, as long as that is whole."""
+    lost = [name for record in deliveries.RECORDS for name in taking.lost(lake, month, record)]
+    state = deliveries.taken(lake, month, deliveries.STATE)
+    if state is None or lost:
+        files = f" ({', '.join(lost)})" if lost else ""
+        return deliveries.Delivery(
+            month, f"{month} is not whole in the lake{files}, and its drop is not in {drops}: put the drop back"
+        )
+    return deliveries.Delivery(month, None, state, deliveries.taken(lake, month, deliveries.LATER))
+
+
+def _month(lake: Lake, delivery: deliveries.Delivery, first: Month) -> MonthFacts:
     month = delivery.month
+    lost = {record: taking.lost(lake, month, record) for record in deliveries.RECORDS}
+    taken = {name: None if files else deliveries.taken(lake, month, name) for name, files in lost.items()}
     return MonthFacts(
         month=month,
         unready=delivery.unready,
         state=delivery.state,
         labels=delivery.labels,
-        landed=deliveries.taken(lake, month, deliveries.STATE),
-        landed_labels=deliveries.taken(lake, month, deliveries.LATER),
+        landed=taken[deliveries.STATE],
+        landed_labels=taken[deliveries.LATER],
         closed=lake.has(FEATURES, month),
-        stale=_is_stale(lake, month),
+        stale=_is_stale(lake, month, first),
         basis=_basis(lake, month),
+        lost=tuple(name for files in lost.values() for name in files),
     )
 
 
-def _is_stale(lake: Lake, month: Month) -> bool:
-    """Whether a closed month has a table that was built from something that has changed since."""
-    names = (*SNAPSHOTS, FEATURES)
+def _is_stale(lake: Lake, month: Month, first: Month) -> bool:
+    """Whether a closed month has a table that was built from something else than is there now."""
     if not lake.has(FEATURES, month):
         return False
     inputs = [(landed(table.name), month) for table in SNAPSHOTS.values()]
     inputs += [(name, month - ago) for name in SNAPSHOTS for ago in range(WINDOW)]
-    return _stale(lake.root, names, month, _stamps(lake, [*inputs, (FEATURES, month)]))
+    return _stale(lake.root, month, first, _stamps(lake, [*inputs, (FEATURES, month)]))
 
 
 @lru_cache(maxsize=512)
-def _stale(root: Path, names: tuple[str, ...], month: Month, stamps: tuple[object, ...]) -> bool:
+def _stale(root: Path, month: Month, first: Month, stamps: tuple[object, ...]) -> bool:
     """Asked once for each state of the files: it hashes them, and a sensor asks every few seconds."""
-    return any(Lake(root).is_stale(name, month) for name in names)
+    return lineage.is_stale(Lake(root), month, first)
 
 
 def _stamps(lake: Lake, tables: Sequence[tuple[str, Month]]) -> tuple[object, ...]:

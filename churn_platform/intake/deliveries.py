@@ -26,6 +26,8 @@ STATE = "drop/state"
 LATER = "drop/labels"
 """The same for its labels, which may come later."""
 
+RECORDS = (STATE, LATER)
+
 # What editors and Hadoop keep beside a file, for as long as they like.
 _BESIDE = (".swp", ".swo", ".swn", ".swx", "~", ".crc", ".lock")
 
@@ -92,7 +94,7 @@ def were_withdrawn(lake: Lake, month: Month) -> bool:
 
 def notes(lake: Lake, month: Month) -> tuple[str, ...]:
     """What people should know about what was landed for the month, one sentence each."""
-    found = (lake.document(name, month, Taken) for name in (STATE, LATER))
+    found = (lake.document(name, month, Taken) for name in RECORDS)
     return tuple(note for record in found if record for note in record.notes)
 
 
@@ -105,6 +107,15 @@ def found_in(folder: Path, first: Month, settle_seconds: float, now: float) -> t
         _delivery(month, drop, settle_seconds, now)
         for month, drop in delivered(folder, first).items()
         if month >= first
+    )
+
+
+def before(folder: Path, first: Month) -> tuple[str, ...]:
+    """A sentence about each drop of a month before `first`: no month can be built on it. Raises DropError."""
+    return tuple(
+        f"{drop.name} is before the first month, {first} (CHURN_FIRST_MONTH), and is passed over"
+        for month, drop in delivered(folder, first).items()
+        if month < first
     )
 
 

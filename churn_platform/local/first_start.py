@@ -33,7 +33,8 @@ def first_start(settings: Settings) -> Iterator[str]:
     """
     runs, home = Runs(settings), Home(settings)
     trained: Month | None = None
-    months = delivered(settings.drops, settings.first)
+    months = runs.closable() if delivered(settings.drops, settings.first) else ()
+    yield from runs.left_out()
     for month in months:
         if not home.lake.has(FEATURES, month):
             yield f"closing {month} ..."
@@ -49,7 +50,6 @@ def first_start(settings: Settings) -> Iterator[str]:
         yield f"no drop in {settings.drops} yet: put one there, such as month_000"
     elif trained is None:
         yield "no month has labels yet: the first champion is trained when they arrive"
-    yield from runs.passed_over()
 
 
 def _train(runs: Runs, month: Month) -> Iterator[str]:

@@ -13,10 +13,13 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from churn_platform.automation.closing import not_over
 from churn_platform.automation.history import fault_of, was_interrupted
 from churn_platform.automation.instance import LOCATION, answering, open_instance
+from churn_platform.automation.watch import EXPECTED_DROPS
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
+from churn_platform.contracts import USERS
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
@@ -26,7 +29,8 @@ from churn_platform.monitoring import status
 from churn_platform.months import Month
 from churn_platform.owners import lives, own_process
 from churn_platform.settings import Settings
-from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS
+from churn_platform.tables import lineage, taking
+from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
 from churn_platform.tables.training_set import matured
 
 if TYPE_CHECKING:
@@ -150,28 +154,41 @@ class Runs:
         """
         self._refuse_unclosable(month)
         yield self._close(month)
+        first = self.home.settings.first
         for later in self.home.lake.months(FEATURES):
-            if later > month and any(self.home.lake.is_stale(name, later) for name in (*SNAPSHOTS, FEATURES)):
+            if later > month and lineage.is_stale(self.home.lake, later, first):
                 yield self._close(later)
 
     def close_all(self) -> Iterator[Closed]:
-        """Close every delivered month, oldest first."""
-        for month in self.delivered():
+        """Close every month that is delivered, or landed and its drop gone, and is over, oldest first.
+
+        `left_out` says which ones are not closed. Raises RefusedError where there is no drop, and what `close` raises.
+        """
+        for month in self.closable():
             self._refuse_unclosable(month)
             yield self._close(month)
+
+    def closable(self) -> tuple[Month, ...]:
+        """The months that can be closed, oldest first: delivered or landed, since the first month, and over."""
+        settings, lake = self.home.settings, self.home.lake
+        landed_before = {month for month in lake.months(landed(USERS.name)) if taking.is_landed(lake, month)}
+        months = sorted(month for month in {*self.delivered(), *landed_before} if month >= settings.first)
+        return tuple(month for month in months if not_over(month, Month.of(date.today())) is None)
+
+    def left_out(self) -> tuple[str, ...]:
+        """A sentence about each drop that is not closed, or is misnamed: the sensor `drops` says the same."""
+        place = (self.home.settings.drops, self.home.settings.first)
+        early = (not_over(month, Month.of(date.today())) for month in delivered(*place))
+        return (*deliveries.before(*place), *passed_over(*place), *(why for why in early if why))
 
     def delivered(self) -> tuple[Month, ...]:
         """The months that have a drop, oldest first. Raises RefusedError where there is none, and DropError."""
         settings = self.home.settings
         months = tuple(delivered(settings.drops, settings.first))
         if not months:
-            none = f"there is no drop in {settings.drops} (CHURN_DROPS): expected folders such as month_000"
-            raise RefusedError("; ".join((none, *self.passed_over())))
+            none = f"there is no drop in {settings.drops} (CHURN_DROPS): {EXPECTED_DROPS}"
+            raise RefusedError("; ".join((none, *passed_over(settings.drops, settings.first))))
         return months
-
-    def passed_over(self) -> tuple[str, ...]:
-        """What in the folder of drops is named like a drop or a table's file, but not quite; a sentence for each."""
-        return passed_over(self.home.settings.drops, self.home.settings.first)
 
     def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
@@ -243,9 +260,10 @@ class Runs:
 
     def _refuse_unclosable(self, month: Month) -> None:
         settings, lake = self.home.settings, self.home.lake
-        drop_of(settings.drops, settings.first, month)
-        if month.as_of >= date.today():
-            raise RefusedError(f"{month} ends on {month.as_of}: it can be closed after that day")
+        if not taking.is_landed(lake, month):
+            drop_of(settings.drops, settings.first, month)
+        if later := not_over(month, Month.of(date.today())):
+            raise RefusedError(later)
         if month > settings.first and not lake.has(FEATURES, month - 1):
             raise RefusedError(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
 

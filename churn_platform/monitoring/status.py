@@ -128,7 +128,8 @@ def _other_engine(lake: Lake, month: Month) -> str | None:
 
 def quarantined_rows(lake: Lake, month: Month) -> dict[str, int]:
     """How many rows of each landed table were taken out; a row is in quarantine once for each rule that it broke."""
-    broken = {name: lake.read(quarantine(name), month) for name in _landed(lake, month)}
+    names = [name for name in _landed(lake, month) if lake.has(quarantine(name), month)]
+    broken = {name: lake.read(quarantine(name), month) for name in names}
     return {name: int(rows["file", "line"].distinct().count().to_pyarrow().as_py()) for name, rows in broken.items()}
 
 

@@ -43,6 +43,19 @@ def take_in(
     return {name: written[landed(name)] for name in names}
 
 
+def lost(lake: Lake, month: Month, record: str) -> tuple[str, ...]:
+    """The files that were taken in with a record and are no longer in the lake, by their names there."""
+    if deliveries.taken(lake, month, record) is None:
+        return ()
+    names = [name(table.name) for table in _TABLES[record] for name in (landed, quarantine)]
+    return tuple(name for name in names if not lake.has(name, month))
+
+
+def is_landed(lake: Lake, month: Month) -> bool:
+    """Whether the month's tables about customers are landed, all of them and whole."""
+    return deliveries.taken(lake, month, deliveries.STATE) is not None and not lost(lake, month, deliveries.STATE)
+
+
 def withdraw_labels(lake: Lake, month: Month) -> bool:
     """Remove the month's labels and what is about them, where it has any, and say whether it had.
 

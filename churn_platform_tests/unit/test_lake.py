@@ -99,6 +99,15 @@ def test_a_table_is_stale_when_what_it_was_built_from_is_another(lake: Lake) -> 
     assert lake.is_stale("b", MONTH + 1)  # not built at all
 
 
+def test_a_table_is_stale_when_it_was_built_from_other_tables_than_it_is_now(lake: Lake) -> None:
+    for name in ("a", "c"):
+        lake.write(name, MONTH, table(1))
+    lake.write("b", MONTH, table(1), built_from=[("a", MONTH)])
+    assert not lake.is_stale("b", MONTH, [("a", MONTH)])
+    assert lake.is_stale("b", MONTH, [("a", MONTH), ("c", MONTH)])
+    assert lake.is_stale("b", MONTH, [])
+
+
 def test_a_failing_block_replaces_nothing(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
     with pytest.raises(ZeroDivisionError), replacing(path) as temporary:

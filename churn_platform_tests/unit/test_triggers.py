@@ -116,6 +116,26 @@ def test_withdrawn_labels_are_taken_out_of_their_month() -> None:
     assert isinstance(ask(closed(JAN, labels=None, unready="it is being written")), Wait)
 
 
+def test_lost_files_are_made_again_by_the_smallest_run() -> None:
+    done = launched(ask(delivered(JAN))).event
+    for lost, changes, job in (
+        ("landed/labels", {"landed_labels": None}, MATURE),
+        ("quarantine/users", {"landed": None}, CLOSE),
+    ):
+        facts = closed(JAN, lost=(lost,), **changes)
+        launch = launched(ask(facts, history=only(Run("a", done, RunState.SUCCEEDED))))
+        assert (launch.job, launch.why) == (job, f"files of 2024-01 are lost and made again: {lost}")
+        gone = replace(facts, unready="2024-01 is not whole in the lake", state="", labels=None)
+        assert waits(ask(gone, closed(FEB))) == "2024-01 is not whole in the lake"
+        assert launched(ask(gone, delivered(FEB))).month == FEB
+
+
+def test_a_withdrawal_that_was_cut_short_is_finished() -> None:
+    facts = closed(JAN, labels=None, landed_labels=None, lost=("landed/labels",))
+    launch = launched(ask(facts))
+    assert (launch.job, launch.why) == (MATURE, "labels of 2024-01 were withdrawn")
+
+
 def test_a_broken_drop_stops_its_month_until_it_changes() -> None:
     broken = failed(launched(ask(delivered(JAN))).event, "users: no rows", lasting=True, ago=1e9)
     decision = ask(delivered(JAN), delivered(FEB), history=only(broken))
