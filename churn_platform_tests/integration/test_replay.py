@@ -86,7 +86,7 @@ def test_late_labels_are_trained_on_when_they_come(tmp_path: Path) -> None:
 def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
     (month,) = replay(settings_in(tmp_path), 1, 60, 1)
     assert month.version is None
-    assert len(month.causes) == len(month.faults) == 3
+    assert len(month.causes) == len(month.faults) == 1  # few customers stay few: it is not tried again
     assert "CHURN_MIN_TRAINING_CUSTOMERS" in month.faults[0]
     assert summary([month]) is None
 
