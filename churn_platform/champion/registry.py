@@ -241,31 +241,17 @@ class Registry:
     @_bounded
     def anchor(self) -> str | None:
         """What `keep_anchor` kept last, or None before that."""
-        from mlflow.exceptions import MlflowException
-
-        client = self.client
         with self.reachable():
-            try:
-                kept: str | None = client.get_registered_model(MODEL).tags.get(_ANCHOR)
-            except MlflowException as error:
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return None
-                raise
-        return kept
+            found = self.client.search_registered_models(f"name='{MODEL}'")
+            return found[0].tags.get(_ANCHOR) if found else None
 
     @_bounded
     def keep_anchor(self, text: str) -> None:
         """Keep a line about the receipts with the model, apart from the receipts themselves."""
-        from mlflow.exceptions import MlflowException
-
-        client = self.client
         with self.reachable():
-            try:
-                client.set_registered_model_tag(MODEL, _ANCHOR, text)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                client.create_registered_model(MODEL, {_ANCHOR: text})  # a decision before the first version: a pause
+            if not self.client.search_registered_models(f"name='{MODEL}'"):  # a pause before the first version
+                self.client.create_registered_model(MODEL)
+            self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
 
     @property
     def scratch(self) -> Path:
