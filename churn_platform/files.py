@@ -10,8 +10,10 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from churn_platform.owners import is_left, mark
 
 
 @contextmanager
@@ -40,9 +42,15 @@ def replacing_all(paths: Iterable[Path]) -> Iterator[list[Path]]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, gone when the block ends."""
+    """A temporary file beside `path`, gone when the block ends; what killed processes left of theirs goes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f".{path.name}."
+    for file in path.parent.iterdir():
+        if file.name.startswith(prefix):
+            with suppress(FileNotFoundError):  # its owner, or whoever else removes it, was faster
+                if is_left(file.name.removeprefix(prefix), file.stat()):
+                    file.unlink()
+    handle, name = tempfile.mkstemp(prefix=f"{prefix}{mark()}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
