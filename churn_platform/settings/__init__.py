@@ -1,8 +1,8 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
 Here: all groups of settings as one object, which the platform is given, and the message where a setting is wrong. Not
-here: the fields (`groups`), or what they do. Nothing else reads the environment. `python -m churn_platform.settings`
-writes `docs/settings.md`.
+here: the fields (`groups`) and their types (`kinds`), or what they do. Nothing else reads the environment. `python -m
+churn_platform.settings` writes `docs/settings.md`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from churn_platform.faults import Fault
 from churn_platform.settings.groups import (
-    DELIVERED,
     AddressSettings,
     AutomationSettings,
-    Estimator,
     Group,
     LandingSettings,
     ModelSettings,
@@ -25,6 +23,7 @@ from churn_platform.settings.groups import (
     ServingSettings,
     StoreSettings,
 )
+from churn_platform.settings.kinds import DELIVERED, Estimator
 
 __all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "variable"]
 

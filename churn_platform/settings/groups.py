@@ -7,39 +7,19 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from churn_platform.months import Month
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().resolve()
-
-
-def _month_key(key: str) -> str:
-    return str(Month.parse(key))
-
-
-def _oddities(names: str) -> str:
-    if unknown := set(names.replace(",", " ").split()) - set(ODDITIES):
-        raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ODDITIES)}")
-    return names
-
-
-def _last_month(key: str) -> str:
-    return key if key in ("", DELIVERED) else _month_key(key)
-
-
-DELIVERED = "delivered"
-ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
-"""What may be odd about a drop as a whole, see `intake.oddities`."""
-
-Folder = Annotated[Path, AfterValidator(_absolute)]
-Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]
-DriftReference = Literal["champion", "previous"]
+from churn_platform.settings.kinds import (
+    DriftReference,
+    Estimator,
+    Folder,
+    LastMonthKey,
+    MonthKey,
+    OddityNames,
+)
 
 
 class Group(BaseSettings):
@@ -55,10 +35,8 @@ class PlaceSettings(Group):
 
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
-    first_month: Annotated[str, AfterValidator(_month_key)] = Field(
-        "2024-01", description="The month of the drop `month_000`, and the first partition."
-    )
-    last_month: Annotated[str, AfterValidator(_last_month)] = Field(
+    first_month: MonthKey = Field("2024-01", description="The month of the drop `month_000`, and the first partition.")
+    last_month: LastMonthKey = Field(
         "",
         description="The last month that Dagster offers: empty for the last one that has ended, `delivered` for the"
         " newest one that has a drop, as `churn up` sets it.",
@@ -117,7 +95,7 @@ class LandingSettings(Group):
     labelled_share: float = Field(
         0.5, ge=0, le=1, description="The share of a month's customers below which its labels are oddly few."
     )
-    stop_on: Annotated[str, AfterValidator(_oddities)] = Field(
+    stop_on: OddityNames = Field(
         "",
         description="Which oddities stop a month instead of only being told, separated by commas: `fewer_customers`,"
         " `repeated_month` (the rows of the month before), `few_labels`, `equal_labels` (all churned, or none).",

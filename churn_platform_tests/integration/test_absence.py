@@ -16,7 +16,7 @@ from churn_platform.intake.landing import judge_labels, judge_state
 from churn_platform.intake.oddities import Drop, Oddity
 from churn_platform.lake import Lake
 from churn_platform.settings import Settings
-from churn_platform.settings.groups import ODDITIES
+from churn_platform.settings.kinds import ODDITIES
 from churn_platform.tables.delivery import online_rows
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests import homes, made_assets

@@ -1,0 +1,43 @@
+"""Kinds: the types of settings that need more than Python's own.
+
+Here: what a value may be, and what it is read as. Not here: the settings themselves (`groups`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from churn_platform.months import Month
+
+DELIVERED = "delivered"
+ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
+"""What may be odd about a drop as a whole, see `intake.oddities`."""
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+def _month_key(key: str) -> str:
+    return str(Month.parse(key))
+
+
+def _last_month(key: str) -> str:
+    return key if key in ("", DELIVERED) else _month_key(key)
+
+
+def _oddities(names: str) -> str:
+    if unknown := set(names.replace(",", " ").split()) - set(ODDITIES):
+        raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ODDITIES)}")
+    return names
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
+MonthKey = Annotated[str, AfterValidator(_month_key)]
+LastMonthKey = Annotated[str, AfterValidator(_last_month)]
+OddityNames = Annotated[str, AfterValidator(_oddities)]
+Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]
+DriftReference = Literal["champion", "previous"]
