@@ -24,6 +24,7 @@ from churn_platform.simulation.hazard import Shock
 
 if TYPE_CHECKING:
     from churn_platform.champion.receipts import Receipt
+    from churn_platform.local.decisions import Decisions
     from churn_platform.local.runs import Closed, Runs
 
 
@@ -145,28 +146,28 @@ def retrain(month: Month) -> None:
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def promote(version: int, reason: str) -> None:
     """Make VERSION the champion on your own decision; the gate is not asked."""
-    _decide(f"promoting version {version}", lambda runs: runs.promote(version, reason))
+    _decide(f"promoting version {version}", lambda decisions: decisions.promote(version, reason))
 
 
 @main.command()
 @click.option("--reason", default="rolled back by hand", show_default=True, help="Why, for the receipt.")
 def rollback(reason: str) -> None:
     """Return to the version that served before the current champion."""
-    _decide("rolling back", lambda runs: runs.roll_back(reason))
+    _decide("rolling back", lambda decisions: decisions.roll_back(reason))
 
 
 @main.command()
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def pause(reason: str) -> None:
     """Let nothing be promoted or retrained by itself until `churn resume`; people still can."""
-    _decide("pausing", lambda runs: runs.pause(reason))
+    _decide("pausing", lambda decisions: decisions.pause(reason))
 
 
 @main.command()
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why, for the receipt.")
 def resume(reason: str) -> None:
     """Let promotions and retrainings begin by themselves again."""
-    _decide("resuming", lambda runs: runs.resume(reason))
+    _decide("resuming", lambda decisions: decisions.resume(reason))
 
 
 @main.command()
@@ -188,13 +189,16 @@ def receipts() -> None:
     click.echo(f"{len(home.ledger.all())} receipts, each as it was written")
 
 
-def _decide(text: str, ask: Callable[[Runs], Receipt]) -> None:
+def _decide(text: str, ask: Callable[[Decisions], Receipt]) -> None:
     """A person's decision; once it is shown, it is over."""
+    from churn_platform.local.decisions import Decisions
+
     runs = _runs()
+    decisions = Decisions(runs)
     with _working(text):
-        receipt = ask(runs)
+        receipt = ask(decisions)
     _show_receipt(receipt)
-    runs.told()
+    decisions.told()
     if receipt.verdict != "paused":
         _tell_pause(runs)
 

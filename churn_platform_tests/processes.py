@@ -20,6 +20,7 @@ from churn_platform.automation.triggers import REFRESH
 from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry, Version
+from churn_platform.local.decisions import Decisions
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
@@ -111,9 +112,9 @@ def retrain_and_die(settings: Settings, month: Month, place: str, after: bool) -
 def roll_back_and_die(settings: Settings, place: str, after: bool) -> None:
     """Roll back as the command does, killed there."""
     _kill_at(place, after)
-    runs = Runs(settings)
-    runs.roll_back("killed")
-    runs.told()
+    decisions = Decisions(Runs(settings))
+    decisions.roll_back("killed")
+    decisions.told()
 
 
 def settle(folder: Path) -> None:

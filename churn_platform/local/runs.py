@@ -1,7 +1,7 @@
 """Runs: Dagster runs started from this process, so that the UI shows what the command line does.
 
-Here: running jobs in process on the shared instance, and what a person asks for that takes more than one run. Not here:
-what jobs do (`jobs`), or the words on the screen (`cli`).
+Here: running jobs in process on the shared instance, closing months, retraining. Not here: people's decisions
+(`decisions`), what jobs do (`jobs`), or the words on the screen (`cli`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
-from churn_platform.owners import lives, own_process
+from churn_platform.owners import own_process
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from churn_platform.automation.dagster_private import RemoteJobOrigin
-
-
-_TOLD_TAG = "churn/told"
 
 
 class RunFailedError(Fault):
@@ -70,7 +67,6 @@ class Runs:
 
     def __init__(self, settings: Settings) -> None:
         self.home = Home(settings)
-        self._decided: dg.DagsterRun | None = None
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -206,57 +202,6 @@ class Runs:
             self.run("promote", month)
             settled = self.home.ledger.of_evaluation(evaluation)
         return evaluation, settled
-
-    def promote(self, version: int, reason: str) -> Receipt:
-        """Make a version champion on a person's decision. Raises RunFailedError."""
-        return self._decide("appoint_champion", "appoint", reason, version=version)
-
-    def roll_back(self, reason: str) -> Receipt:
-        """Return to the version that served before. Raises RunFailedError."""
-        return self._decide("roll_back_champion", "roll_back", reason)
-
-    def pause(self, reason: str) -> Receipt:
-        """Let no promotion or retraining begin by itself. Raises RunFailedError."""
-        return self._decide("pause_automation", "pause", reason)
-
-    def resume(self, reason: str) -> Receipt:
-        """End a pause. Raises RunFailedError."""
-        return self._decide("resume_automation", "resume", reason)
-
-    def _decide(self, job: str, op: str, reason: str, **asked: Any) -> Receipt:
-        """A person's decision. If the last one like it was cut off, this is the same one, run again."""
-        config = {op: {"config": {"reason": reason, "by": getpass.getuser(), **asked}}}
-        run = self._decided = self.run(job, config=config, again=self._cut_off(job, op, asked))
-        made = self.home.ledger.of_decision(run.root_run_id or run.run_id)
-        assert made is not None, f"run {run.run_id} ended well without a receipt"
-        return made
-
-    def told(self) -> None:
-        """Remember that a person has seen the last decision: the same command then asks for a new one."""
-        if self._decided is not None:
-            with answering(self.home.settings):
-                self.instance.add_run_tags(self._decided.run_id, {_TOLD_TAG: "yes"})
-
-    def _cut_off(self, job: str, op: str, asked: dict[str, Any]) -> dg.DagsterRun | None:
-        """The newest run of a decision, if it asked for the same, was cut off, and no later decision has replaced it.
-
-        A command that was killed after its run, but before it said so, was cut off too.
-        """
-        import dagster as dg
-
-        from churn_platform.automation.launcher import PROCESS_TAG
-
-        with answering(self.home.settings):
-            newest = self.instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
-        for run in newest:
-            process = run.tags.get(PROCESS_TAG)  # none where Dagster's own server runs it
-            running = lives(process) if process else not run.is_finished
-            ended = run.is_success and (process is None or _TOLD_TAG in run.tags)
-            config: Any = run.run_config  # a person may have launched it in the UI with anything
-            same = {name: config.get("ops", {}).get(op, {}).get("config", {}).get(name) for name in asked} == asked
-            if same and not running and not ended and self.home.ledger.stands(run.root_run_id or run.run_id):
-                return run
-        return None
 
     def _refuse_unclosable(self, month: Month) -> None:
         settings, lake = self.home.settings, self.home.lake

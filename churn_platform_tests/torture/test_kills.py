@@ -12,7 +12,9 @@ import pytest
 
 from churn_platform.automation.triggers import REFRESH
 from churn_platform.champion.agreement import findings
+from churn_platform.champion.receipts import Receipt
 from churn_platform.home import Home
+from churn_platform.local.decisions import Decisions
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
 from churn_platform.settings import Settings
@@ -32,16 +34,23 @@ def retrain(settings: Settings) -> None:
     Runs(settings).retrain(THIRD)
 
 
+def decide(settings: Settings, ask: Callable[[Decisions], Receipt]) -> None:
+    """As the command does it."""
+    decisions = Decisions(Runs(settings))
+    ask(decisions)
+    decisions.told()
+
+
 def promote(settings: Settings) -> None:
     """As a person does who finds that the command was killed: again, unless the receipts say that it is done."""
     if Home(settings).ledger.all()[-1].verdict != "appointed":
-        Runs(settings).promote(3, "it is preferred")
+        decide(settings, lambda decisions: decisions.promote(3, "it is preferred"))
 
 
 def roll_back(settings: Settings) -> None:
     """The same."""
     if Home(settings).ledger.all()[-1].verdict != "rolled back":
-        Runs(settings).roll_back("it calls the wrong customers")
+        decide(settings, lambda decisions: decisions.roll_back("it calls the wrong customers"))
 
 
 def publish(settings: Settings) -> None:
