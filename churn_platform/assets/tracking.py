@@ -1,7 +1,6 @@
 """Tracking: dagster-mlflow's resource, opened when a run needs it and closed whatever happens to the run."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,11 +51,13 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
 @contextmanager
 def _tagged(tags: dict[str, str]) -> Iterator[None]:
     """Have MLflow make runs with these tags: a kill between making one and tagging it would leave it unknown."""
-    os.environ["MLFLOW_RUN_CONTEXT"] = json.dumps(tags)
+    from mlflow.environment_variables import MLFLOW_RUN_CONTEXT
+
+    MLFLOW_RUN_CONTEXT.set(json.dumps(tags))  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        del os.environ["MLFLOW_RUN_CONTEXT"]
+        MLFLOW_RUN_CONTEXT.unset()  # type: ignore[no-untyped-call]
 
 
 def _end_dead_runs(registry: Registry) -> None:

@@ -17,12 +17,14 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from churn_platform.faults import Fault
+
 csv.field_size_limit(sys.maxsize)  # a stray quote can turn a whole file into one field, which Python would not read
 
 NOT_CLOSED = "A quoted value has no closing quote, or goes on after it"
 
 
-class RecordsError(ValueError):
+class RecordsError(Fault):
     """A fault for which a file is no table; its message continues "table users"."""
 
 
