@@ -24,7 +24,7 @@ from serving.docs import DocsPage
 from serving.edge import Edge
 from serving.features import OnlineFeatures
 from serving.generation import Generator
-from serving.ledger import Ledger
+from serving.ledger import ReceiptReader
 from serving.metrics import Metrics
 from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> Edge:
     """The ASGI app. Only the token is read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
     registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
-    ledger = Ledger(
+    ledger = ReceiptReader(
         settings.home / "receipts", settings.postgres_url.get_secret_value(), settings.serving_timeout_seconds
     )
     champions = Champions(registry, ledger, Shelf(settings.serving_home), settings, metrics)

@@ -23,9 +23,9 @@ from churn_platform.files import sha256
 from churn_platform.settings.groups import ServingSettings
 from serving.asking import NoAnswerError, decoded, shown, within
 from serving.comparing import Compared
-from serving.ledger import Ledger, LedgerError, Standing
+from serving.ledger import LedgerError, ReceiptReader, Standing
 from serving.metrics import Metrics, age
-from serving.registry import Registered, RegistryReader, RegistryUnavailableError, Version
+from serving.registry import Identity, Registered, RegistryReader, RegistryUnavailableError
 from serving.scoring import Scored, score
 from serving.shelf import Shelf
 
@@ -46,7 +46,7 @@ class Champion:
     champion.
     """
 
-    identity: Version
+    identity: Identity
     bundle: Bundle
     since: datetime
     score: Callable[[bytes], Scored]
@@ -64,7 +64,7 @@ class Champions:
     """
 
     def __init__(
-        self, registry: RegistryReader, ledger: Ledger, shelf: Shelf, settings: ServingSettings, metrics: Metrics
+        self, registry: RegistryReader, ledger: ReceiptReader, shelf: Shelf, settings: ServingSettings, metrics: Metrics
     ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "champion: not looked for yet"
@@ -78,7 +78,7 @@ class Champions:
         self._unread: str | None = None
         self._compared = Compared()
         self._metrics = metrics
-        self._refused: Version | None = None
+        self._refused: Identity | None = None
         self._bug: str | None = None
         metrics.champion_age.set_function(lambda: age(self.current.identity.month if self.current else None))
 
@@ -149,7 +149,7 @@ class Champions:
             self._unread = f"champion: {error}"
         return self._standing or Standing()
 
-    async def _note(self, version: Version) -> str | None:
+    async def _note(self, version: Identity) -> str | None:
         """Have the next start know this version as the last good one; returns what is wrong, if anything."""
         try:
             await asyncio.to_thread(self._shelf.note, version)
@@ -157,7 +157,7 @@ class Champions:
             return f"champion: version {version.number} cannot be noted for the next start: {error.strerror}"
         return None
 
-    async def _load(self, wanted: Version, registered: Registered | None) -> Bundle:
+    async def _load(self, wanted: Identity, registered: Registered | None) -> Bundle:
         """The version's bundle, from this disk or fetched. Raises BundleError and RegistryUnavailableError."""
         try:
             return await asyncio.to_thread(self._shelf.load, wanted)
@@ -180,7 +180,7 @@ class Champions:
             ) from error
         return await asyncio.to_thread(self._shelf.load, wanted)
 
-    async def _fetch(self, wanted: Version, uri: str) -> dict[str, bytes]:
+    async def _fetch(self, wanted: Identity, uri: str) -> dict[str, bytes]:
         """A bundle's files by name, as far as its manifest is the registered one and names no others."""
         raw = await self._registry.read(uri, MANIFEST)
         if sha256(raw) != wanted.bundle_sha256:
@@ -193,14 +193,14 @@ class Champions:
             raise BundleError(f"{MANIFEST} at {shown(uri)} names files outside its folder: {shown(unsafe)}")
         return {name: await self._registry.read(uri, name) for name in names} | {MANIFEST: raw}
 
-    def _swap(self, version: Version, bundle: Bundle) -> None:
+    def _swap(self, version: Identity, bundle: Bundle) -> None:
         remembering = lru_cache(self._remembered)(partial(score, bundle))
         self.current = Champion(version, bundle, datetime.now(UTC), remembering)
         self._refused = None
         self._metrics.champion_version.set(version.number)
         log.info("version %d serves", version.number)
 
-    def _refuse(self, version: Version, error: BundleError) -> str:
+    def _refuse(self, version: Identity, error: BundleError) -> str:
         if version != self._refused:  # retried at every poll, since a copy may have been incomplete; counted once
             self._refused = version
             self._metrics.refused_reloads.inc()

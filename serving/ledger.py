@@ -16,7 +16,7 @@ import msgspec
 from churn_platform.faults import Fault
 from churn_platform.online.types import StoreUnavailableError
 from serving.asking import shown
-from serving.registry import Version
+from serving.registry import Identity
 
 if TYPE_CHECKING:
     from churn_platform.online.connecting import Questions
@@ -30,7 +30,7 @@ class LedgerError(Fault):
     """The receipts cannot be read at present; the message says which and why."""
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class ReadReceipt(msgspec.Struct, frozen=True):
     """What serving needs of a receipt; the rest is not looked at."""
 
     verdict: str
@@ -40,12 +40,12 @@ class Receipt(msgspec.Struct, frozen=True):
     reason: str
 
     @property
-    def made(self) -> Version | None:
+    def made(self) -> Identity | None:
         """The version that it made champion, if any. Raises msgspec.ValidationError where it names none properly."""
         if self.verdict not in _APPOINTING:
             return None
         named = {"version": self.version, "month": self.month, "bundle_sha256": self.bundle_sha256}
-        return msgspec.convert(named, Version)
+        return msgspec.convert(named, Identity)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -55,13 +55,13 @@ class Standing(msgspec.Struct, frozen=True):
     that were ever made so. `paused` is the reason of the pause that is in force.
     """
 
-    champion: Version | None = None
+    champion: Identity | None = None
     receipt: int = 0
-    champions: frozenset[Version] = frozenset()
+    champions: frozenset[Identity] = frozenset()
     paused: str | None = None
 
 
-class Ledger:
+class ReceiptReader:
     """The receipts of one CHURN_HOME: in the PostgreSQL's table `receipts` where it has any, otherwise in files.
 
     A receipt never changes, so each is read once.
@@ -75,7 +75,7 @@ class Ledger:
 
             self._questions = Questions(postgres_url, timeout, "the PostgreSQL of CHURN_POSTGRES_URL")
         self._in_table = False
-        self._read: dict[int, Receipt] = {}
+        self._read: dict[int, ReadReceipt] = {}
 
     async def read(self) -> Standing:
         """What the receipts say. Raises LedgerError where the newest that matters cannot be read."""
@@ -120,20 +120,20 @@ class Ledger:
         return {number: (self._folder / f"{number:06d}.json").read_bytes() for number in numbers}
 
 
-def _receipt(text: str | bytes) -> Receipt | None:
+def _receipt(text: str | bytes) -> ReadReceipt | None:
     """A receipt, or None where this is none."""
     try:
-        receipt = msgspec.json.decode(text, type=Receipt)
+        receipt = msgspec.json.decode(text, type=ReadReceipt)
         _ = receipt.made
     except (TypeError, ValueError, RecursionError):
         return None
     return receipt
 
 
-def _standing(receipts: dict[int, Receipt | None]) -> Standing:
+def _standing(receipts: dict[int, ReadReceipt | None]) -> Standing:
     """What these say, the newest first; None is one that cannot be read. Raises LedgerError."""
-    made: dict[int, Version] = {}
-    pause: Receipt | None = None
+    made: dict[int, Identity] = {}
+    pause: ReadReceipt | None = None
     for number, receipt in receipts.items():
         if receipt is None:
             if not made:

@@ -41,7 +41,7 @@ class RegistryUriError(Fault):
 Number = Annotated[int, Meta(ge=1, lt=2**53)]
 
 
-class Version(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True):
     """Which version: its number in the registry, its month, and the SHA-256 of its bundle, which alone proves it."""
 
     number: Number = msgspec.field(name="version")
@@ -56,11 +56,11 @@ class Registered(msgspec.Struct, frozen=True):
     tags: dict[str, str]
 
     @property
-    def version(self) -> Version:
+    def version(self) -> Identity:
         """Which version it is. Raises RegistryUnavailableError where the tags do not say."""
         self._require("month", "bundle_sha256")
         try:
-            return msgspec.convert({**self.tags, "version": self.number}, Version)
+            return msgspec.convert({**self.tags, "version": self.number}, Identity)
         except msgspec.ValidationError as error:
             raise RegistryUnavailableError(
                 f"version {self.number} of {MODEL} has a tag that cannot be right: {shown(error)}: register it again"
@@ -175,17 +175,17 @@ class SqliteRegistryReader:
         return data
 
 
-class _Tag(msgspec.Struct):
+class _VersionTag(msgspec.Struct):
     key: str
     value: str = ""
 
 
 class _Found(msgspec.Struct):
     version: Number
-    tags: list[_Tag] = []
+    tags: list[_VersionTag] = []
 
 
-class _Answered(msgspec.Struct):
+class _VersionAnswer(msgspec.Struct):
     model_version: _Found
 
 
@@ -240,7 +240,7 @@ class HttpRegistryReader:
         async with _as_unavailable("the registry does not answer as it should"), within(self._timeout):
             answer = await self._get(f"mlflow/{question}", _ANSWER_BYTES)
             if answer.status == 200:
-                found = decoded(answer.body, _Answered).model_version
+                found = decoded(answer.body, _VersionAnswer).model_version
                 return Registered(found.version, {tag.key: tag.value for tag in found.tags})
             try:
                 refused = decoded(answer.body, _Refused)

@@ -19,7 +19,7 @@ import msgspec
 
 from churn_platform.bundle import Bundle, BundleError
 from churn_platform.files import replacing
-from serving.registry import Version
+from serving.registry import Identity
 
 CHAMPION, PREVIOUS = "champion.json", "previous.json"
 
@@ -30,14 +30,14 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, version: Version) -> Bundle:
+    def load(self, version: Identity) -> Bundle:
         """A version's bundle, verified. Raises BundleError, also where there is none."""
         bundle = Bundle.load(self._bundle(version), version.bundle_sha256)
         if bundle.manifest.month != version.month:
             raise BundleError(f"its bundle is for {bundle.manifest.month}, but the registry says {version.month}")
         return bundle
 
-    def put(self, version: Version, files: Mapping[str, bytes]) -> None:
+    def put(self, version: Identity, files: Mapping[str, bytes]) -> None:
         """Keep a bundle's files in place of what is there; the folder appears whole or not at all. Raises OSError."""
         folder = self._bundle(version)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Shelf:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def note(self, version: Version) -> None:
+    def note(self, version: Identity) -> None:
         """Remember that this version serves. Raises OSError."""
         before = self._noted(CHAMPION)
         if before == version:
@@ -62,21 +62,21 @@ class Shelf:
             self._write(PREVIOUS, before)
         self._write(CHAMPION, version)
 
-    def noted(self) -> Iterator[Version]:
+    def noted(self) -> Iterator[Identity]:
         """The versions that served, as far as they can be read; the last one first."""
         for name in (CHAMPION, PREVIOUS):
             if (version := self._noted(name)) is not None:
                 yield version
 
-    def _noted(self, name: str) -> Version | None:
+    def _noted(self, name: str) -> Identity | None:
         try:
-            return msgspec.json.decode((self._folder / name).read_bytes(), type=Version)
+            return msgspec.json.decode((self._folder / name).read_bytes(), type=Identity)
         except (OSError, ValueError, RecursionError):
             return None
 
-    def _write(self, name: str, version: Version) -> None:
+    def _write(self, name: str, version: Identity) -> None:
         with replacing(self._folder / name) as temporary:
             temporary.write_bytes(msgspec.json.encode(version))
 
-    def _bundle(self, version: Version) -> Path:
+    def _bundle(self, version: Identity) -> Path:
         return self._folder / "bundles" / version.bundle_sha256

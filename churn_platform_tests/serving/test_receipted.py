@@ -17,7 +17,7 @@ from churn_platform_tests.serving.test_champion import version, warnings
 from churn_platform_tests.serving.world import World, write_bundle
 from serving.comparing import Compared
 from serving.ledger import Standing
-from serving.registry import Registered, Version
+from serving.registry import Identity, Registered
 
 Serve = Callable[..., Service]
 DIFFERENT = "is at version 2, but receipt 1 made version 1 champion"
@@ -107,7 +107,7 @@ def test_a_tracking_server_is_asked_for_the_version_by_its_number(
 
 
 def test_the_moment_between_alias_and_receipt_is_not_told() -> None:
-    one, two = (Version(number, "2024-02", str(number) * 64) for number in (1, 2))
+    one, two = (Identity(number, "2024-02", str(number) * 64) for number in (1, 2))
     compared = Compared()
     moved = Registered(2, {"bundle_sha256": two.bundle_sha256})
     compared.look(moved, Standing(one, 1))
