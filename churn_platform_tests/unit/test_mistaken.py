@@ -77,7 +77,7 @@ INDEX = "has a first column without a name, perhaps an index of pandas: write it
         ('\n[{"user_id": 1}]', "is JSON: deliver it as CSV"),
         (b"PK\x03\x04" + bytes(range(256)), "is an Excel or zip file: save it as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel file: save it as CSV"),
-        (gzip.compress(TABLE.encode()), "is compressed by gzip: end its name with .csv.gz"),
+        (gzip.compress(TABLE.encode(), mtime=0), "is compressed by gzip: end its name with .csv.gz"),
         (b"PAR1\0\0PAR1", "is a Parquet file: end its name with .parquet"),
         (TABLE.encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
         (TABLE.encode("utf-16-le"), "is UTF-16 text: save it as UTF-8"),
