@@ -12,7 +12,7 @@ from churn_platform.assets.partitions import month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, TABLES, USERS, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
-from churn_platform.intake.drops import DropError, delivered, drop_of
+from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
 from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
@@ -170,6 +170,8 @@ def land(
             return
         drop = drop_of(settings.drops, settings.first, month)
         contents = deliveries.contents(drop)  # before it is read: a change from now on makes it a different drop
+        if doubt := deliveries.in_doubt(lake, month, misnamed(drop, (LABELS,))):
+            raise DropError(doubt)
         _refuse_mixture(home, month, [table for table in TABLES if table not in selected], contents)
         tables, odd = _judge(home, month, drop, selected)
     for judged in tables:

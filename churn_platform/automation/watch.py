@@ -96,7 +96,7 @@ def _month(lake: Lake, delivery: deliveries.Delivery, first: Month) -> MonthFact
     taken = {name: None if files else deliveries.taken(lake, month, name) for name, files in lost.items()}
     return MonthFacts(
         month=month,
-        unready=delivery.unready,
+        unready=delivery.unready or deliveries.in_doubt(lake, month, delivery.meant),
         state=delivery.state,
         labels=delivery.labels,
         landed=taken[deliveries.STATE],

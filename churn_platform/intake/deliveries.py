@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.contracts import LABELS, STATE_TABLES, Table
-from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files
+from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files, misnamed
 from churn_platform.intake.names import ENDINGS, UNFINISHED
 from churn_platform.lake import Lake
 from churn_platform.months import Month
@@ -49,13 +49,15 @@ class Delivery:
     """One month's folder as it is now.
 
     `unready` says in a sentence why it cannot be taken in yet, and is None where it can. Only then are `state` and
-    `labels` set, to the content of its tables about customers and of its labels; `labels` is None until they arrive.
+    `labels` set, to the content of its tables about customers and of its labels; `labels` is None until they arrive,
+    and `meant` then has a sentence about each file that looks like them.
     """
 
     month: Month
     unready: str | None
     state: str = ""
     labels: str | None = None
+    meant: tuple[str, ...] = ()
 
 
 def contents(drop: Path) -> dict[str, str | None]:
@@ -92,6 +94,13 @@ def were_withdrawn(lake: Lake, month: Month) -> bool:
     return found is not None and not found.tables
 
 
+def in_doubt(lake: Lake, month: Month, meant: tuple[str, ...]) -> str | None:
+    """Why the month is not taken in: its labels would be withdrawn, although a file in the drop looks like them."""
+    if not meant or taken(lake, month, LATER) is None:
+        return None
+    return f"{'; '.join(meant)}; rename it, or take it away to withdraw the labels of {month}"
+
+
 def notes(lake: Lake, month: Month) -> tuple[str, ...]:
     """What people should know about what was landed for the month, one sentence each."""
     found = (lake.document(name, month, Taken) for name in RECORDS)
@@ -125,7 +134,7 @@ def _delivery(month: Month, drop: Path, settle_seconds: float, now: float) -> De
             return Delivery(month, f"{month} waits: {unready}")
         stamp = _stamp(drop)
         labels = _content(drop, (LABELS,), stamp) if file_of(drop, LABELS) else None
-        return Delivery(month, None, _content(drop, STATE_TABLES, stamp), labels)
+        return Delivery(month, None, _content(drop, STATE_TABLES, stamp), labels, misnamed(drop, (LABELS,)))
     except (DropError, OSError) as error:  # a file that is there may be gone before it is read
         return Delivery(month, f"{month} waits: {error}")
 

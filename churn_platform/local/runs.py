@@ -7,7 +7,10 @@ Here: running jobs in process on the shared instance, closing months, retraining
 from __future__ import annotations
 
 import getpass
+import io
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -97,10 +100,8 @@ class Runs:
         from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
 
         definition = self._definitions.resolve_job_def(job)
-        with (
-            answering(self.home.settings),
-            capture_interrupts(),
-        ):  # a run that is made but never begins would count as under way for ever
+        # Interrupts are captured early: a run that is made but never begins would count as under way for ever.
+        with _one_sentence(), answering(self.home.settings), capture_interrupts():
             run = self._make(definition, month, config, tags, again)
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
@@ -228,6 +229,20 @@ class Runs:
         """The content of the month's snapshots; empty where it is not closed."""
         lake = self.home.lake
         return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Hold back what libraries write to stderr beside what they raise, unless what is raised is a bug."""
+    written = io.StringIO()
+    try:
+        with redirect_stderr(written):
+            yield
+    except (Fault, KeyboardInterrupt):
+        raise
+    except BaseException:
+        sys.stderr.write(written.getvalue())
+        raise
 
 
 def _partition(job: dg.JobDefinition, month: Month) -> Mapping[str, str]:

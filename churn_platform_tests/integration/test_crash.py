@@ -125,7 +125,7 @@ def test_killed_while_retraining(place: str, after: bool, closed: Platform, tmp_
         ("champion.registry.Registry.appoint", True),
         ("champion.registry.Registry.keep_anchor", True),
         ("champion.receipts.Ledger.confirm", True),
-        ("local.runs.Runs.told", False),
+        ("local.decisions.Decisions.told", False),
     ],
 )
 def test_a_rollback_killed_and_run_again_is_one(place: str, after: bool, trained: Platform, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from churn_platform.champion import promotion
 from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
+from churn_platform.intake import deliveries
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.monitoring import performance, status
 from churn_platform.months import Month
@@ -69,7 +71,8 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
 
 
 def without_champion(settings: Settings, tmp_path: Path) -> Settings:
-    """The same platform with a registry of its own, which is empty."""
+    """The same platform with a registry of its own, which is empty, and no models left of the other."""
+    shutil.rmtree(settings.mlflow_home / "artifacts", ignore_errors=True)
     return settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{tmp_path / 'registry' / 'mlflow.db'}"})
 
 
@@ -140,6 +143,7 @@ def test_without_labels_a_month_is_judged_once_they_land(platform: Platform, ins
     labels = settings.drops / "month_002" / "labels.csv"
     held_back = labels.rename(settings.drops / "labels_of_march.csv")
     lake.path(landed(LABELS.name), MARCH).unlink()
+    deliveries.forget(lake, MARCH, deliveries.LATER)  # as if they had never been there
     made = close(settings, MARCH, instance)
     assert {"churn_scores", "expected_performance", "drift_report", "online_features"} <= made.keys()
     assert not {"landed/labels", "realised_performance", "target_drift"} & made.keys()

@@ -331,7 +331,7 @@ def test_a_registry_that_does_not_answer_is_told(served: Daemon, instance: dg.Da
     broken = tmp_path / "not a database"
     broken.write_text("nothing")
     settings = served.settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{broken}"})
-    assert "does not answer" in Daemon(settings, instance).skipped("retraining")
+    assert f"{broken} is damaged: file is not a database" in Daemon(settings, instance).skipped("retraining")
 
 
 def test_labels_that_are_not_there_cannot_be_trained_on(daemon: Daemon) -> None:

@@ -179,6 +179,20 @@ def test_the_sensor_withdraws_labels_and_what_was_concluded_from_them(trained: P
     assert platform.home.ledger.all() == receipts  # what was decided stays on record
 
 
+def test_labels_are_not_withdrawn_while_a_file_looks_like_them(platform: Platform, drop: Path) -> None:
+    before = homes.contents(platform.settings.lake)
+    (drop / "labels.csv").rename(drop / "Labels.CSV")
+    said = "Labels.CSV' is passed over: the file of labels is named labels.csv"
+    way_out = "rename it, or take it away to withdraw the labels of 2024-01"
+    refused = platform.churn("close", "2024-01")
+    assert refused.exit_code == 1
+    assert said in refused.stderr and way_out in refused.stderr
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = Daemon(platform.settings, instance).skipped("drops")
+        assert said in told and way_out in told
+    assert homes.contents(platform.settings.lake) == before
+
+
 def test_a_withdrawal_that_was_cut_short_is_finished(platform: Platform, drop: Path) -> None:
     (drop / "labels.csv").unlink()
     platform.home.lake.remove(landed(LABELS.name), FIRST)  # as if it had been killed after that
