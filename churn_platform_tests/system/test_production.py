@@ -75,7 +75,7 @@ class Stack:
             name: "127.0.0.1" if value in self._names else self._native(service, value)
             for name, value in self.services[service]["environment"].items()
         }
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONSAFEPATH": "1", **given}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONSAFEPATH": "1", "PYTHONFAULTHANDLER": "1", **given}
 
     def start(self) -> None:
         """Start everything in the file's order, each as soon as its conditions hold, until all are well."""
@@ -113,7 +113,7 @@ class Stack:
     def said(self, *names: str) -> str:
         """The ends of what services have printed."""
         logs = {name: self.folder / f"{name}.log" for name in names}
-        return "\n".join(f"--- {name}\n{log.read_text()[-3000:]}" for name, log in logs.items() if log.exists())
+        return "\n".join(f"--- {name}\n{log.read_text()[-6000:]}" for name, log in logs.items() if log.exists())
 
     def arguments(self) -> str:
         """The arguments of all running processes, which everybody on a machine can see."""
@@ -136,7 +136,12 @@ class Stack:
             for name, process in running.items():
                 if name not in took and process.poll() is not None:
                     took[name] = time.monotonic() - began
-            assert time.monotonic() < began + 60, self.said(*(running.keys() - took.keys()))
+            if time.monotonic() > began + 60:
+                left = running.keys() - took.keys()
+                for name in left:
+                    running[name].send_signal(signal.SIGABRT)  # has Python say where each thread is
+                    running[name].wait()
+                raise AssertionError(self.said(*left))
             time.sleep(0.05)
         return took
 
