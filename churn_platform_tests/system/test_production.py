@@ -75,7 +75,8 @@ class Stack:
             name: "127.0.0.1" if value in self._names else self._native(service, value)
             for name, value in self.services[service]["environment"].items()
         }
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONSAFEPATH": "1", "PYTHONFAULTHANDLER": "1", **given}
+        python = {"PYTHONSAFEPATH": "1", "PYTHONFAULTHANDLER": "1"}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **python, **given}
 
     def start(self) -> None:
         """Start everything in the file's order, each as soon as its conditions hold, until all are well."""
