@@ -117,12 +117,12 @@ def _show_closing(months: Iterable[Closed], text: str) -> None:
         if closed is None:
             return
         notes = [f"{closed.customers:,} active customers"]
-        if closed.quarantined:
-            notes.append(f"{closed.quarantined:,} rows in quarantine")
         notes.append("labels landed" if closed.matured else "no labels yet")
         if closed.changed:
             notes.append("changed")
         click.echo(f"{closed.month} closed: {', '.join(notes)}")
+        for table, rows in closed.quarantined.items():
+            click.echo(f"{closed.month}: {rows:,} rows in quarantine from {table}")
         for note in closed.notes:
             click.echo(note)
 

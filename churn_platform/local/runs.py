@@ -54,12 +54,13 @@ class RefusedError(Fault):
 class Closed:
     """A closed month: what it holds now, and whether its snapshots differ from those of its last closing.
 
-    `notes` are sentences that people should know about what was delivered.
+    `quarantined` counts rows by table, for the tables that have any. `notes` are sentences that people should know about
+    what was delivered.
     """
 
     month: Month
     customers: int
-    quarantined: int
+    quarantined: dict[str, int]
     matured: bool
     changed: bool
     notes: tuple[str, ...]
@@ -219,7 +220,7 @@ class Runs:
         return Closed(
             month,
             lake.rows(FEATURES, month),
-            sum(status.quarantined_rows(lake, month).values()),
+            {table: rows for table, rows in status.quarantined_rows(lake, month).items() if rows},
             month in matured(lake),
             changed=bool(before) and self._state(month) != before,
             notes=deliveries.notes(lake, month),

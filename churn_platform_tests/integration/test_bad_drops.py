@@ -113,7 +113,12 @@ def test_broken_rows_within_the_tolerance_are_put_aside_and_told(drop: Path, tmp
     homes.edit(drop / "labels.csv", lambda rows: [*rows, ["0000-ZZZZZ", "True"]])
     result = platform.churn("close", "2024-01")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "2024-01 closed: 200 active customers, 3 rows in quarantine, labels landed\n"
+    assert result.stdout.splitlines() == [
+        "2024-01 closed: 200 active customers, labels landed",
+        "2024-01: 1 rows in quarantine from usage_agg_30d",
+        "2024-01: 1 rows in quarantine from payments_agg_90d",
+        "2024-01: 1 rows in quarantine from labels",
+    ]
     lake, month = platform.home.lake, homes.MONTHS[0]
     frame = lake.frame("quarantine/payments_agg_90d", month)
     assert frame.to_dict("records") == [
