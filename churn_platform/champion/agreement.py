@@ -90,8 +90,8 @@ def contested(registry: Registry, ledger: Ledger) -> str | None:
 
 def _interrupted(intent: Receipt) -> str:
     return (
-        f"receipt {intent.number} was begun at {intent.decided_at} and not finished (version {intent.version} to be"
-        f" {intent.verdict}, by {intent.decided_by}): run the command again, or the next decision finishes it"
+        f"receipt {intent.number} was begun at {intent.decided_at} and not finished ({intent.title},"
+        f" by {intent.decided_by}): run the command again, or the next decision finishes it"
     )
 
 

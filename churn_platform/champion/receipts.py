@@ -68,8 +68,11 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def title(self) -> str:
         """What was decided, in a few words."""
-        pause = self.verdict in ("paused", "resumed")
-        return f"{'promotions and retrainings' if pause else f'version {self.version}'} {self.verdict}"
+        if self.verdict in ("paused", "resumed"):
+            return f"promotions and retrainings {self.verdict}"
+        if self.verdict == "rolled back":
+            return f"version {self.champion_before} rolled back to version {self.version}"
+        return f"version {self.version} {self.verdict}"
 
 
 class Anchor(msgspec.Struct, frozen=True):

@@ -54,8 +54,8 @@ class RefusedError(Fault):
 class Closed:
     """A closed month: what it holds now, and whether its snapshots differ from those of its last closing.
 
-    `quarantined` counts rows by table, for the tables that have any. `notes` are sentences that people should know about
-    what was delivered.
+    `quarantined` counts rows by table, for the tables that have any. `notes` are sentences that people should know
+    about what was delivered.
     """
 
     month: Month

@@ -133,7 +133,7 @@ def test_a_person_promotes_and_rolls_back(trained: Platform, tmp_path: Path) -> 
     assert platform.home.registry.champion() == platform.home.registry.version(3)
     result = platform.churn("rollback", "--reason", "complaints")
     assert result.exit_code == 0, result.output
-    assert f"version {before.number} rolled back by " in result.stdout
+    assert f"version 3 rolled back to version {before.number} by " in result.stdout
     assert platform.home.registry.champion() == before
     listed = platform.churn("receipts")
     assert listed.exit_code == 0

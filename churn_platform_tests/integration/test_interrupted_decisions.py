@@ -83,7 +83,7 @@ def test_killed_and_made_again(
     intent = desk.ledger.intent()
     if intent is not None:
         (told,) = findings(desk.registry, desk.ledger)
-        assert told.startswith(f"receipt 3 was begun at {intent.decided_at} and not finished (version ")
+        assert told.startswith(f"receipt 3 was begun at {intent.decided_at} and not finished ({intent.title}")
     for _ in range(2):
         receipt = decide(desk)
         assert (receipt.number, receipt.verdict, receipt.champion_before, receipt.champion) == (
