@@ -65,6 +65,10 @@ def _told(number: int | None, path: Path) -> str | None:
             return f"{path} cannot be written, since its disk is read-only: set another folder"
         case errno.ENOSPC | errno.EDQUOT:
             return f"{path} cannot be written, since its disk is full: free space there, then run this again"
+        case errno.ELOOP | errno.ENAMETOOLONG:
+            return f"{path} cannot be used, since its name is too long or it is a loop of links: set another folder"
+        case errno.EIO | errno.ESTALE:
+            return f"{path} cannot be read or written, since its disk fails: mend that, or restore it from a backup"
         case errno.ENOTDIR | errno.EEXIST:
             for part in (path, *path.parents):
                 if part.exists() and not part.is_dir():

@@ -18,7 +18,10 @@ ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().resolve()
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError as error:  # a loop of links, or ~NAME where no user has that name
+        raise ValueError("there is no such place: it is a loop of links, or no user has the name after ~") from error
 
 
 def _month_key(key: str) -> str:

@@ -30,6 +30,10 @@ def test_a_bug_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
         (errno.EPERM, "/a/b may not be used by this user"),
         (errno.EROFS, "/a/b cannot be written, since its disk is read-only"),
         (errno.ENOSPC, "/a/b cannot be written, since its disk is full"),
+        (errno.ELOOP, "/a/b cannot be used, since its name is too long or it is a loop of links"),
+        (errno.ENAMETOOLONG, "/a/b cannot be used, since its name is too long or it is a loop of links"),
+        (errno.EIO, "/a/b cannot be read or written, since its disk fails"),
+        (errno.ESTALE, "/a/b cannot be read or written, since its disk fails"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_told(number: int, told: str) -> None:

@@ -44,6 +44,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("home", "~no-such-user/churn"),
         ("first_month", "January"),
         ("first_month", "2024-13"),
         ("quarantine_tolerance", "1.5"),
