@@ -41,7 +41,13 @@ def transaction(url: str, seconds: float) -> Iterator[Connection]:
     """
     connection = psycopg.connect(url, connect_timeout=min(_CONNECT_SECONDS, math.ceil(seconds)))
     line = _line(connection)
-    over = threading.Timer(seconds, _shut, [line])
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()  # before the block can notice
+        _shut(line)
+
+    over = threading.Timer(seconds, end)
     over.start()
     try:
         with connection:
@@ -49,7 +55,7 @@ def transaction(url: str, seconds: float) -> Iterator[Connection]:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{seconds * 1000:.0f}ms",))
             yield connection
     except psycopg.OperationalError as error:
-        if over.finished.is_set() or "statement timeout" in str(error):
+        if late.is_set() or "statement timeout" in str(error):
             raise psycopg.OperationalError(f"it did not finish within {seconds:g} seconds") from error
         raise
     finally:

@@ -22,6 +22,7 @@ import pytest
 from churn_platform.contracts import Column, Kind
 from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
+from churn_platform.online import connecting
 from churn_platform.tables.catalog import CATALOG, CatalogTable
 from churn_platform.tables.names import CHURN_SCORES
 from churn_platform.tables.published import NotPublishedError, PostgresUnavailableError, publish
@@ -318,7 +319,14 @@ def test_an_unreachable_server_is_told_within_seconds(answers: bool, lake: Lake)
     assert told.value.__suppress_context__
 
 
-def test_a_server_that_freezes_is_told_in_time(url: str, tmp_path: Path) -> None:
+def test_a_server_that_freezes_is_told_in_time(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, whole = threading.Event(), connecting._shut
+
+    def slowly(line: socket.socket) -> None:
+        whole(line)
+        told.wait(10)  # who publishes may notice before this thread goes on
+
+    monkeypatch.setattr(connecting, "_shut", slowly)
     with proxy(url) as line:
 
         class Freezing(Lake):
@@ -333,6 +341,7 @@ def test_a_server_that_freezes_is_told_in_time(url: str, tmp_path: Path) -> None
         lake = Freezing(tmp_path / "lake")
         with pytest.raises(PostgresUnavailableError, match=r"CHURN_POSTGRES_URL.*did not finish within 0\.5 seconds"):
             publish(line.url, lake, NOTES, JANUARY, seconds=0.5)
+        told.set()
     assert ask(url, "SELECT to_regclass('notes')") == [(None,)]
 
 

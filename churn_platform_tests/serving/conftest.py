@@ -104,7 +104,7 @@ class Service:
         self._thread.start()
         self.until(lambda: self._server.started)
 
-    def until(self, condition: Callable[[], object], seconds: float = 5) -> float:
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> float:
         """Wait for a condition; returns how many seconds it took."""
         started = time.monotonic()
         while not condition():
