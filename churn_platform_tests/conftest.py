@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,12 @@ hypothesis_settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
-    """Before any test is imported: ignore a person's own settings, and make MLflow as quiet as it is in use."""
+    """Before any test is imported: ignore a person's own settings, and make MLflow as quiet as it is in use.
+
+    What a shell runs in the background ignores SIGINT, all that it starts inherits that, and Dagster's services then
+    ignore SIGTERM as well. As programs of containers do, those of tests begin with the system's own handling.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("CHURN_")]:
         del os.environ[name]
     quiet_mlflow()

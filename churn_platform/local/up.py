@@ -40,11 +40,17 @@ def up(settings: Settings) -> None:
         asyncio.run(_run(settings, lock))
 
 
+def ending() -> set[signal.Signals]:
+    """The signals that end it. A closed terminal does not where nohup has started it."""
+    found = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    return found - {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else found
+
+
 async def _run(settings: Settings, lock: int) -> None:
     from churn_platform.local.screen import Screen
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ending():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     screen = Screen(links(settings))
     async with httpx.AsyncClient(timeout=2, trust_env=False) as client:

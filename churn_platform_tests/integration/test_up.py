@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import re
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from churn_platform.local import first_start
 from churn_platform.local.checks import CannotStartError, only_one, refuse_taken_ports
 from churn_platform.local.programs import links, programs
 from churn_platform.local.screen import Screen
-from churn_platform.local.up import _follow_pauses
+from churn_platform.local.up import _follow_pauses, ending
 from churn_platform.settings import Settings
 from churn_platform_tests.decision_cases import Desk
 
@@ -44,6 +45,15 @@ def _listening() -> Iterator[int]:
 def _free(count: int) -> list[int]:
     with ExitStack() as stack:
         return [stack.enter_context(_listening()) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("started", "ends"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)], ids=["as is", "nohup"])
+def test_a_closed_terminal_ends_it_unless_nohup_has_started_it(started: signal.Handlers, ends: bool) -> None:
+    before = signal.signal(signal.SIGHUP, started)
+    try:
+        assert ending() == {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if ends else set())
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_free_ports_are_accepted(tmp_path: Path) -> None:
