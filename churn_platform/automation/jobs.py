@@ -1,6 +1,6 @@
 """Jobs: what a person, a sensor or the command line runs as a unit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -12,7 +12,8 @@ from churn_platform.assets.published import GROUP as PUBLISHED
 from churn_platform.automation.dagster_private import UnresolvedAssetJobDefinition
 from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN
 from churn_platform.champion import promotion as promotions
-from churn_platform.champion.receipts import Receipt
+from churn_platform.champion.receipts import Ledger, Receipt
+from churn_platform.champion.registry import Registry
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
 from churn_platform.tables.names import CANDIDATE, CHURN_SCORES, EVALUATION, REALISED, TARGET_DRIFT, TRAINING_SET
@@ -80,7 +81,14 @@ def _request(context: dg.OpExecutionContext, config: ByHand) -> promotions.Reque
     return promotions.Request(config.by, config.reason, run.run_id, id=run.root_run_id or run.run_id)
 
 
-def _show(context: dg.OpExecutionContext, home: Home, receipt: Receipt) -> None:
+def _decide(
+    context: dg.OpExecutionContext,
+    config: ByHand,
+    home: Home,
+    decide: Callable[[Registry, Ledger, promotions.Request], Receipt],
+) -> None:
+    with told_plainly():
+        receipt = decide(home.registry, home.ledger, _request(context, config))
     context.add_output_metadata(
         {
             "verdict": receipt.verdict,
@@ -94,33 +102,30 @@ def _show(context: dg.OpExecutionContext, home: Home, receipt: Receipt) -> None:
 @dg.op
 def appoint(context: dg.OpExecutionContext, config: Appointment, home: dg.ResourceParam[Home]) -> None:
     """Make a version champion without asking the gate, with a receipt that says who decided and why."""
-    with told_plainly():
-        receipt = promotions.appoint(home.registry, home.ledger, config.version, _request(context, config))
-    _show(context, home, receipt)
+    _decide(
+        context,
+        config,
+        home,
+        lambda registry, ledger, request: promotions.appoint(registry, ledger, config.version, request),
+    )
 
 
 @dg.op
 def roll_back(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
     """Return to the version that served before, with a receipt that says who decided and why."""
-    with told_plainly():
-        receipt = promotions.roll_back(home.registry, home.ledger, _request(context, config))
-    _show(context, home, receipt)
+    _decide(context, config, home, promotions.roll_back)
 
 
 @dg.op
 def pause(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
     """Let no promotion or retraining begin by itself, with a receipt that says who decided and why."""
-    with told_plainly():
-        receipt = promotions.pause(home.registry, home.ledger, _request(context, config))
-    _show(context, home, receipt)
+    _decide(context, config, home, promotions.pause)
 
 
 @dg.op
 def resume(context: dg.OpExecutionContext, config: ByHand, home: dg.ResourceParam[Home]) -> None:
     """End a pause, with a receipt that says who decided and why."""
-    with told_plainly():
-        receipt = promotions.resume(home.registry, home.ledger, _request(context, config))
-    _show(context, home, receipt)
+    _decide(context, config, home, promotions.resume)
 
 
 @dg.job(description="Make a version champion on a person's decision; the gate is not asked.")

@@ -142,8 +142,14 @@ def _deciding(registry: Registry, ledger: Ledger) -> Iterator[None]:
 
 
 def _ask(
-    registry: Registry, ledger: Ledger, verdict: Literal["appointed", "rolled back"], version: Version, request: Request
+    registry: Registry,
+    ledger: Ledger,
+    verdict: Literal["appointed", "rolled back", "paused", "resumed"],
+    version: Version | None,
+    request: Request,
 ) -> Receipt:
+    """A person's decision for a version, or about none, which leaves the champion as it is."""
+    before = _before(registry, ledger) if version else ledger.champion()
     return _do(
         registry,
         ledger,
@@ -151,8 +157,8 @@ def _ask(
         by=request.by,
         reason=request.reason,
         version=version,
-        before=_before(registry, ledger),
-        after=version.number,
+        before=before,
+        after=version.number if version else before,
         run_id=request.run_id,
         decision=request.id,
     )
@@ -167,19 +173,7 @@ def _freeze(registry: Registry, ledger: Ledger, verdict: Literal["paused", "resu
             raise PromotionError(why)
         if verdict == "resumed" and not why:
             raise PromotionError("nothing is paused")
-        champion = ledger.champion()
-        return _do(
-            registry,
-            ledger,
-            verdict=verdict,
-            by=request.by,
-            reason=request.reason,
-            version=None,
-            before=champion,
-            after=champion,
-            run_id=request.run_id,
-            decision=request.id,
-        )
+        return _ask(registry, ledger, verdict, None, request)
 
 
 def _do(registry: Registry, ledger: Ledger, *, verdict: Verdict, **facts: Any) -> Receipt:
