@@ -120,16 +120,28 @@ def _told(platform: Platform, *arguments: str) -> str:
     return result.stdout
 
 
-@pytest.fixture(scope="session")
-def _closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Frozen]:
+def _closing(months: int, customers: int, *commands: tuple[str, ...]) -> Callable[[Path], str]:
+    """How a company's drops are written and closed; returns what the command line said."""
+
     def make(folder: Path) -> str:
         platform = Platform(homes.settings_of(folder))
-        homes.deliver(platform.settings.drops, months=3, customers=homes.CUSTOMERS)
-        told = _told(platform, "close", "--all")
+        homes.deliver(platform.settings.drops, months, customers)
+        told = "".join(_told(platform, *command) for command in commands)
         assert platform.home.registry.champion() is None  # makes the MLflow store, once for all copies
         return told
 
-    platform = _shared(tmp_path_factory, "closed", make)
+    return make
+
+
+@pytest.fixture(scope="session")
+def _begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Frozen]:
+    platform = _shared(tmp_path_factory, "begun", _closing(2, 60, ("close", "2024-01")))
+    return platform, Frozen(platform.settings.home, platform.settings.drops)
+
+
+@pytest.fixture(scope="session")
+def _closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Frozen]:
+    platform = _shared(tmp_path_factory, "closed", _closing(3, homes.CUSTOMERS, ("close", "--all")))
     return platform, Frozen(platform.settings.home, platform.settings.drops)
 
 
@@ -141,6 +153,14 @@ def _trained(_closed: tuple[Platform, Frozen], tmp_path_factory: pytest.TempPath
 
     platform = _shared(tmp_path_factory, "trained", make)
     return platform, Frozen(platform.settings.home, platform.settings.drops)
+
+
+@pytest.fixture
+def begun(_begun: tuple[Platform, Frozen]) -> Iterator[Platform]:
+    """A platform with two months of a company of 60 customers delivered, the first one closed."""
+    platform, frozen = _begun
+    yield platform
+    frozen.check()
 
 
 @pytest.fixture

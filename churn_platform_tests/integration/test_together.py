@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -24,11 +25,17 @@ WITHDRAWN = "the labels of 2024-01 were withdrawn: its drop had some, and no lon
 
 
 @pytest.fixture
-def platform(drop: Path) -> Platform:
+def platform(begun: Platform, tmp_path: Path) -> Platform:
     """One closed month of 60 customers, with labels."""
-    platform = Platform(homes.settings_of(drop.parents[1], settle_seconds=0))
-    assert platform.churn("close", "2024-01").exit_code == 0
-    return platform
+    settings = begun.copy(tmp_path).settings.model_copy(update={"settle_seconds": 0.0})
+    shutil.rmtree(settings.drops / "month_001")
+    return Platform(settings)
+
+
+@pytest.fixture
+def drop(platform: Platform) -> Path:
+    """That month's drop."""
+    return platform.settings.drops / "month_000"
 
 
 def without_user(drop: Path, line: int, *files: str) -> str:
@@ -204,9 +211,9 @@ def test_a_withdrawal_that_was_cut_short_is_finished(platform: Platform, drop: P
     assert deliveries.notes(platform.home.lake, FIRST) == (WITHDRAWN,)
 
 
-def test_users_alone_are_left_when_nothing_was_ever_labelled(drop: Path) -> None:
-    (drop / "labels.csv").unlink()
-    platform = Platform(homes.settings_of(drop.parents[1]))
+def test_users_alone_are_left_when_nothing_was_ever_labelled(tmp_path: Path) -> None:
+    (homes.deliver(tmp_path / "drops") / "labels.csv").unlink()
+    platform = Platform(homes.settings_of(tmp_path))
     assert platform.churn("close", "2024-01").stdout == "2024-01 closed: 60 active customers, no labels yet\n"
     assert deliveries.notes(platform.home.lake, FIRST) == ()
     assert platform.home.lake.has(landed(USERS.name), FIRST)
