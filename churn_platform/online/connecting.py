@@ -40,37 +40,30 @@ def transaction(url: str, seconds: float) -> Iterator[Connection]:
     Raises psycopg.OperationalError, also where the time is over.
     """
     connection = psycopg.connect(url, connect_timeout=min(_CONNECT_SECONDS, math.ceil(seconds)))
-    line = _line(connection)
+    with within(connection, seconds), connection:
+        # So that the server stops as well, a moment later, and gives its locks back.
+        connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{(seconds + 1) * 1000:.0f}ms",))
+        yield connection
+
+
+@contextmanager
+def within(connection: Connection, seconds: float) -> Iterator[None]:
+    """Work on a connection, over within `seconds`. Raises psycopg.OperationalError, which says where it was late."""
     late = threading.Event()
 
     def end() -> None:
         late.set()  # before the block can notice
         _shut(line)
 
-    over = threading.Timer(seconds, end)
-    over.start()
-    try:
-        with connection:
-            # So that the server stops as well, and gives its locks back.
-            connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{seconds * 1000:.0f}ms",))
-            yield connection
-    except psycopg.OperationalError as error:
-        if late.is_set() or "statement timeout" in str(error):
-            raise psycopg.OperationalError(f"it did not finish within {seconds:g} seconds") from error
-        raise
-    finally:
-        over.cancel()
-        line.close()
-
-
-@contextmanager
-def within(connection: Connection, seconds: float) -> Iterator[None]:
-    """Work on a connection that is over within `seconds`; raises psycopg.OperationalError where it is cut off."""
     with _line(connection) as line:
-        over = threading.Timer(seconds, _shut, [line])
+        over = threading.Timer(seconds, end)
         over.start()
         try:
             yield
+        except psycopg.OperationalError as error:
+            if late.is_set():
+                raise psycopg.OperationalError(f"it did not finish within {seconds:g} seconds") from error
+            raise
         finally:
             over.cancel()
             over.join()
