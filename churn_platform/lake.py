@@ -21,8 +21,8 @@ import msgspec
 
 from churn_platform.faults import Fault
 from churn_platform.files import replacing, replacing_all, sha256_of
+from churn_platform.files.scratch import scratch
 from churn_platform.months import Month
-from churn_platform.scratch import scratch
 
 if TYPE_CHECKING:
     import ibis

@@ -13,8 +13,8 @@ from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version
 from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
-from churn_platform.scratch import scratch
 from churn_platform.settings import Settings
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import SCHEMA

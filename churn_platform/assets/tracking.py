@@ -9,9 +9,9 @@ import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.champion.registry import EXPERIMENT, Registry
+from churn_platform.files.owners import lives, own_process
+from churn_platform.files.scratch import all_scratch
 from churn_platform.home import Home
-from churn_platform.owners import lives, own_process
-from churn_platform.scratch import all_scratch
 
 PROCESS_TAG = "churn.process"
 """The tag of an MLflow run that names its process."""

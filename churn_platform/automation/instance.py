@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
 from churn_platform.files import replacing
-from churn_platform.links import plain
+from churn_platform.files.links import plain
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from churn_platform.automation.dagster_private import GRPC_INFO_TAG, CheckRunHealthResult, Launcher, WorkerStatus
-from churn_platform.owners import began, lives
+from churn_platform.files.owners import began, lives
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from churn_platform.faults import Fault
 from churn_platform.files import locked
-from churn_platform.links import plain
+from churn_platform.files.links import plain
 
 SCHEME = "sqlite:///"
 _IN_USE = {

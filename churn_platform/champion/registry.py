@@ -19,9 +19,9 @@ from churn_platform.bundle import Bundle
 from churn_platform.champion import opening
 from churn_platform.champion.deadline import within
 from churn_platform.faults import Fault, placing
-from churn_platform.links import plain
+from churn_platform.files.links import plain
+from churn_platform.files.scratch import scratch
 from churn_platform.months import Month
-from churn_platform.scratch import scratch
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.instance import answering
 from churn_platform.champion.receipts import Receipt
+from churn_platform.files.owners import lives
 from churn_platform.local.runs import Runs
-from churn_platform.owners import lives
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -24,13 +24,13 @@ from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
 from churn_platform.contracts import USERS
 from churn_platform.faults import Fault
+from churn_platform.files.owners import own_process
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
-from churn_platform.owners import own_process
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed

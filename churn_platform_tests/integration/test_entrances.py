@@ -43,7 +43,7 @@ class Interrupted:
         if name == {module!r}:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupted())
-from churn_platform.entry import main
+from churn_platform.__main__ import main
 main()
 """
 LEFT_RUNNING = """
@@ -55,7 +55,7 @@ def commands():
         time.sleep(60)
     threading.Thread(target=late).start()
 sys.modules["churn_platform.cli"] = types.SimpleNamespace(main=commands)
-from churn_platform.entry import main
+from churn_platform.__main__ import main
 main()
 """
 

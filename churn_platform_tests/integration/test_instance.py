@@ -18,7 +18,7 @@ from churn_platform.automation.dagster_private import GRPC_INFO_TAG, WorkerStatu
 from churn_platform.automation.instance import make_storage, open_instance
 from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher
 from churn_platform.definitions import build_defs
-from churn_platform.owners import own_process
+from churn_platform.files.owners import own_process
 from churn_platform.settings import Settings
 from churn_platform_tests.dagster_private import EngineEventData
 
@@ -92,7 +92,7 @@ def test_settings_reach_the_queue(tmp_path: Path) -> None:
 )
 def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_path: Path) -> None:
     host, number, started = json.loads(own_process())
-    code = "from churn_platform.owners import own_process; print(own_process())"
+    code = "from churn_platform.files.owners import own_process; print(own_process())"
     tags = {
         "own": {PROCESS_TAG: own_process()},
         "number used again": {PROCESS_TAG: json.dumps([host, number, started - 1])},

@@ -13,7 +13,7 @@ import sqlalchemy
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import WatchedRunLauncher
 from churn_platform.bundle import Manifest
-from churn_platform.links import plain
+from churn_platform.files.links import plain
 from churn_platform.local.programs import environment
 from churn_platform.online.store import open_reader
 from churn_platform.tables.names import FEATURES

@@ -19,7 +19,7 @@ import pytest
 from churn_platform_tests.serving.world import World, user_id
 
 HEAVY = ("dagster", "pandas", "sklearn", "great_expectations", "evidently", "mlflow", "ibis", "duckdb", "pyarrow")
-PLATFORM = {"bundle", "contracts", "faults", "files", "months", "online", "owners", "settings"}
+PLATFORM = {"bundle", "contracts", "faults", "files", "months", "online", "settings"}
 
 
 def test_serving_imports_nothing_heavy_and_nothing_else_of_the_platform() -> None:

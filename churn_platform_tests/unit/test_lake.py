@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from churn_platform.files import replacing, sha256_of
+from churn_platform.files.owners import mark
 from churn_platform.lake import DocumentError, Lake, MissingTableError
 from churn_platform.months import Month
-from churn_platform.owners import mark
 from churn_platform.tables.names import landed, quarantine
 
 MONTH = Month(2024, 1)

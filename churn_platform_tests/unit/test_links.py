@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform import links
-from churn_platform.links import LinkError, plain
+from churn_platform.files import links
+from churn_platform.files.links import LinkError, plain
 
 
 @pytest.fixture

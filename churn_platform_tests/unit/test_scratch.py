@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.owners import mark
-from churn_platform.scratch import all_scratch, scratch
+from churn_platform.files.owners import mark
+from churn_platform.files.scratch import all_scratch, scratch
 
 
 def left(place: Path, owner: str, days: int = 0) -> Path:

@@ -1,4 +1,4 @@
-"""Entry: where the command `churn` begins and ends.
+"""Where the command `churn`, or `python -m churn_platform`, begins and ends.
 
 Here: answering Ctrl-C while the command line is still being loaded, and once it is done. Not here: the commands, or
 Ctrl-C while one of them works (`cli`).
@@ -21,3 +21,7 @@ def main() -> None:
     finally:
         # Python waits for threads now; Ctrl-C would only print where it waits, and ends the process all the same.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    main()

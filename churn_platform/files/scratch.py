@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from churn_platform.owners import is_left, mark
+from churn_platform.files.owners import is_left, mark
 
 
 @contextmanager

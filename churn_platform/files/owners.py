@@ -1,7 +1,7 @@
 """Owners: which process something belongs to, and whether that process still exists.
 
 Here: naming processes so that a number that is used again is noticed. Not here: what follows where one is gone, for
-Dagster's runs (`automation.launcher`), MLflow's (`assets.tracking`), and what is half made (`files`, `scratch`).
+Dagster's runs (`automation.launcher`), MLflow's (`assets.tracking`), and what is half made (the modules beside it).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from churn_platform.owners import is_left, mark
+from churn_platform.files.owners import is_left, mark
 
 
 @contextmanager
