@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings as hypothesis_settings
 
-from churn_platform.champion.registry import quiet_mlflow
+from churn_platform.champion.quiet import quiet_mlflow
 from churn_platform.home import Home
 from churn_platform.lake import Lake
 from churn_platform.settings import Settings

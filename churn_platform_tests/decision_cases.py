@@ -58,6 +58,10 @@ class Shelf(Registry):
         """Keep it in a file."""
         self._anchor.write_text(text)
 
+    def keep_decision(self, number: int, receipt: str) -> None:
+        """Keep it in a file."""
+        (self.artifacts / f"receipt of version {number}").write_text(receipt)
+
     def moves(self) -> list[str]:
         """Every version that was appointed, in order."""
         return self._file.read_text().split() if self._file.exists() else []

@@ -1,13 +1,12 @@
 """The delivery assets: what serving and the business take from a month."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
+from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, of_table
 from churn_platform.assets.partitions import month_of
 from churn_platform.home import Home
 from churn_platform.lake import Written
@@ -42,21 +41,20 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
     )
 
 
-def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> Iterator[dg.MaterializeResult]:
-    """Score the month with the champion. Without one nothing is scored, and what needs scores is skipped."""
+def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
+    """Score the month with the champion. Without one nothing is scored."""
     month, lake = month_of(context), home.lake
     csv = home.settings.exports / f"{CHURN_SCORES}_{month}.csv"
     with told_plainly():
         if keeps := delivery.is_history(lake, month):
             context.log.info(f"{month} keeps the scores of version {delivery.served_by(lake, month)}: {KEPT}")
         elif (champion := home.registry.champion()) is None:
-            context.log.info(f"{month} is not scored: there is no champion yet (churn retrain {month})")
-            return
+            return not_due(context, f"{month} is not scored: there is no champion yet (churn retrain {month})")
         else:
             delivery.score(lake, month, home.registry.bundle(champion), champion.number)
         if not keeps or not csv.exists():
             delivery.write_csv(lake, month, csv)
-        yield _scored(home, month, csv, kept=keeps)
+        return _scored(home, month, csv, kept=keeps)
 
 
 def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.MaterializeResult:
@@ -107,7 +105,6 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name=GROUP,
             kinds={"onnx", "parquet"},
             owners=OWNERS,
-            output_required=False,
             description=(
                 "The champion's churn probability for every active customer, with decile, value at risk and reasons;"
                 " also as CSV. Only the newest month is scored again: an older one keeps what was served then."

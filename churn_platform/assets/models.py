@@ -22,6 +22,8 @@ from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAI
 from churn_platform.tables.training_set import CandidateVersion, TrainingSet
 
 if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
     from churn_platform.modelling.training import Training
 
 GROUP = "models"
@@ -139,6 +141,7 @@ def _log(
         model = flavour.log_model(
             training.pipeline,
             name="model",
+            signature=_signature(),
             # Working them out from the imports would take seconds.
             pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
             skops_trusted_types=list(estimators.TRUSTED_TYPES),
@@ -147,6 +150,18 @@ def _log(
         version = home.registry.register(run_id, model.model_id, bundle, digest)
         mlflow.end_run()
     return version
+
+
+def _signature() -> "ModelSignature":
+    """What the pipeline takes, as `encode_frame` gives it, and the classes that it answers with."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(SCHEMA)), "features")]),
+        outputs=Schema([TensorSpec(np.dtype(np.bool_), (-1,))]),
+    )
 
 
 def _git_commit(settings: Settings) -> str:

@@ -4,14 +4,13 @@ What is seen when a month closes and what only its labels show are separate asse
 later: what was seen at the close then stays as it was.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
-from churn_platform.assets.metadata import OWNERS, markdown_table, picture
+from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, picture
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import LABELS
@@ -40,7 +39,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     with told_plainly():
         reference = drift.reference_months(month, _trained_on(home), lake.months(FEATURES))
         if not reference:
-            return _not_compared(context, f"{month} has no reference: no earlier month is closed")
+            return not_due(context, f"{month} has no reference: no earlier month is closed")
         pages = settings.reports / "drift"
         found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
     lake.write_document(DRIFT_REPORT, month, found)
@@ -72,11 +71,11 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     """Compare the month's churn share with the reference's."""
     month, lake = month_of(context), home.lake
     if not lake.has(landed(LABELS.name), month):
-        return _not_compared(context, f"{month} has no labels")
+        return not_due(context, f"{month} has no labels")
     with told_plainly():
         reference = drift.reference_months(month, _trained_on(home), matured(lake))
         if not reference:
-            return _not_compared(context, f"{month} has no reference: no earlier month has matured")
+            return not_due(context, f"{month} has no reference: no earlier month has matured")
         found = target.compare(lake, month, reference)
     lake.write_document(TARGET_DRIFT, month, found)
     return dg.MaterializeResult(
@@ -92,30 +91,25 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     )
 
 
-def expected_performance(
-    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
-) -> Iterator[dg.MaterializeResult]:
+def expected_performance(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Estimate AUC and churn from the served probabilities alone."""
     month, lake = month_of(context), home.lake
     with told_plainly():
-        if (version := _served_by(context, home, month)) is None:
-            return
+        if (version := _served_by(home, month)) is None:
+            return not_due(context, f"{month} has no scores, so there is nothing to judge: no version served it")
         found = performance.expect(lake, month, version)
     lake.write_document(EXPECTED, month, found)
-    yield dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
+    return dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
 
 
-def realised_performance(
-    context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
-) -> Iterator[dg.MaterializeResult]:
+def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the served scores with the labels, and with them those that the champion would have given."""
     month, lake, registry = month_of(context), home.lake, home.registry
     if not lake.has(landed(LABELS.name), month):
-        context.log.info(f"{month} has no labels, so there is nothing to compare its scores with")
-        return
+        return not_due(context, f"{month} has no labels, so there is nothing to compare its scores with")
     shown: dict[str, Any] = {}
     with told_plainly():
-        if (version := _served_by(context, home, month)) is not None:
+        if (version := _served_by(home, month)) is not None:
             found = performance.realise(lake, month, version, registry.bundle(version).manifest.threshold)
             lake.write_document(REALISED, month, found)
             if not found.metrics:
@@ -127,8 +121,9 @@ def realised_performance(
                 f"version {reached.expected.version}, which did not serve {month}, would have reached "
                 + (f"an AUC of {reached.auc:.4f}" if reached.auc is not None else "no AUC: nobody or everyone churned")
             )
-    if shown:
-        yield dg.MaterializeResult(metadata=shown)
+    if not shown:
+        return not_due(context, f"{month} has no scores, and the champion cannot be measured on it")
+    return dg.MaterializeResult(metadata=shown)
 
 
 def _reached(home: Home, month: Month, served: Version | None) -> performance.Realised | None:
@@ -148,17 +143,10 @@ def _trained_on(home: Home) -> tuple[Month, ...]:
     return tuple(Month.parse(month) for month in home.registry.bundle(champion).manifest.months)
 
 
-def _not_compared(context: dg.AssetExecutionContext, reason: str) -> dg.MaterializeResult:
-    context.log.info(reason)
-    return dg.MaterializeResult(metadata={"reason": reason})
-
-
-def _served_by(context: dg.AssetExecutionContext, home: Home, month: Month) -> Version | None:
-    """The version that made the month's scores; None, with a line in the log, where it was not scored."""
-    if (number := delivery.served_by(home.lake, month)) is None:
-        context.log.info(f"{month} has no scores, so there is nothing to judge: no version served it")
-        return None
-    return home.registry.version(number)
+def _served_by(home: Home, month: Month) -> Version | None:
+    """The version that made the month's scores; None where it was not scored."""
+    number = delivery.served_by(home.lake, month)
+    return None if number is None else home.registry.version(number)
 
 
 def _expected(found: performance.Expected) -> dict[str, Any]:
@@ -233,7 +221,6 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name=GROUP,
             kinds={"numpy"},
             owners=OWNERS,
-            output_required=False,
             description="What the scores promise if their probabilities are right, before it is known who churned.",
         )(expected_performance),
         dg.asset(
@@ -243,7 +230,6 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name=GROUP,
             kinds={"scikitlearn"},
             owners=OWNERS,
-            output_required=False,
             description=(
                 "What the served scores turned out to be worth, beside what was promised at promotion and what was"
                 " expected since; and what the champion's would have been where another version served. Waits for the"

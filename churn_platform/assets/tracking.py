@@ -8,13 +8,22 @@ from typing import Any
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
+from churn_platform.assets.partitions import PARTITION_TAG
 from churn_platform.champion.registry import EXPERIMENT, Registry
 from churn_platform.files.owners import lives, own_process
 from churn_platform.files.scratch import all_scratch
 from churn_platform.home import Home
+from churn_platform.settings import Settings
+from churn_platform.shown import inert
 
 PROCESS_TAG = "churn.process"
 """The tag of an MLflow run that names its process."""
+
+CAUSE_TAG = "churn/cause"
+"""The tag of a Dagster run that says why it was started, where a sensor did."""
+
+_KIND = ("mlflow.experimentKind", "custom_model_development")
+"""Has MLflow's UI show what is of use for models like these, not what is for language models."""
 
 
 @dg.resource(
@@ -39,6 +48,9 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
         tracking: Iterator[Any] = mlflow_tracking.resource_fn(context.replace_config(config))  # type: ignore[call-arg]
         with _tagged({PROCESS_TAG: own_process()}):
             run = next(tracking)
+        home.registry.client.set_experiment_tag(run.active_run().info.experiment_id, *_KIND)
+        assert context.run is not None, "a step needs this"
+        run.set_tags(described(context.run, home.settings))
     try:
         with all_scratch(home.registry.scratch):  # MLflow's own folders too
             yield run
@@ -46,6 +58,18 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
         if mlflow.active_run() is not None:
             mlflow.end_run("FAILED")
         next(tracking, None)
+
+
+def described(run: dg.DagsterRun, settings: Settings) -> dict[str, str]:
+    """The tags that give an MLflow run its name and description: the month it trains for, why, and where to look."""
+    month, cause = run.tags.get(PARTITION_TAG, "no month"), run.tags.get(CAUSE_TAG, "asked for by hand")
+    return {
+        "mlflow.runName": inert(f"{month}: {cause}"),
+        "mlflow.note.content": (
+            f"Trained for {month}: {inert(cause, 200)}. [The Dagster run]({settings.run_url(run.run_id)}) shows the "
+            "comparison with the champion and what was decided."
+        ),
+    }
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from churn_platform.assets.partitions import PARTITION_TAG
 from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
 from churn_platform.months import Month
 
 if TYPE_CHECKING:
     import dagster as dg
 
-PARTITION_TAG = "dagster/partition"
 PATIENCE = 120.0
 """Seconds within which a run that was made begins, and one that Dagster means to retry is retried."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 
+from churn_platform.assets.tracking import CAUSE_TAG
 from churn_platform.files import sha256
 from churn_platform.months import Month
 
@@ -27,7 +28,6 @@ MEASURE = "measure"
 
 EVENT_TAG = "churn/event"
 ATTEMPT_TAG = "churn/attempt"
-CAUSE_TAG = "churn/cause"
 
 PAUSES = (10.0, 60.0, 300.0, 1800.0, 3600.0)
 """Seconds from the end of a failed attempt to the next one, the last of them from then on."""

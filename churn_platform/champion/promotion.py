@@ -195,6 +195,8 @@ def _carry_out(registry: Registry, ledger: Ledger, intent: Receipt, *, again: bo
                 ledger.withdraw()
                 raise
     registry.keep_anchor(msgspec.json.encode(ledger.intended()).decode())
+    if intent.version:
+        registry.keep_decision(intent.version, f"{intent.number}: {intent.title}")
     ledger.confirm()
 
 

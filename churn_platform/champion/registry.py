@@ -6,7 +6,6 @@ Here: everything that is asked of MLflow outside a training run. Not here: train
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from churn_platform.bundle import Bundle
 from churn_platform.champion import opening
 from churn_platform.champion.deadline import within
+from churn_platform.champion.quiet import quiet_mlflow
 from churn_platform.faults import Fault, placing
 from churn_platform.files.links import plain
 from churn_platform.files.scratch import scratch
@@ -38,16 +38,6 @@ CHALLENGER = "challenger"
 BUNDLE = "bundle"
 _ANCHOR = "newest_receipt"
 
-# MLflow's own retries take minutes, and its telemetry stalls on a closed network; both are read at import.
-_QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-
 
 class RegistryError(Fault):
     """MLflow cannot be reached, or does not have what is asked for; the message says which store and why."""
@@ -67,12 +57,6 @@ class Version:
     run_id: str
     bundle_uri: str
     bundle_sha256: str
-
-
-def quiet_mlflow() -> None:
-    """Set what MLflow reads when it is imported: few retries, no telemetry. Call it before that."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
 
 
 def _bounded(ask: Callable[Concatenate[Registry, P], T]) -> Callable[Concatenate[Registry, P], T]:
@@ -219,14 +203,20 @@ class Registry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             manifest = Bundle.load(bundle, digest).manifest
+            auc = manifest.metrics["auc"]
             tags = {
                 "month": manifest.month,
-                "auc": repr(manifest.metrics["auc"]),
+                "auc": repr(auc),
                 "bundle_uri": f"{client.get_logged_model(model_id).artifact_location}/{BUNDLE}",
                 "bundle_sha256": digest,
             }
             made = client.create_model_version(
-                MODEL, f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+                MODEL,
+                f"models:/{model_id}",
+                run_id=run_id,
+                tags=tags,
+                description=f"Trained for {manifest.month}; its AUC on the holdout customers is {auc:.4f}.",
+                model_id=model_id,
             )
             client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
         return _version(made)
@@ -252,6 +242,18 @@ class Registry:
             if not self.client.search_registered_models(f"name='{MODEL}'"):  # a pause before the first version
                 self.client.create_registered_model(MODEL)
             self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
+
+    @_bounded
+    def keep_decision(self, number: int, receipt: str) -> None:
+        """Tag a version with the receipt of the newest decision about it, for people who look at it in MLflow."""
+        from mlflow.exceptions import MlflowException
+
+        with self.reachable():
+            try:
+                self.client.set_model_version_tag(MODEL, str(number), "receipt", receipt)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # somebody has deleted the version since
+                    raise
 
     @property
     def scratch(self) -> Path:

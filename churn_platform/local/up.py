@@ -17,7 +17,7 @@ import httpx
 
 from churn_platform.automation import instance
 from churn_platform.champion.promotion import paused
-from churn_platform.champion.registry import quiet_mlflow
+from churn_platform.champion.quiet import quiet_mlflow
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake.drops import newest

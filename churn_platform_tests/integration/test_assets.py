@@ -242,6 +242,12 @@ def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
     } <= set(run.data.metrics)  # fmt: skip
     assert run.data.tags["dagster_run_id"] == result.run_id
     assert run.data.tags["git_commit"]
+    assert run.info.run_name == "2024-01: asked for by hand"
+    assert f"/runs/{result.run_id})" in run.data.tags["mlflow.note.content"]
+    assert client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    signature = mlflow.models.get_model_info(model.model_uri).signature
+    assert signature.inputs.inputs[0].shape == (-1, len(SCHEMA))
     assert run.data.params["estimator"] == "blend"
     assert {"feature_schema.json", "training_set.json"} <= {file.path for file in client.list_artifacts(version.run_id)}
     source = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/training_set.json")
@@ -302,3 +308,10 @@ def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
 )
 def test_a_receipt_says_how_the_gate_was_asked(job: str, tags: dict[str, str], told: str) -> None:
     assert decisions.asked(dg.DagsterRun(job_name=job, tags=tags)) == told
+
+
+def test_mlflow_shows_the_newest_receipt_of_a_version(trained: Platform) -> None:
+    newest = {receipt.version: f"{receipt.number}: {receipt.title}" for receipt in trained.home.ledger.all()}
+    versions = trained.home.registry.client.search_model_versions(f"name='{MODEL}'")
+    assert {int(found.version): found.tags.get("receipt") for found in versions} == {1: None, 2: None, 3: None} | newest
+    assert newest[1] == "1: version 1 promoted"

@@ -22,7 +22,7 @@ from churn_platform.monitoring import performance, status
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables import delivery
-from churn_platform.tables.names import DRIFT_REPORT, FEATURES, REALISED, TARGET_DRIFT, landed
+from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, FEATURES, REALISED, TARGET_DRIFT, landed
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
@@ -86,7 +86,9 @@ def test_without_a_champion_a_month_closes_green_and_unscored(
 ) -> None:
     settings = closed.copy(tmp_path).settings
     made = close(without_champion(settings, tmp_path), MARCH, instance)
-    assert not SCORED & made.keys()
+    # Each has a result: Dagster counts a month of a backfill that has none as failed.
+    assert {name: made[name].keys() for name in SCORED} == {name: {"reason"} for name in SCORED}
+    assert not Home(settings).lake.has(CHURN_SCORES, MARCH)
     assert JUDGED | {"online_features"} <= made.keys()
     assert made["drift_report"]["reference"] == "2024-02"  # no champion: the month before
 
@@ -161,7 +163,10 @@ def test_labels_of_a_month_that_was_never_scored_leave_nothing_to_judge(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     made = materialize(platform.settings, JANUARY, instance, "realised_performance", "expected_performance")
-    assert made == {}
+    assert made == {
+        "expected_performance": {"reason": "2024-01 has no scores, so there is nothing to judge: no version served it"},
+        "realised_performance": {"reason": "2024-01 has no scores, and the champion cannot be measured on it"},
+    }
 
 
 def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
