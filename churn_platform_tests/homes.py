@@ -40,14 +40,14 @@ def deliver(folder: Path, months: int = 1, customers: int = 60, seed: int = 3) -
 
 
 def rows_of(path: Path) -> Rows:
-    """A CSV's header and rows."""
-    with path.open(newline="") as file:
+    """A CSV's header and rows; bytes that are no text stay as they are when they are written again."""
+    with path.open(newline="", errors="surrogateescape") as file:
         return list(csv.reader(file))
 
 
 def write_rows(path: Path, rows: Rows) -> None:
     """Write a header and rows as the company does."""
-    path.write_bytes("".join(",".join(row) + "\n" for row in rows).encode())
+    path.write_bytes("".join(",".join(row) + "\n" for row in rows).encode(errors="surrogateescape"))
 
 
 def edit(path: Path, change: Callable[[Rows], Rows | None]) -> None:
