@@ -21,7 +21,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *landing.assets(months),
-            *snapshots.assets(months),
+            *snapshots.assets(months, settings.features_due_days),
             *models.assets(months),
             *decisions.assets(months),
             *monitoring.assets(months),

@@ -6,9 +6,10 @@ from churn_platform.assets import decisions, landing, models, snapshots
 from churn_platform.assets.partitions import months_of
 from churn_platform.settings import Settings
 
-_MONTHS = months_of(Settings())
+_SETTINGS = Settings()
+_MONTHS = months_of(_SETTINGS)
 
 (LAND_DROP,) = landing.assets(_MONTHS)
-*SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS)
+*SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS, _SETTINGS.features_due_days)
 TRAINING_SET, CANDIDATE = models.assets(_MONTHS)
 EVALUATION, PROMOTION = decisions.assets(_MONTHS)

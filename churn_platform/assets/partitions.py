@@ -32,9 +32,6 @@ def months_back(first: int, last: int = 0) -> dg.TimeWindowPartitionMapping:
     )
 
 
-PARTITION_TAG = "dagster/partition"
-"""The tag of a Dagster run that names its month."""
-
 PREVIOUS = months_back(1, 1)
 FEATURE_WINDOW = months_back(WINDOW - 1)
 TRAINING_WINDOW = months_back(11)

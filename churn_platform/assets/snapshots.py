@@ -1,5 +1,7 @@
 """The snapshot and feature assets: the state of every known customer, and what a model may know of the active ones."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
@@ -11,6 +13,8 @@ from churn_platform.home import Home
 from churn_platform.tables import lineage
 from churn_platform.tables.features import SCHEMA, feature_table, snapshot
 from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
+
+_LONGEST_MONTH = 31
 
 
 def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -54,8 +58,11 @@ def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) ->
     )
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The snapshot and feature assets, for these months."""
+def assets(months: dg.MonthlyPartitionsDefinition, due_days: int) -> list[dg.AssetsDefinition]:
+    """The snapshot and feature assets, for these months; features are due so many days after a month's end.
+
+    Dagster looks at the newest materialization, of whatever month: the alert about overdue features knows the month.
+    """
     return [
         *(_snapshot_asset(name, table, months) for name, table in SNAPSHOTS.items()),
         dg.asset(
@@ -65,6 +72,7 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
             group_name="features",
             kinds={"duckdb", "parquet"},
             owners=OWNERS,
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=_LONGEST_MONTH + due_days)),
             description="One row per active customer: the drop's own columns and what three months of snapshots show.",
             metadata={
                 "dagster/column_schema": dg.TableSchema(

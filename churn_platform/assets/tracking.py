@@ -8,19 +8,13 @@ from typing import Any
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.partitions import PARTITION_TAG
 from churn_platform.champion.registry import EXPERIMENT, Registry
+from churn_platform.champion.tags import CAUSE_TAG, PARTITION_TAG, PROCESS_TAG
 from churn_platform.files.owners import lives, own_process
 from churn_platform.files.scratch import all_scratch
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform.shown import inert
-
-PROCESS_TAG = "churn.process"
-"""The tag of an MLflow run that names its process."""
-
-CAUSE_TAG = "churn/cause"
-"""The tag of a Dagster run that says why it was started, where a sensor did."""
 
 _KIND = ("mlflow.experimentKind", "custom_model_development")
 """Has MLflow's UI show what is of use for models like these, not what is for language models."""

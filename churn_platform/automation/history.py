@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from churn_platform.assets.partitions import PARTITION_TAG
 from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
+from churn_platform.champion.tags import PARTITION_TAG
 from churn_platform.months import Month
 
 if TYPE_CHECKING:

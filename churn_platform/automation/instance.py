@@ -63,6 +63,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # A crashed run is tried again; a drop that breaks its contract stays broken however often it is read.
         "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
         "code_servers": {"reload_timeout": 120},
+        "freshness": {"enabled": True},
         **_storage(settings),
     }
 

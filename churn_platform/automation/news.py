@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from churn_platform.assets.partitions import PARTITION_TAG
-from churn_platform.assets.tracking import CAUSE_TAG
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import failure_of, state_of
 from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, RETRAIN, RunState
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.receipts import Receipt, digest_of
+from churn_platform.champion.tags import CAUSE_TAG, PARTITION_TAG
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation

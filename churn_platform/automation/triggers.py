@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 
-from churn_platform.assets.tracking import CAUSE_TAG
+from churn_platform.champion.tags import CAUSE_TAG
 from churn_platform.files import sha256
 from churn_platform.months import Month
 

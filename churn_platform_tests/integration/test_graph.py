@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pytest
 
 from churn_platform.definitions import build_defs, defs
 from churn_platform.modelling.gate import GATES
+from churn_platform.settings import Settings
 from churn_platform_tests import homes
 
 SPINE = {
@@ -57,6 +59,13 @@ def test_an_asset_is_told_to_who_looks_at_it(name: str) -> None:
     assert node.owners
     assert node.group_name not in (None, "default")
     assert isinstance(node.partitions_def, dg.MonthlyPartitionsDefinition)
+
+
+def test_features_are_overdue_so_many_days_after_the_longest_month() -> None:
+    policy = (
+        build_defs(Settings(features_due_days=4)).resolve_asset_graph().get(dg.AssetKey("features")).freshness_policy
+    )
+    assert policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(days=35))
 
 
 def test_months_are_the_partitions() -> None:
