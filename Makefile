@@ -51,8 +51,9 @@ format: $(INSTALLED) ## fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: $(INSTALLED) ## mypy
+types: $(INSTALLED) ## mypy, and whether Dagster loads the definitions
 	$(BIN)/mypy
+	$(BIN)/dg check defs
 
 docs: $(INSTALLED) ## renew the generated pages
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
