@@ -1,6 +1,6 @@
-"""Shown: how a value from outside appears in a message, whoever reads it and wherever.
+"""Shown: how values appear in a message, whoever reads it and wherever.
 
-Here: cutting it, and taking the meaning out of it. Not here: the messages.
+Here: cutting one from outside and taking the meaning out of it; a number with its noun. Not here: the messages.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ def inert(value: object, most: int = MOST) -> str:
     cut = _MEANING.sub(lambda found: _escaped(found[0]), text[:most])
     safe = "".join(letter if letter.isprintable() else _escaped(letter) for letter in cut)
     return safe if len(text) <= most else f"{safe}... ({len(text):,} characters)"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as `1 row` and `1,200 rows`; the noun is one whose plural takes an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _escaped(letter: str) -> str:

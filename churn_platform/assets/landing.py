@@ -16,7 +16,7 @@ from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
 from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
-from churn_platform.shown import inert
+from churn_platform.shown import counted, inert
 from churn_platform.tables import taking
 from churn_platform.tables.names import landed
 
@@ -186,7 +186,8 @@ def land(
         context.log.warning(oddity.sentence)
     for judged in tables:
         if judged.quarantined:
-            context.log.warning(f"{month}: {judged.quarantined} rows of {judged.table.name} go to quarantine")
+            broken = f"{judged.quarantined:,} of {counted(judged.total, 'row')} of {judged.table.name}"
+            context.log.warning(f"{month}: {broken} broken, kept in quarantine")
         yield _kept(home, judged, month, written[judged.table.name])
     if LABELS in selected and contents[deliveries.LATER] is None:
         yield from _without_labels(context, home, month, drop)

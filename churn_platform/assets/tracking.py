@@ -14,7 +14,7 @@ from churn_platform.files.owners import lives, own_process
 from churn_platform.files.scratch import all_scratch
 from churn_platform.home import Home
 from churn_platform.settings import Settings
-from churn_platform.shown import inert
+from churn_platform.shown import MOST, inert
 
 _KIND = ("mlflow.experimentKind", "custom_model_development")
 """Has MLflow's UI show what is of use for models like these, not what is for language models."""
@@ -57,8 +57,9 @@ def mlflow(context: dg.InitResourceContext) -> Iterator[Any]:
 def described(run: dg.DagsterRun, settings: Settings) -> dict[str, str]:
     """The tags that give an MLflow run its name and description: the month it trains for, why, and where to look."""
     month, cause = run.tags.get(PARTITION_TAG, "no month"), run.tags.get(CAUSE_TAG, "asked for by hand")
+    cause = cause.removeprefix("RETRAINING_TRIGGERED ").removesuffix(f" month={month}")
     return {
-        "mlflow.runName": inert(f"{month}: {cause}"),
+        "mlflow.runName": f"{month}: {cause}"[:MOST],  # MLflow shows names as they are, unlike descriptions
         "mlflow.note.content": (
             f"Trained for {month}: {inert(cause, 200)}. [The Dagster run]({settings.run_url(run.run_id)}) shows the "
             "comparison with the champion and what was decided."

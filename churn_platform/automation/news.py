@@ -19,6 +19,7 @@ from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.months import Month
+from churn_platform.shown import counted
 from churn_platform.tables.names import EVALUATION, FEATURES
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def tell(home: Home, instance: dg.DagsterInstance) -> str:
     outbox = Outbox(settings.home / "alerts", settings.alert_urls.get_secret_value())
     done = outbox.send(alerts(home, instance, date.today()))
     if done.failed:
-        return f"{done.failed} alerts could not be sent and are tried again: check CHURN_ALERT_URLS; {done.sent} sent"
-    return f"{done.sent} alerts sent" if done.sent else "nothing new to report"
+        failed = f"{counted(done.failed, 'alert')} could not be sent, to be tried again: check CHURN_ALERT_URLS"
+        return f"{failed}; {done.sent} sent"
+    return f"{counted(done.sent, 'alert')} sent" if done.sent else "nothing new to report"
 
 
 def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:

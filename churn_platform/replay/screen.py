@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import click
 
 from churn_platform.replay.regret import Lived, Summary
+from churn_platform.shown import counted
 
 _COLUMNS = ("month", "drift", "champion", "candidate", "", "serves", "best", "cause")
 _WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
@@ -40,7 +41,8 @@ def conclude(summary: Summary | None) -> str:
     if summary is None:
         return "no month had a champion"
     return (
-        f"{summary.months} months, {summary.retrainings} retrainings, {summary.promotions} promotions\n"
+        f"{counted(summary.months, 'month')}, {counted(summary.retrainings, 'retraining')}, "
+        f"{counted(summary.promotions, 'promotion')}\n"
         f"mean regret in AUC: {summary.regret:.4f}; never retraining {summary.regret_never_retraining:.4f}, "
         f"retraining each month {summary.regret_retraining_each_month:.4f}, "
         f"and without the gate {summary.regret_without_gate:.4f}"

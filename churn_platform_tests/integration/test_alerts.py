@@ -154,7 +154,7 @@ def test_a_month_that_stops_is_told_with_its_reason_once(
     daemon = Daemon(settings, instance)
     assert daemon.skipped("alerts") == "nothing new to report"
     assert not daemon.launch(daemon.requested("drops")).success
-    assert daemon.skipped("alerts") == "1 alerts sent"
+    assert daemon.skipped("alerts") == "1 alert sent"
     assert daemon.skipped("alerts") == "nothing new to report"
     (message,) = webhook.messages
     assert message["title"] == "2024-01 stopped"

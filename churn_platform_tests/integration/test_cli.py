@@ -19,11 +19,11 @@ from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
 
-def refused(result: Result) -> str:
-    """The one sentence of a refusal."""
+def refused(result: Result, shown: int = 0) -> str:
+    """The one sentence of a refusal, which comes after so many lines of what could be shown."""
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit), result.exception  # no traceback
-    assert result.stdout == ""
+    assert result.stdout.count("\n") == shown, result.stdout
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1, result.stderr
     return result.stderr.removeprefix("Error: ").strip()
@@ -148,7 +148,9 @@ def test_a_champion_moved_past_the_ledger_is_told_everywhere(trained: Platform, 
     assert before is not None
     registry.client.set_registered_model_alias(MODEL, CHAMPION, "3")  # as anybody can, over MLflow's REST API
     told = f"the registry serves version 3, but receipt 1 made version {before.number} champion: `churn promote "
-    assert told in refused(platform.churn("receipts")).replace("receipt 2", "receipt 1")
+    assert told in refused(platform.churn("receipts"), len(platform.home.ledger.all())).replace(
+        "receipt 2", "receipt 1"
+    )
     assert told in " ".join(platform.churn("status").stdout.split()).replace("receipt 2", "receipt 1")
     (found,) = json.loads(platform.churn("status", "--json").stdout)["findings"]
     result = platform.churn("promote", str(before.number), "--reason", "restored")
@@ -257,14 +259,18 @@ def test_changed_receipts_are_told(trained: Platform, tmp_path: Path) -> None:
     platform = trained.copy(tmp_path)
     path = Path(platform.home.ledger.place(1))
     path.write_text(path.read_text().replace('"promoted"', '"appointed"', 1))
-    assert "000002.json: does not follow from the receipt before it" in refused(platform.churn("receipts"))
+    assert "000002.json: does not follow from the receipt before it" in refused(
+        platform.churn("receipts"), len(trained.home.ledger.all())
+    )
 
 
 def test_a_changed_newest_receipt_is_told(trained: Platform, tmp_path: Path) -> None:
     platform = trained.copy(tmp_path)
     path = Path(platform.home.ledger.place(len(platform.home.ledger.all())))
     path.write_text(path.read_text().replace('"decided_by": "', '"decided_by": "not ', 1))
-    assert f"{path.name}: is not the one that the registry knows" in refused(platform.churn("receipts"))
+    assert f"{path.name}: is not the one that the registry knows" in refused(
+        platform.churn("receipts"), len(trained.home.ledger.all())
+    )
 
 
 def test_a_store_that_does_not_answer_stops_and_can_be_asked_again(closed: Platform, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from churn_platform.shown import MOST, inert
+from churn_platform.shown import MOST, counted, inert
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,7 @@ def test_long_values_are_cut() -> None:
     assert inert("A" * MOST) == "A" * MOST
     assert inert("A" * 200_006) == "A" * MOST + "... (200,006 characters)"
     assert len(inert("\U000e0041" * 10**6)) < 1000
+
+
+def test_a_number_stands_with_its_noun() -> None:
+    assert [counted(n, "row") for n in (0, 1, 2, 1_200)] == ["0 rows", "1 row", "2 rows", "1,200 rows"]
