@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,19 +59,41 @@ def placing() -> Iterator[None]:
 
 def _told(number: int | None, path: Path) -> str | None:
     """Why a place cannot be used, in a sentence; None where the cause may be a bug."""
-    match number:
-        case errno.EACCES | errno.EPERM:
-            return f"{path} may not be used by this user: change its permissions or owner, or set another folder"
-        case errno.EROFS:
-            return f"{path} cannot be written, since its disk is read-only: set another folder"
-        case errno.ENOSPC | errno.EDQUOT:
-            return f"{path} cannot be written, since its disk is full: free space there, then run this again"
-        case errno.ELOOP | errno.ENAMETOOLONG:
-            return f"{path} cannot be used, since its name is too long or it is a loop of links: set another folder"
-        case errno.EIO | errno.ESTALE:
-            return f"{path} cannot be read or written, since its disk fails: mend that, or restore it from a backup"
-        case errno.ENOTDIR | errno.EEXIST:
-            for part in (path, *path.parents):
-                if part.exists() and not part.is_dir():
-                    return f"{part} is a file where a folder is needed: move it away, or set another folder"
+    if number in _REASONS:
+        return f"{path} {_REASONS[number]}"
+    if number == errno.ENOENT:
+        place = next((part for part in path.parents if part.is_dir()), None)
+        if place is not None and not _takes_folders(place):
+            return f"{path} cannot be made, since nothing can be made in {place}: set another folder"
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        for part in (path, *path.parents):
+            if part.exists() and not part.is_dir():
+                return f"{part} is a file where a folder is needed: move it away, or set another folder"
     return None
+
+
+_FORBIDDEN = "may not be used by this user: change its permissions or owner, or set another folder"
+_FULL = "cannot be written, since its disk is full: free space there, then run this again"
+_TANGLED = "cannot be used, since its name is too long or it is a loop of links: set another folder"
+_FAILING = "cannot be read or written, since its disk fails: mend that, or restore it from a backup"
+_REASONS = {
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: "cannot be written, since its disk is read-only: set another folder",
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.ELOOP: _TANGLED,
+    errno.ENAMETOOLONG: _TANGLED,
+    errno.EIO: _FAILING,
+    errno.ESTALE: _FAILING,
+    errno.ENOTCONN: _FAILING,
+}
+
+
+def _takes_folders(place: Path) -> bool:
+    """Whether a folder can be made there: some places, such as /proc, only say that what one makes is not found."""
+    try:
+        with tempfile.TemporaryDirectory(dir=place):
+            return True
+    except OSError:
+        return False

@@ -42,6 +42,12 @@ def test_a_place_that_cannot_be_used_is_told(number: int, told: str) -> None:
     assert str(raised.value).startswith(told)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
+def test_a_place_where_nothing_can_be_made_is_told() -> None:
+    with pytest.raises(PlaceError, match=r"^/proc/home cannot be made, since nothing can be made in /proc"), placing():
+        Path("/proc/home").mkdir()
+
+
 def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "a" / "b"):
