@@ -89,13 +89,22 @@ def _folder_names(month: Month, first: Month) -> tuple[str, ...]:
 
 
 def misnamed(drop: Path, tables: tuple[Table, ...] = TABLES) -> tuple[str, ...]:
-    """What in a drop looks like the file of one of these tables that is not there; a sentence for each."""
+    """What in a drop looks like a missing file of these tables; for each a sentence that says why it is not."""
     missing = {table.name for table in tables if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)}
     return tuple(
-        f"'{inert(f'{drop.name}/{path.name}')}' is passed over: the file of {table.name} is named {file_names(table)}"
+        f"'{inert(f'{drop.name}/{path.name}')}' is passed over: {why}"
         for path in sorted(drop.iterdir())
-        if path.exists() and (table := table_meant(path.name)) is not None and table.name in missing
+        if (table := table_meant(path.name)) is not None and table.name in missing and (why := _why_not(path, table))
     )
+
+
+def _why_not(path: Path, table: Table) -> str | None:
+    """Why this is not the table's file; None for a link to nothing that has not its name, as editors leave them."""
+    if path.name not in [table.name + ending for ending in ENDINGS]:
+        return f"the file of {table.name} is named {file_names(table)}" if path.exists() else None
+    if path.is_dir():
+        return "the folder holds no data files"
+    return "it is no file that can be read again, such as a pipe" if path.exists() else "it is a link to nothing"
 
 
 def files(path: Path) -> tuple[Path, ...]:

@@ -188,9 +188,9 @@ MUTATIONS: tuple[Callable[[Path, Chance], None], ...] = (
 def mutate(drop: Path, chance: Chance) -> str:
     """Break one file of a drop, or two. Returns what was done, for the message of a test that fails."""
     done = []
-    for _ in range(chance.choice((1, 1, 1, 2))):
-        path = chance.choice(sorted(path for path in drop.iterdir() if path.suffix == ".csv" and path.is_file()))
-        if path.stat().st_size:
+    files = sorted(path for path in drop.iterdir() if path.suffix == ".csv" and path.is_file())
+    for path in chance.sample(files, chance.choice((1, 1, 1, 2))):  # a file that is broken already may hold no rows
+        if path.is_file() and path.stat().st_size:
             mutation = chance.choice(MUTATIONS)
             mutation(path, chance)
             done.append(f"{mutation.__name__} {path.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_a_file_that_is_named_otherwise(before: str, after: str, drop: Path) -> 
         table = next(table for table in STATE_TABLES if f"{table.name}.csv" == before)
         with pytest.raises(DropError, match=f"no file in .*; '.*{after}' is passed over"):
             file_of(drop, table)
+
+
+def test_what_has_the_name_but_is_no_file_is_told(drop: Path) -> None:
+    for name, make in {
+        "labels.csv": lambda path: path.symlink_to(drop / "nowhere"),
+        "users.csv": os.mkfifo,
+        "usage_agg_30d.csv": Path.mkdir,
+    }.items():
+        (drop / name).unlink()
+        make(drop / name)
+    assert passed_over(drop.parent, FIRST) == (
+        "'month_000/labels.csv' is passed over: it is a link to nothing",
+        "'month_000/usage_agg_30d.csv' is passed over: the folder holds no data files",
+        "'month_000/users.csv' is passed over: it is no file that can be read again, such as a pipe",
+    )
 
 
 def test_files_beside_the_tables_are_nobodys_business(drop: Path) -> None:
