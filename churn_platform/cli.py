@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import click
 import msgspec
 
 from churn_platform.faults import Fault, entrance
+from churn_platform.local.spinner import working
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import Settings
 from churn_platform.shown import counted
@@ -77,19 +77,6 @@ def _runs() -> Runs:
     return Runs(Settings())
 
 
-@contextmanager
-def _working(text: str) -> Iterator[None]:
-    """A spinner with the time that has passed, on a terminal; a plain line elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(file=sys.stderr)  # this one, also while what runs has another
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(text)
-        yield
-
-
 @main.command()
 @click.argument("month", type=MONTH, required=False)
 @click.option("--all", "every", is_flag=True, help="Close every delivered month, oldest first.")
@@ -113,7 +100,7 @@ def _show_closing(months: Iterable[Closed], text: str) -> None:
     """Print each month as it is closed."""
     closing = iter(months)
     while True:
-        with _working(text):
+        with working(text):
             closed = next(closing, None)
         if closed is None:
             return
@@ -133,7 +120,7 @@ def _show_closing(months: Iterable[Closed], text: str) -> None:
 def retrain(month: Month) -> None:
     """Train a candidate for MONTH, compare it with the champion, and promote it if it wins."""
     runs = _runs()
-    with _working(f"training for {month}"):
+    with working(f"training for {month}"):
         evaluation, receipt = runs.retrain(month)
     if receipt is None and evaluation.promote:
         click.echo(f"version {evaluation.candidate.version} wins, and is promoted after `churn resume`")
@@ -181,7 +168,7 @@ def receipts() -> None:
     from churn_platform.home import Home
 
     home = Home(Settings())
-    with _working("asking the registry for the newest receipt"):
+    with working("asking the registry for the newest receipt"):
         faults = findings(home.registry, home.ledger)
     try:
         made = home.ledger.all()
@@ -200,7 +187,7 @@ def _decide(text: str, ask: Callable[[Decisions], Receipt]) -> None:
 
     runs = _runs()
     decisions = Decisions(runs)
-    with _working(text):
+    with working(text):
         receipt = ask(decisions)
     _show_receipt(receipt)
     decisions.told()
