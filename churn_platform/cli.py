@@ -17,7 +17,7 @@ import msgspec
 from churn_platform.faults import Fault, entrance
 from churn_platform.local.spinner import working
 from churn_platform.months import Month, MonthError
-from churn_platform.settings import Settings
+from churn_platform.settings import begin
 from churn_platform.shown import counted
 from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.command import simulate
@@ -68,13 +68,13 @@ def start() -> None:
     """
     from churn_platform.local.up import up
 
-    up(Settings())
+    up(begin())
 
 
 def _runs() -> Runs:
     from churn_platform.local.runs import Runs
 
-    return Runs(Settings())
+    return Runs(begin())
 
 
 @main.command()
@@ -167,7 +167,7 @@ def receipts() -> None:
     from churn_platform.champion.agreement import findings
     from churn_platform.home import Home
 
-    home = Home(Settings())
+    home = Home(begin())
     with working("asking the registry for the newest receipt"):
         faults = findings(home.registry, home.ledger)
     try:
@@ -222,7 +222,7 @@ def predict(user_id: str) -> None:
     """Ask the running API for the risk of customer USER_ID."""
     import httpx
 
-    settings = Settings()
+    settings = begin()
     url = f"http://{settings.serving_host}:{settings.serving_port}/predict"
     try:
         answer = httpx.post(url, json={"user_id": user_id}, timeout=10)
@@ -241,7 +241,7 @@ def status(as_json: bool) -> None:
     from churn_platform.monitoring.screen import show
     from churn_platform.monitoring.status import read
 
-    found = read(Home(Settings()))
+    found = read(Home(begin()))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:

@@ -7,15 +7,16 @@ import dagster as dg
 from churn_platform.assets import decisions, delivery, landing, models, monitoring, published, snapshots, tracking
 from churn_platform.assets.partitions import months_of
 from churn_platform.automation import jobs
+from churn_platform.automation.dagster_private import blank_errors
 from churn_platform.automation.schedules import schedules
 from churn_platform.automation.sensors import sensors
 from churn_platform.home import Home
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, begin
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's definitions for these settings, by default those of the environment."""
-    settings = settings or Settings()
+    settings = settings or begin()
     months = months_of(settings)
     monthly = jobs.monthly()
     return dg.Definitions(
@@ -36,4 +37,5 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     )
 
 
+blank_errors()
 defs = build_defs()

@@ -14,15 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from churn_platform.secrets import blanked
+
 
 class Fault(Exception):
     """Its message names the file, month, table, column or setting, and says what to do; a stack trace adds nothing.
 
     A `lasting` one comes back however often the same thing is tried, until somebody changes what its message names.
     Any other may pass by itself, as when a store does not answer.
+
+    A message often ends with what a library says, so secrets are taken out of every one.
     """
 
     lasting: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(blanked(message))
 
 
 class PlaceError(Fault):

@@ -13,7 +13,7 @@ from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
 from churn_platform.faults import entrance
 from churn_platform.lake import Lake
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, begin
 
 
 class Home:
@@ -47,4 +47,4 @@ class Home:
 
 if __name__ == "__main__":
     with entrance():
-        _ = Home(Settings()).registry.client
+        _ = Home(begin()).registry.client

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from churn_platform_tests.hostile_urls import PASSWORD
 
 
 @contextmanager
@@ -31,6 +34,9 @@ def server() -> Iterator[Any]:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of a server that runs as long as the block."""
+    """The URL of a server that runs as long as the block.
+
+    It has a password, of which the server takes any: so whatever connects reads a hard one as all others do.
+    """
     with server() as database:
-        yield database.get_uri()
+        yield database.get_uri().replace("postgres:@", f"postgres:{quote(PASSWORD, safe='')}@")

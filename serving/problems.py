@@ -64,7 +64,7 @@ class ProblemError(Fault):
             type=f"urn:churn:problem:{code}",
             title=HTTPStatus(status).phrase,
             status=status,
-            detail=detail,
+            detail=str(self),
             code=code,
             **more,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from churn_platform.faults import entrance
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, begin
 from serving.app import create_app
 
 
@@ -39,5 +39,5 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with entrance():
-        settings = Settings()
+        settings = begin()
         server(create_app(settings), settings).run()

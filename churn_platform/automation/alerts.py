@@ -75,7 +75,9 @@ class Outbox:
     def _notify(self, alert: Alert) -> bool:
         """Send to every URL; True if all took it. A URL that Apprise cannot read counts as one that did not."""
         from apprise import Apprise
+        from apprise.logger import logger
 
+        logger.disabled = True  # it writes parts of URLs that it cannot read, and what services answer
         to = Apprise()
         try:
             return bool(to.add(self._urls)) and bool(to.notify(title=alert.title, body=alert.body))

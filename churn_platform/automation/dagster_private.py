@@ -10,6 +10,7 @@ private name elsewhere: the daemon's module, which `local.programs` starts by na
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 from dagster import DefaultRunLauncher, deserialize_value
@@ -58,9 +59,31 @@ from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 # Holds Ctrl-C back while a run is being made, until it executes and Ctrl-C can end it.
 from dagster._utils.interrupts import capture_interrupts as capture_interrupts
 
+# Every error that Dagster stores or shows, whoever raised it and wherever, is made by this class from a traceback.
+from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
+
+from churn_platform.secrets import blanked
+
 if TYPE_CHECKING:
     import dagster as dg
     from dagster._grpc.client import DagsterGrpcClient
+
+
+_from_traceback = SerializableErrorInfo.from_traceback.__func__  # type: ignore[attr-defined]  # a class's method has it
+
+
+def blank_errors() -> None:
+    """Have this process's Dagster keep no secret in an error. A second time does nothing.
+
+    Dagster has no place for that: it can only leave out all errors of a run (`DAGSTER_REDACT_USER_CODE_ERRORS`).
+    """
+    SerializableErrorInfo.from_traceback = classmethod(_without_secrets)  # type: ignore[assignment, method-assign]
+
+
+def _without_secrets(kind: type[SerializableErrorInfo], found: traceback.TracebackException) -> SerializableErrorInfo:
+    made: SerializableErrorInfo = _from_traceback(kind, found)  # those that caused it come by this function too
+    stack = [blanked(line) for line in made.stack]
+    return kind(blanked(made.message), stack, made.cls_name, made.cause, made.context)
 
 
 class Launcher(DefaultRunLauncher):

@@ -17,7 +17,7 @@ from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
 from churn_platform.files import replacing
 from churn_platform.files.links import plain
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, begin
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -140,4 +140,4 @@ def make_storage(settings: Settings) -> None:
 
 if __name__ == "__main__":
     with entrance():
-        make_storage(Settings())
+        make_storage(begin())

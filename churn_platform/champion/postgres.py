@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from churn_platform.champion.books import Book, BookError
 from churn_platform.online.connecting import within
@@ -106,7 +105,6 @@ class PostgresBook:
     def _connected(self) -> Iterator[Connection]:
         """A connection to a database that has the tables."""
         with _told():
-            _refuse_unreadable(self._url)
             connection = psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS, autocommit=True)
         try:
             self._run(connection, f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
@@ -163,19 +161,3 @@ def _told() -> Iterator[None]:
         raise BookError(
             f"the receipts in PostgreSQL ({URL_SETTING}) cannot be used now: {reason} (mend that, then run this again)"
         ) from error
-
-
-def _refuse_unreadable(url: str) -> None:
-    """Raise BookError for a URL that would be parsed wrongly: no error may show a part of the password."""
-    user = url.partition("://")[2].rpartition("@")[0]
-    try:
-        conninfo_to_dict(url)
-    except (psycopg.ProgrammingError, UnicodeDecodeError):
-        readable = False
-    else:
-        readable = not any(character in "@/?#" for character in user)
-    if not readable:
-        raise BookError(
-            f"{URL_SETTING} is not a URL such as postgresql://user:password@host/database: write @, / and ? in its user"
-            " and password as %40, %2F and %3F"
-        ) from None

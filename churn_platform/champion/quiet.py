@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 
-# MLflow's own retries take minutes, and its telemetry stalls on a closed network; both are read at import.
+# MLflow's own retries take minutes, and its telemetry stalls on a closed network; both are read at import. It prints
+# where a run is seen with the user and password of its server.
 _QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
 }

@@ -22,6 +22,7 @@ from churn_platform.faults import Fault, placing
 from churn_platform.files.links import plain
 from churn_platform.files.scratch import scratch
 from churn_platform.months import Month
+from churn_platform.settings.urls import shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,11 +91,8 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """The store for messages: its URI without a password."""
-        if self._sqlite is not None:
-            return self.uri
-        scheme, separator, rest = self.uri.partition("://")
-        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+        """The store for messages: its URI without user and password."""
+        return shown(self.uri)
 
     @cached_property
     def mlflow_uri(self) -> str:

@@ -15,7 +15,7 @@ from churn_platform.home import Home
 from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
-from churn_platform.settings import Settings
+from churn_platform.settings import Settings, begin
 from churn_platform.tables.names import EVALUATION, FEATURES
 from churn_platform.tables.training_set import matured
 
@@ -65,7 +65,7 @@ def main() -> None:
     """Do it, printing one line for each thing that happens. Exits with 1 if a month stops."""
     try:
         with placing():
-            for line in first_start(Settings()):
+            for line in first_start(begin()):
                 print(line, flush=True)  # noqa: T201
     except Fault as fault:
         print(f"stopped: {fault}", flush=True)  # noqa: T201

@@ -31,6 +31,7 @@ from churn_platform.intake.drops import delivered, drop_of, passed_over
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import status
 from churn_platform.months import Month
+from churn_platform.secrets import blanked
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
@@ -242,7 +243,7 @@ def _one_sentence() -> Iterator[None]:
     except (Fault, KeyboardInterrupt):
         raise
     except BaseException:
-        sys.stderr.write(written.getvalue())
+        sys.stderr.write(blanked(written.getvalue()))
         raise
 
 

@@ -1,16 +1,18 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
-Here: all groups of settings as one object, which the platform is given, and the message where a setting is wrong. Not
-here: the fields (`groups`) and their types (`kinds`), or what they do. Nothing else reads the environment. `python -m
-churn_platform.settings` writes `docs/settings.md`.
+Here: all groups of settings as one object, which the platform is given, how a program begins with them, and the message
+where a setting is wrong. Not here: the fields (`groups`) and their types (`kinds`, `urls`), or what they do. Nothing
+else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
+from churn_platform import secrets
 from churn_platform.faults import Fault
 from churn_platform.settings.groups import (
     AddressSettings,
@@ -24,8 +26,9 @@ from churn_platform.settings.groups import (
     StoreSettings,
 )
 from churn_platform.settings.kinds import DELIVERED, Estimator
+from churn_platform.settings.urls import secrets_of, secrets_of_alerts
 
-__all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "variable"]
+__all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "begin", "variable"]
 
 
 class SettingsError(Fault):
@@ -46,6 +49,24 @@ class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, M
         except ValidationError as error:
             told = [f"{_named(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             raise SettingsError("; ".join(told)) from None
+
+    def secrets(self) -> Iterator[str]:
+        """Whatever of these no text may show."""
+        for url in (self.postgres_url, self.online_store_url, self.mlflow_tracking_uri, self.dagster_url):
+            yield from secrets_of(url.get_secret_value())
+        yield from secrets_of_alerts(self.alert_urls.get_secret_value())
+        yield self.api_token.get_secret_value()
+
+
+def begin() -> Settings:
+    """The settings for a program, which from now on shows none of their secrets. Raises SettingsError.
+
+    Every program begins with this.
+    """
+    settings = Settings()
+    secrets.keep(settings.secrets())
+    secrets.watch()
+    return settings
 
 
 GROUPS: tuple[type[Group], ...] = (

@@ -20,6 +20,7 @@ from churn_platform.settings.kinds import (
     MonthKey,
     OddityNames,
 )
+from churn_platform.settings.urls import AlertUrls, HttpUrl, MlflowUri, OnlineStoreUrl, PostgresUrl, PublicUrl, shown
 
 
 class Group(BaseSettings):
@@ -161,7 +162,7 @@ class AutomationSettings(Group):
     features_due_days: int = Field(
         10, ge=0, description="How many days after a month's end its features are overdue, and an alert says so."
     )
-    alert_urls: SecretStr = Field(
+    alert_urls: AlertUrls = Field(
         SecretStr(""), description="Where alerts go: Apprise URLs, separated by commas or spaces; empty for nowhere."
     )
 
@@ -169,13 +170,17 @@ class AutomationSettings(Group):
 class StoreSettings(PlaceSettings):
     """Databases and the registry."""
 
-    mlflow_tracking_uri: str = Field("", description="The MLflow store; empty for SQLite and files under `CHURN_HOME`.")
-    postgres_url: SecretStr = Field(
+    mlflow_tracking_uri: MlflowUri = Field(
+        SecretStr(""),
+        description="The MLflow store: a tracking server, `http://host:5000`, or a database; empty for SQLite and files"
+        " under `CHURN_HOME`.",
+    )
+    postgres_url: PostgresUrl = Field(
         SecretStr(""),
         description="A `postgresql://` URL of the platform's PostgreSQL, for Dagster's storage, the receipts, the"
         " published tables and the online store; empty for SQLite and files under `CHURN_HOME`.",
     )
-    online_store_url: SecretStr = Field(
+    online_store_url: OnlineStoreUrl = Field(
         SecretStr(""),
         description="A `postgresql://` URL of the online store; empty for `CHURN_POSTGRES_URL`, and without that for"
         " SQLite under `CHURN_HOME`.",
@@ -194,7 +199,7 @@ class StoreSettings(PlaceSettings):
     @property
     def mlflow_uri(self) -> str:
         """The MLflow store's URI, embedded unless set."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
+        return self.mlflow_tracking_uri.get_secret_value() or f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
 
     @property
     def online_store(self) -> str:
@@ -261,24 +266,24 @@ class AddressSettings(ServingSettings):
         4000, ge=0, le=65535, description="The port of the code server, which the Dagster UI and daemon ask."
     )
     mlflow_port: int = Field(5000, ge=0, le=65535, description="The port of the MLflow UI.")
-    dagster_url: str = Field(
-        "", description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
+    dagster_url: HttpUrl = Field(
+        SecretStr(""), description="Where serving reaches Dagster; empty for the Dagster UI's port on this machine."
     )
-    public_dagster_url: str = Field(
+    public_dagster_url: PublicUrl = Field(
         "", description="Where people reach the Dagster UI, for links to runs; empty for where serving reaches it."
     )
-    public_serving_url: str = Field(
+    public_serving_url: PublicUrl = Field(
         "", description="Where people reach serving, for links to reports; empty for its address and port."
     )
 
     @property
     def dagster_api(self) -> str:
         """Where serving reaches Dagster, without a trailing slash."""
-        return self.dagster_url.rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
+        return self.dagster_url.get_secret_value().rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
 
     def run_url(self, run_id: str) -> str:
         """Where the Dagster UI shows a run."""
-        return f"{self.public_dagster_url.rstrip('/') or self.dagster_api}/runs/{run_id}"
+        return f"{self.public_dagster_url.rstrip('/') or shown(self.dagster_api)}/runs/{run_id}"
 
     def page_url(self, page: Path) -> str:
         """Where serving shows a page of `reports`; browsers open no files that the Dagster UI links to."""

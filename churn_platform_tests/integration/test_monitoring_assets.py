@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from churn_platform.assets.landing import asset_key
 from churn_platform.champion import promotion
@@ -73,7 +74,9 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
 def without_champion(settings: Settings, tmp_path: Path) -> Settings:
     """The same platform with a registry of its own, which is empty, and no models left of the other."""
     shutil.rmtree(settings.mlflow_home / "artifacts", ignore_errors=True)
-    return settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{tmp_path / 'registry' / 'mlflow.db'}"})
+    return settings.model_copy(
+        update={"mlflow_tracking_uri": SecretStr(f"sqlite:///{tmp_path / 'registry' / 'mlflow.db'}")}
+    )
 
 
 def published(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from churn_platform.automation import history, triggers, watch
 from churn_platform.automation.instance import open_instance
@@ -330,7 +331,7 @@ def test_a_failed_retraining_is_tried_again(served: Daemon, monkeypatch: pytest.
 def test_a_registry_that_does_not_answer_is_told(served: Daemon, instance: dg.DagsterInstance, tmp_path: Path) -> None:
     broken = tmp_path / "not a database"
     broken.write_text("nothing")
-    settings = served.settings.model_copy(update={"mlflow_tracking_uri": f"sqlite:///{broken}"})
+    settings = served.settings.model_copy(update={"mlflow_tracking_uri": SecretStr(f"sqlite:///{broken}")})
     assert f"{broken} is damaged: file is not a database" in Daemon(settings, instance).skipped("retraining")
 
 

@@ -126,7 +126,7 @@ def test_passwords_are_neither_arguments_nor_shown(tmp_path: Path) -> None:
 
 
 def test_an_mlflow_elsewhere_has_its_own_ui(tmp_path: Path) -> None:
-    elsewhere = Settings(home=tmp_path, mlflow_tracking_uri="http://mlflow:5000")
+    elsewhere = Settings(home=tmp_path, mlflow_tracking_uri="http://ann:hidden@mlflow:5000")
     names = [program.name for program in programs(elsewhere, httpx.AsyncClient())]
     assert "mlflow" not in names
     assert any(link.place.startswith("http://mlflow:5000/") for link in links(elsewhere))

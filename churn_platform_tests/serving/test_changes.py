@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.fake_registry import WAYS, fake_registry
@@ -198,7 +199,7 @@ def test_dagster_that_is_down_is_503(world: World, serve: Serve) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        settings = world.settings.model_copy(update={"dagster_url": url})
+        settings = world.settings.model_copy(update={"dagster_url": SecretStr(url)})
         client = serve(settings).client
         headers = {"Authorization": f"Bearer {api_token(settings)}"}
         for answer in (client.post("/retrain", headers=headers), client.get(f"/retrain/{RUN}", headers=headers)):
@@ -213,7 +214,7 @@ def test_whatever_else_answers_in_dagster_s_place_is_503(
     monkeypatch.setattr(dagster_client, "_TIMEOUT", 0.3)
     with fake_registry(1, {}, world.home) as other:
         other.way = WAYS[way]
-        settings = world.settings.model_copy(update={"dagster_url": other.url})
+        settings = world.settings.model_copy(update={"dagster_url": SecretStr(other.url)})
         client = serve(settings).client
         headers = {"Authorization": f"Bearer {api_token(settings)}"}
         for answer in (client.post("/retrain", headers=headers), client.get(f"/retrain/{RUN}", headers=headers)):

@@ -19,7 +19,7 @@ import pytest
 from churn_platform_tests.serving.world import World, user_id
 
 HEAVY = ("dagster", "pandas", "sklearn", "great_expectations", "evidently", "mlflow", "ibis", "duckdb", "pyarrow")
-PLATFORM = {"bundle", "contracts", "faults", "files", "months", "online", "settings"}
+PLATFORM = {"bundle", "contracts", "faults", "files", "months", "online", "secrets", "settings"}
 
 
 def test_serving_imports_nothing_heavy_and_nothing_else_of_the_platform() -> None:
@@ -121,11 +121,11 @@ def test_it_is_ready_soon_and_without_the_registry_too(world: World) -> None:
         (
             "CHURN_ONLINE_STORE_URL",
             "redis://user:secret@localhost",
-            "CHURN_ONLINE_STORE_URL, or CHURN_POSTGRES_URL without it, must start with sqlite:/// or postgresql://",
+            "CHURN_ONLINE_STORE_URL: it has to be a URL such as postgresql://user:password@host:5432/database",
         ),
         (
             "CHURN_MLFLOW_TRACKING_URI",
-            "databricks://user:secret@host",
+            "postgresql://user:secret@host/mlflow",
             "CHURN_MLFLOW_TRACKING_URI must start with sqlite:/// or http(s):// for serving",
         ),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.fake_registry import Handler, fake_registry, pairs, rightly, told
@@ -101,7 +102,7 @@ def test_a_tracking_server_is_asked_for_the_version_by_its_number(
                 request.answer(told("2", pairs(two)))
 
         registry.way = alias_elsewhere
-        service = serve(world.settings.model_copy(update={"mlflow_tracking_uri": registry.url}))
+        service = serve(world.settings.model_copy(update={"mlflow_tracking_uri": SecretStr(registry.url)}))
         assert version(service) == 1
         service.until(lambda: DIFFERENT in warnings(service))
 
@@ -220,7 +221,6 @@ def test_a_pause_is_shown(receipted: World, serve: Serve) -> None:
 
 
 def test_receipts_in_postgres_count(receipted: World, serve: Serve, postgres_url: str) -> None:
-    from pydantic import SecretStr
 
     store = receipted.settings.online_store
     settings = receipted.settings.model_copy(

@@ -14,7 +14,7 @@ from churn_platform_tests.imports import circle, graph, imported, modules, upwar
 PLATFORM = Path(churn_platform.__file__).parent
 ROOT = PLATFORM.parent
 
-GROUND = ("bundle", "contracts", "faults", "files", "lake", "months", "settings", "shown")
+GROUND = ("bundle", "contracts", "faults", "files", "lake", "months", "secrets", "settings", "shown")
 ROOMS = (
     GROUND,
     ("modelling",),
@@ -38,7 +38,7 @@ ROOMS = (
 DAGSTER = ("assets", "automation", "definitions", "local", "replay", "cli", "__main__")
 """The rooms that may know Dagster."""
 
-SERVING_MAY_USE = {"bundle", "contracts", "faults", "files", "months", "online", "settings"}
+SERVING_MAY_USE = {"bundle", "contracts", "faults", "files", "months", "online", "secrets", "settings"}
 
 
 def test_arrows_point_one_way() -> None:
