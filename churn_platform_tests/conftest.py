@@ -29,6 +29,10 @@ hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis_settings.load_profile("repeatable")
 
 
+UMASK = os.umask(0o022)
+os.umask(UMASK)
+
+
 def pytest_configure() -> None:
     """Before any test is imported: ignore a person's own settings, and make MLflow as quiet as it is in use.
 
@@ -50,6 +54,14 @@ def _dagster_home() -> Iterator[None]:
         os.environ.pop("DAGSTER_HOME", None)
     else:
         os.environ["DAGSTER_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Put the umask back: the command line sets it."""
+    os.umask(UMASK)
+    yield
+    os.umask(UMASK)
 
 
 @pytest.fixture

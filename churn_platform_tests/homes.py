@@ -12,8 +12,9 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from churn_platform.contracts import STATE_TABLES, TABLES
@@ -94,7 +95,7 @@ def copied(settings: Settings, folder: Path) -> Settings:
     """
 
     def copy(source: str, target: str) -> None:
-        (os.link if source.startswith(f"{settings.reports}/") else shutil.copyfile)(source, target)
+        (os.link if source.startswith(f"{settings.reports}/") else shutil.copy)(source, target)
 
     shutil.copytree(settings.home, folder / "home", copy_function=copy)
     shutil.copytree(settings.drops, folder / "drops", copy_function=copy)
@@ -115,6 +116,14 @@ def move_mlflow(before: Path, home: Path) -> None:
         database.commit()
     for path in home.rglob("MLmodel"):
         path.write_text(path.read_text().replace(str(before), str(home)))
+
+
+def open_to_others(home: Path) -> Iterator[str]:
+    """The files and folders of a home that its group or others may do anything with."""
+    for path in (home, *home.rglob("*")):
+        with suppress(FileNotFoundError):  # a temporary one
+            if not path.is_symlink() and path.stat().st_mode & 0o077:
+                yield f"{stat.filemode(path.stat().st_mode)} {path.relative_to(home)}"
 
 
 def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:

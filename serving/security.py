@@ -38,7 +38,7 @@ def api_token(settings: Settings) -> str:
     """
     if token := settings.api_token.get_secret_value():
         return token
-    path = settings.home / "api_token"
+    path = settings.token_file
     try:
         if not path.exists():
             _make_token(path)

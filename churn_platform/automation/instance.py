@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
-from churn_platform.files import replacing
+from churn_platform.files import modes, replacing
 from churn_platform.files.links import plain
 from churn_platform.settings import Settings, begin
 
@@ -138,6 +138,16 @@ def make_storage(settings: Settings) -> None:
             storage.initialize_concurrency_limit_to_default(TRAINING)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Make the storage, and give what an earlier version has left in the home the permissions that it has to have.
+
+    Once at each start is enough, and this is what starts first.
+    """
     with entrance():
-        make_storage(begin())
+        settings = begin()
+        modes.correct(settings.home, int(settings.file_mode, 8), secret=[settings.token_file])
+        make_storage(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -50,11 +50,9 @@ def _beside(path: Path) -> Iterator[Path]:
             with suppress(FileNotFoundError):  # its owner, or whoever else removes it, was faster
                 if is_left(file.name.removeprefix(prefix), file.stat()):
                     file.unlink()
-    handle, name = tempfile.mkstemp(prefix=f"{prefix}{mark()}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f"{prefix}{mark()}.{secrets.token_hex(8)}")
+    temporary.touch(exist_ok=False)  # with the mode that `modes` leaves to new files, as mkstemp's have not
     try:
-        temporary.chmod(0o644)  # mkstemp's 600 would hide the table from the analysts who share the lake
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)

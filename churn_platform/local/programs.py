@@ -139,7 +139,7 @@ def links(settings: Settings) -> list[Link]:
     from churn_platform.local.screen import Link
 
     mlflow = f"http://{HOST}:{settings.mlflow_port}" if _has_mlflow_ui(settings) else shown(settings.mlflow_uri)
-    token = "CHURN_API_TOKEN" if settings.api_token.get_secret_value() else str(settings.home / "api_token")
+    token = "CHURN_API_TOKEN" if settings.api_token.get_secret_value() else str(settings.token_file)
     return [
         Link("Dagster", f"http://{HOST}:{settings.dagster_port}", "months, runs, lineage"),
         Link("MLflow", f"{mlflow}/#/models/{MODEL}", "versions, metrics, champion"),

@@ -8,12 +8,14 @@ else reads the environment. `python -m churn_platform.settings` writes `docs/set
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from churn_platform import secrets
 from churn_platform.faults import Fault
+from churn_platform.files import modes
 from churn_platform.settings.groups import (
     AddressSettings,
     AutomationSettings,
@@ -50,6 +52,11 @@ class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, M
             told = [f"{_named(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             raise SettingsError("; ".join(told)) from None
 
+    @property
+    def token_file(self) -> Path:
+        """The API's token where `CHURN_API_TOKEN` is not set. It is its owner's alone, whatever `file_mode` says."""
+        return self.home / "api_token"
+
     def secrets(self) -> Iterator[str]:
         """Whatever of these no text may show."""
         for url in (self.postgres_url, self.online_store_url, self.mlflow_tracking_uri, self.dagster_url):
@@ -59,11 +66,12 @@ class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, M
 
 
 def begin() -> Settings:
-    """The settings for a program, which from now on shows none of their secrets. Raises SettingsError.
+    """The settings for a program, which from now on shows none of their secrets, and writes for whom they allow.
 
-    Every program begins with this.
+    Every program begins with this. Raises SettingsError.
     """
     settings = Settings()
+    modes.restrict(int(settings.file_mode, 8), settings.home)
     secrets.keep(settings.secrets())
     secrets.watch()
     return settings

@@ -15,6 +15,7 @@ from churn_platform.months import Month
 from churn_platform.settings.kinds import (
     DriftReference,
     Estimator,
+    FileMode,
     Folder,
     LastMonthKey,
     MonthKey,
@@ -36,6 +37,10 @@ class PlaceSettings(Group):
 
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
+    file_mode: FileMode = Field(
+        "600",
+        description="Who may read what is kept there: `600` for its owner alone, `640` for its group too.",
+    )
     first_month: MonthKey = Field("2024-01", description="The month of the drop `month_000`, and the first partition.")
     last_month: LastMonthKey = Field(
         "",

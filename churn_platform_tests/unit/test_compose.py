@@ -176,6 +176,16 @@ def test_passwords_come_from_outside_and_go_by_the_environment(services: compose
     assert ".env" in (ROOT / ".gitignore").read_text().split()
 
 
+def test_files_are_for_their_owner_alone_unless_set(services: compose.Services) -> None:
+    """Ours set it by themselves, and share a volume as one user; MLflow's own program is started with it."""
+    shared = {**SECRETS, "CHURN_FILE_MODE": "640"}
+    for name in WRITES_HOME:
+        assert "CHURN_FILE_MODE" not in services[name]["environment"]
+        assert compose.services(shared)[name]["environment"]["CHURN_FILE_MODE"] == "640"
+    assert services["mlflow"]["entrypoint"] == ["sh", "-c", 'umask 077; exec "$$@"', "--"]
+    assert {name for name in OURS if "entrypoint" in services[name]} == {"mlflow"}
+
+
 def test_links_lead_to_where_people_are(tmp_path: Path) -> None:
     given = compose.services({**SECRETS, "CHURN_DAGSTER_PORT": "3100", "CHURN_SERVING_PORT": "8100"})
     for name in ("code-server", "serving"):
