@@ -47,7 +47,9 @@ def create_app(settings: Settings) -> Edge:
     champions = Champions(registry, ledger, Shelf(settings.serving_home), settings, metrics)
     reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
     features = OnlineFeatures(reader, metrics)
-    prediction_log = PredictionLog(settings.prediction_log, settings.prediction_log_rows, metrics)
+    prediction_log = PredictionLog(
+        settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
+    )
     predictor = Predictor(champions, features, prediction_log, metrics)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
 

@@ -1,8 +1,8 @@
 """The prediction log: what was answered, for audits and for judging the champion by what it served.
 
 Here: newline-delimited JSON under `lake/prediction_log/`, one file per day and process, appended a few times a second,
-off the request path. Each line has `time` (UTC), `user_id` (null for a what-if), `version`, `as_of` (null for a
-what-if), `probability` and `route`. Read it as a table with DuckDB:
+off the request path, and removed some days later. Each line has `time` (UTC), `user_id` (null for a what-if),
+`version`, `as_of` (null for a what-if), `probability` and `route`. Read it as a table with DuckDB:
 
     SELECT * FROM read_json('.churn/lake/prediction_log/*.jsonl', format = 'newline_delimited')
 
@@ -16,7 +16,8 @@ import logging
 import os
 import socket
 from collections import deque
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -40,13 +41,25 @@ class Logged(msgspec.Struct, frozen=True, gc=False):
     route: str
 
 
-class PredictionLog:
-    """Takes rows at once and writes them later. `limit` bounds how many wait."""
+def _today() -> date:
+    return datetime.now(UTC).date()
 
-    def __init__(self, folder: Path, limit: int, metrics: Metrics) -> None:
+
+class PredictionLog:
+    """Takes rows at once and writes them later. `limit` bounds how many wait.
+
+    A file is removed `days` after its day, by whichever process looks first; each looks once a day.
+    """
+
+    def __init__(
+        self, folder: Path, limit: int, metrics: Metrics, days: int, today: Callable[[], date] = _today
+    ) -> None:
         self._folder = folder
         self._limit = limit
         self._metrics = metrics
+        self._days = days
+        self._today = today
+        self._looked: date | None = None
         self._waiting: deque[Logged] = deque()
         self._name = f"{socket.gethostname()}-{os.getpid()}.jsonl"
         self._failing = False
@@ -68,9 +81,12 @@ class PredictionLog:
             self._write(self._take())
 
     async def flush(self) -> None:
-        """Write what waits, in a thread."""
+        """Write what waits, in a thread, and remove what is too old."""
         if rows := self._take():
             await asyncio.shield(asyncio.to_thread(self._write, rows))
+        if self._looked != (today := self._today()):
+            self._looked = today
+            await asyncio.shield(asyncio.to_thread(self._remove, today - timedelta(days=self._days)))
 
     def _take(self) -> list[Logged]:
         rows = list(self._waiting)
@@ -91,3 +107,24 @@ class PredictionLog:
                 if not self._failing:  # once, not every time
                     self._failing = True
                     log.error("predictions are not logged: %s", error)
+
+    def _remove(self, oldest: date) -> None:
+        """Remove the files of days before this one. Files with other names are a person's, and stay."""
+        try:
+            old = [path for path in self._folder.glob("*.jsonl") if _day_of(path, oldest) < oldest]
+        except OSError as error:
+            log.error("old prediction logs are not found: %s", error)
+            return
+        for path in old:
+            try:
+                path.unlink(missing_ok=True)  # another process may be doing the same
+            except OSError as error:
+                log.error("an old prediction log is not removed: %s", error)
+
+
+def _day_of(path: Path, otherwise: date) -> date:
+    """The day in a file's name."""
+    try:
+        return date.fromisoformat(path.name[:10])
+    except ValueError:
+        return otherwise

@@ -247,6 +247,9 @@ class ServingSettings(PlaceSettings):
     prediction_log_rows: int = Field(
         20_000, ge=1, description="How many predictions may wait in memory to be logged; any more are not logged."
     )
+    prediction_log_days: int = Field(
+        365, ge=1, le=36_500, description="How many days after its day a file of the prediction log is removed."
+    )
     api_token: SecretStr = Field(
         SecretStr(""),
         description="The bearer token of `/generate` and `/retrain`; empty for one made under `CHURN_HOME`.",
