@@ -14,7 +14,6 @@ from litestar import Litestar, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Redirect
-from litestar.static_files import create_static_files_router
 
 from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
@@ -24,13 +23,14 @@ from serving.docs import DocsPage
 from serving.edge import Edge
 from serving.features import OnlineFeatures
 from serving.generation import Generator
+from serving.hosts import hosts_of
 from serving.ledger import ReceiptReader
 from serving.metrics import Metrics
 from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
 from serving.problems import HANDLERS
 from serving.registry import open_registry
-from serving.routes import changes, operations, predictions
+from serving.routes import changes, operations, predictions, reports
 from serving.security import SCHEME, Limit, api_token
 from serving.shelf import Shelf
 
@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Edge:
     app = Litestar(
         [
             root,
-            create_static_files_router("/reports", [settings.reports], include_in_schema=False),
+            reports.route(settings.reports),
             *predictions.routes(predictor),
             *operations.routes(champions, features, predictor, metrics),
             *changes.routes(
@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> Edge:
         openapi_config=_openapi(),
         request_max_body_size=settings.serving_max_body_bytes,
     )
-    return Edge(app, Limit(settings.serving_rate_limit, 1), metrics)
+    return Edge(app, hosts_of(settings), Limit(settings.serving_rate_limit, 1), metrics)
 
 
 async def _poll(refresh: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from churn_platform.bundle import Bundle, BundleError, Manifest
 from churn_platform.files import sha256
-from churn_platform.settings.groups import ServingSettings
+from churn_platform.settings.services import ServingSettings
 from serving.asking import NoAnswerError, decoded, shown, within
 from serving.comparing import Compared
 from serving.ledger import LedgerError, ReceiptReader, Standing

@@ -1,6 +1,7 @@
 """The edge: the outermost layer, which sees every request, including those that no route answers.
 
-Here: the limit per client address and the measurement of each answer. The limit costs a microsecond, so every
+Here: the hosts that may be asked for, the limit per client address, the headers that every answer has, and the
+measurement of each. The limit costs a microsecond, so every
 prediction can pass through it; Litestar's own, which keeps its counts in a store, cost 135, more than a whole
 prediction.
 """
@@ -15,9 +16,24 @@ from litestar.response.base import ASGIResponse
 from litestar.serialization import encode_json
 from litestar.types import Message, Receive, Scope, Send
 
+from serving.docs import DOCS_POLICY
+from serving.hosts import Hosts
 from serving.metrics import Metrics
 from serving.problems import MEDIA_TYPE, ProblemError
 from serving.security import Limit, client_address
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+# Evidently's pages bring their scripts along. In a sandbox these belong to no origin: they reach nothing here.
+_REPORTS = (
+    b"sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval';"
+    b" style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'none'"
+)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -25,8 +41,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Edge:
     """The ASGI app that the server runs; `app` is the Litestar app inside."""
 
-    def __init__(self, app: Litestar, limit: Limit, metrics: Metrics) -> None:
+    def __init__(self, app: Litestar, hosts: Hosts, limit: Limit, metrics: Metrics) -> None:
         self.app = app
+        self._hosts = hosts
         self._limit = limit
         self._metrics = metrics
 
@@ -42,10 +59,15 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], *_HEADERS, (b"content-security-policy", _policy(scope))]
             await send(message)
 
         try:
             self._limit.check(client_address(scope))
+            if not self._hosts.know(scope["headers"]):
+                raise ProblemError(
+                    421, "unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others."
+                )
             await self.app(scope, receive, observed)
         except ProblemError as problem:
             await _answer(problem)(scope, receive, observed)
@@ -54,6 +76,14 @@ class Edge:
             route = str(scope.get("path_template") or "unmatched")
             method = str(scope["method"]) if scope["method"] in _METHODS else "other"
             self._metrics.answered(method, route, status, perf_counter() - started)
+
+
+def _policy(scope: Scope) -> bytes:
+    """What a page of this path may do in a browser."""
+    path = scope["path"]
+    if path.startswith("/reports/"):
+        return _REPORTS
+    return DOCS_POLICY if path in ("/docs", "/docs/") else _NOTHING
 
 
 def _answer(problem: ProblemError) -> ASGIResponse:

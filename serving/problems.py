@@ -156,6 +156,7 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     409: ("conflict", "Another month is being generated already.", {}),
     413: ("too_large", "Request Entity Too Large", {}),
+    421: ("unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others.", {}),
     429: ("too_many_requests", "At most 10 calls per 60 seconds from one address.", {}),
     503: ("not_ready", "No champion is loaded.", {"missing": ("champion: the registry names none",)}),
 }
@@ -164,12 +165,12 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
 def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, ResponseSpec]:
     """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes itself.
 
-    429 is among the errors of every route.
+    421 and 429 are among the errors of every route.
     """
     specs = {}
     if answer is not None:
         specs[200] = ResponseSpec(answer, generate_examples=False, description="Answered")
-    for status in sorted({*statuses, 429}):
+    for status in sorted({*statuses, 421, 429}):
         code, detail, more = _DOCUMENTED[status]
         example = Example(summary=code, value=msgspec.to_builtins(ProblemError(status, code, detail, **more).details))
         specs[status] = ResponseSpec(

@@ -25,6 +25,7 @@ def server(app: Any, settings: Settings) -> uvicorn.Server:
         loop="uvloop",
         http="httptools",
         ws="none",
+        proxy_headers=False,  # anybody can write X-Forwarded-For, and the limits count by address
         lifespan="on",
         log_level="warning",
         access_log=False,

@@ -104,13 +104,14 @@ class Limit:
             )
 
 
-def bearer(token: str) -> Guard:
-    """The guard that lets calls with this token pass. Raises ProblemError 401."""
+def bearer(token: str, wrong: Limit) -> Guard:
+    """The guard that lets calls with this token pass. Raises ProblemError 401, and 429 for too many `wrong` ones."""
     expected = f"Bearer {token}".encode()
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         given = connection.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, expected):
+            wrong.check(client_address(connection.scope))
             raise ProblemError(
                 401, "unauthorized", "Send the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
             )

@@ -1,8 +1,8 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
 Here: all groups of settings as one object, which the platform is given, how a program begins with them, and the message
-where a setting is wrong. Not here: the fields (`groups`) and their types (`kinds`, `urls`), or what they do. Nothing
-else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
+where a setting is wrong. Not here: the fields (`groups`, `services`) and their types (`kinds`, `urls`), or what they
+do. Nothing else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from churn_platform import secrets
 from churn_platform.faults import Fault
 from churn_platform.files import modes
 from churn_platform.settings.groups import (
-    AddressSettings,
     AutomationSettings,
     Group,
     LandingSettings,
     ModelSettings,
     MonitoringSettings,
     PlaceSettings,
-    ServingSettings,
     StoreSettings,
 )
 from churn_platform.settings.kinds import DELIVERED, Estimator
+from churn_platform.settings.services import AddressSettings, ServingSettings
 from churn_platform.settings.urls import secrets_of, secrets_of_alerts
 
 __all__ = ["DELIVERED", "GROUPS", "Estimator", "Settings", "SettingsError", "begin", "variable"]

@@ -5,6 +5,7 @@ Here: what a value may be, and what it is read as. Not here: the settings themse
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,8 @@ from churn_platform.months import Month
 DELIVERED = "delivered"
 ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
 """What may be odd about a drop as a whole, see `intake.oddities`."""
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
 def _absolute(path: Path) -> Path:
@@ -38,10 +41,17 @@ def _oddities(names: str) -> str:
     return names
 
 
+def _host_names(names: str) -> str:
+    if not all(_HOST_NAME.fullmatch(name) for name in names.replace(",", " ").split()):
+        raise ValueError("it must hold names of hosts such as churn.example.com, without scheme and port")
+    return names
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 MonthKey = Annotated[str, AfterValidator(_month_key)]
 LastMonthKey = Annotated[str, AfterValidator(_last_month)]
 OddityNames = Annotated[str, AfterValidator(_oddities)]
+HostNames = Annotated[str, AfterValidator(_host_names)]
 FileMode = Literal["600", "640"]
 Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]
 DriftReference = Literal["champion", "previous"]

@@ -1,0 +1,131 @@
+"""Strangers: pages and clients that nobody has asked, and what serving lets them do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from churn_platform.settings import Settings, SettingsError
+from churn_platform_tests.serving.conftest import Service
+from churn_platform_tests.serving.world import World
+from serving.hosts import Hosts, hosts_of
+
+PATHS = ("/", "/docs", "/docs/openapi.json", "/health", "/features/nobody", "/nowhere", "/reports/none.html")
+
+
+# Names
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "[::1]"])
+def test_this_machines_names_are_answered(host: str, steady: Service) -> None:
+    for port in ("", ":80", f":{steady.settings.serving_port}"):
+        assert steady.client.get("/health", headers={"Host": host + port}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "169.254.169.254", "localhost:x", "", "["],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_other_names_are_not(host: str, path: str, steady: Service) -> None:
+    answer = steady.client.get(path, headers={"Host": host})
+    assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")
+    assert "CHURN_ALLOWED_HOSTS" in answer.json()["detail"]
+
+
+def test_every_host_header_counts() -> None:
+    assert not Hosts(["localhost"]).know([(b"host", b"localhost"), (b"host", b"evil.example")])
+
+
+def test_settings_name_more_hosts() -> None:
+    settings = Settings(
+        serving_host="0.0.0.0", public_serving_url="https://Churn.example.com:8443", allowed_hosts="serving, [fd00::1]"
+    )
+    hosts = hosts_of(settings)
+    assert hosts.names == {"localhost", "127.0.0.1", "[::1]", "churn.example.com", "serving", "[fd00::1]"}
+    assert hosts.know([(b"host", b"Serving:8000")])
+    assert hosts.know([(b"accept", b"evil.example")])  # without the header no browser has asked
+    with pytest.raises(SettingsError, match="CHURN_ALLOWED_HOSTS: it must hold names of hosts"):
+        Settings(allowed_hosts="https://serving")
+
+
+def test_headers_that_were_seen_do_not_fill_the_memory() -> None:
+    hosts = Hosts(["localhost"])
+    assert all(hosts.know([(b"host", b"localhost:%d" % port)]) for port in range(1, 1000))
+    assert len(hosts._seen) < 100
+
+
+# Browsers
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_is_closed_to_other_pages(path: str, steady: Service) -> None:
+    answer = steady.client.get(path)
+    for name, value in {
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+    }.items():
+        assert answer.headers.get_list(name) == [value]
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert ("sandbox" in policy) == path.startswith("/reports/")
+    assert "unsafe-inline" not in policy or path.startswith("/reports/")
+
+
+# Reports
+
+
+@pytest.fixture
+def reports(steady: Service) -> Path:
+    folder = steady.settings.reports
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "page.html").write_text("<p>a report</p>")
+    return folder
+
+
+def test_a_report_is_shown(reports: Path, steady: Service) -> None:
+    answer = steady.client.get("/reports/page.html")
+    assert (answer.status_code, answer.text) == (200, "<p>a report</p>")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "attachment" not in answer.headers.get("content-disposition", "")
+
+
+def test_nothing_outside_the_reports_is(reports: Path, steady: Service) -> None:
+    (reports / "out.html").symlink_to("/etc/passwd")
+    (reports / "up").symlink_to(reports.parent)
+    (reports / "loop").symlink_to("loop")
+    (reports / ".page.html").write_text("half written")
+    (steady.settings.home / "beside.html").write_text("a secret")
+    names = ("out.html", "up/beside.html", "loop", ".page.html", "..%2fbeside.html", "%2e%2e/beside.html", "%00",
+             "a" * 300, "b/" * 3000, "page.html%00", "page.html/x", "", "%ff", "//etc/passwd", "up")  # fmt: skip
+    for name in names:
+        answer = steady.client.get(f"/reports/{name}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), name
+
+
+# Limits
+
+
+def test_nobody_can_claim_another_address(world: World, serve: Callable[..., Service]) -> None:
+    service = serve(world.settings.model_copy(update={"serving_rate_limit": 5}), ready=False)
+    codes = {
+        service.client.get("/health", headers={"X-Forwarded-For": f"10.0.0.{number}"}).status_code
+        for number in range(100)
+    }
+    assert codes == {200, 429}
+
+
+def test_wrong_tokens_do_not_lock_out_who_has_the_right_one(world: World, serve: Callable[..., Service]) -> None:
+    service = serve(world.settings.model_copy(update={"serving_change_limit": 3}), ready=False)
+    token = (world.settings.home / "api_token").read_text().strip()
+
+    def state(given: str) -> int:
+        headers = {"Authorization": f"Bearer {given}"}
+        return service.client.get("/retrain/no-such-run", headers=headers).status_code
+
+    assert {state("wrong") for _ in range(20)} == {401, 429}
+    assert state(token) == 404

@@ -1,0 +1,48 @@
+"""Hosts: by which names serving may be asked.
+
+Here: which names those are, and whether a request has one of them. Not here: the answer to others (`edge`).
+
+A page anywhere can have the browser that shows it ask this machine under a name of the page's own, and read the answer
+(DNS rebinding). The Host header then holds that name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from churn_platform.settings import Settings
+
+_OWN = ("localhost", "127.0.0.1", "[::1]")
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*)(:\d{1,5})?")
+_REMEMBERED = 64
+
+
+class Hosts:
+    """The names of one service, in lower case and without ports."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(name.lower() for name in names)
+        self._seen: set[bytes] = set()  # headers that were found right: asking again costs no parsing
+
+    def know(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether each Host header names this service. Without one no browser has asked."""
+        return all(value in self._seen or self._knows(value) for name, value in headers if name == b"host")
+
+    def _knows(self, value: bytes) -> bool:
+        found = _HOST.fullmatch(value.decode("latin-1").lower())
+        known = found is not None and found[1].removesuffix(".") in self.names
+        if known and len(self._seen) < _REMEMBERED:
+            self._seen.add(value)
+        return known
+
+
+def hosts_of(settings: Settings) -> Hosts:
+    """The names of this machine, and those that the settings give."""
+    own = settings.serving_host
+    address = [] if own in _ANY_ADDRESS else [f"[{own}]" if ":" in own else own]
+    public = urlsplit(settings.public_serving_url).hostname
+    named = [f"[{public}]" if ":" in public else public] if public else []
+    return Hosts([*_OWN, *address, *named, *settings.allowed_hosts.replace(",", " ").split()])
