@@ -112,6 +112,7 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         for name in self.running:
             _rotate(self._log(name))
+        self._renew_guard()  # before the first program: a kill meanwhile would leave that alone
         tasks: list[asyncio.Task[object]] = [
             asyncio.create_task(self._keep(running)) for running in self.running.values()
         ]
@@ -208,25 +209,27 @@ class Supervisor:
                 self._tell(text)
 
     async def _keep_guard(self) -> None:
-        """Start a guard, and another one if something ends it."""
         while True:
-            if self._guard is None or self._guard.poll() is not None:
-                self._end_guard()  # one that died leaves its pipe
-                self._guard = subprocess.Popen(
-                    [sys.executable, "-P", "-m", guard.__name__],
-                    stdin=subprocess.PIPE,
-                    text=True,
-                    start_new_session=True,
-                    pass_fds=self._held,
-                )
-                for group in self._groups:
-                    self._tell_guard(f"+{group}")
             await asyncio.sleep(0.5)
+            self._renew_guard()
+
+    def _renew_guard(self) -> None:
+        """Start a guard where there is none, or where something has ended it."""
+        if self._guard is not None and self._guard.poll() is None:
+            return
+        self._end_guard()  # one that died leaves its pipe
+        self._guard = subprocess.Popen(
+            [sys.executable, "-P", "-m", guard.__name__],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            pass_fds=self._held,
+        )
+        for group in self._groups:
+            self._tell_guard(f"+{group}")
 
     def _tell_guard(self, line: str) -> None:
-        if self._guard is None:
-            return  # it is told all groups when it starts
-        assert self._guard.stdin is not None
+        assert self._guard is not None and self._guard.stdin is not None
         with suppress(BrokenPipeError):
             self._guard.stdin.write(line + "\n")
             self._guard.stdin.flush()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,6 +241,7 @@ def test_the_guard_ends_what_a_killed_supervisor_leaves(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 from churn_platform.local.supervision import Program, Supervisor
 programs = [Program("parent", (sys.executable, "-c", {PARENT!r}, {str(tmp_path / "parent")!r}))]
 asyncio.run(Supervisor(programs, Path({str(tmp_path)!r}) / "logs", {{}}, print).run(asyncio.Event()))
@@ -250,6 +252,21 @@ asyncio.run(Supervisor(programs, Path({str(tmp_path)!r}) / "logs", {{}}, print).
     supervisor.kill()
     supervisor.wait()
     _until(lambda: not any(map(_lives, left)))
+
+
+def test_the_guard_is_there_before_the_first_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, guarded = asyncio.create_subprocess_exec, []
+
+    async def starting(*command: Any, **named: Any) -> asyncio.subprocess.Process:
+        guarded.append(len(_guards()))
+        return await start(*command, **named)
+
+    async def script(_: Supervisor) -> None:
+        await _eventually(lambda: _generations(tmp_path / "parent"))
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starting)
+    _supervise([_parent(tmp_path)], tmp_path, script)
+    assert guarded == [1]
 
 
 def test_a_guard_that_is_killed_is_replaced(tmp_path: Path) -> None:
