@@ -68,16 +68,34 @@ bench: $(INSTALLED) ## what closing a month costs
 bench-serving: $(INSTALLED) ## how fast serving answers (needs wrk)
 	$(BIN)/python -m benchmarks.serving.bench
 
+# pip's own sentence about a Python that is too old comes late, and is long.
+OLD = import sys; v = sys.version_info[:3]; \
+  sys.exit(v < (3, 11) and "Error: Python 3.11 or newer is needed, and $(PYTHON) is %d.%d.%d: name another one, \
+  such as make run PYTHON=python3.12" % v)
+
+# $(call step,N,WORDS,COMMAND) runs a step of the set-up and says so; on a terminal its seconds are counted meanwhile.
+define step
+told='setting up: step $(1) of 4, $(2)'; began=$$(date +%s); since() { echo $$(($$(date +%s) - began)); }; \
+if test -t 2; then \
+  while kill -0 $$$$ 2> /dev/null; do printf '\r%s, %s s' "$$told" $$(since) >&2; sleep 1; done & \
+  trap "kill $$!; echo >&2" EXIT; trap 'exit 130' INT TERM; \
+fi; \
+$(3) && if test -t 2; then printf '\r%s, %s s' "$$told" $$(since) >&2; else echo "$$told, $$(since) s" >&2; fi
+endef
+
 # pip installs uv; uv installs exactly what the lock file says, compiled, since uncompiled imports take three times as long.
 # The stamp is there only while the environment is whole: what Ctrl-C or a full disk has cut short is made anew, since pip
 # and uv take a package of which they see a part for installed.
 $(INSTALLED): pyproject.toml requirements-dev.lock
-	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
-	rm -f $@
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	touch $@
+	@test -e $@ || $(PYTHON) -c '$(OLD)'
+	@test -e $@ || { $(call step,1,making $(VENV),$(PYTHON) -m venv --clear $(VENV)); }
+	@rm -f $@
+	@$(call step,2,fetching uv,$(BIN)/python -m pip install --quiet --disable-pip-version-check uv)
+	@$(call step,3,installing the packages of requirements-dev.lock,$(BIN)/uv pip sync --quiet --python $(BIN)/python \
+	  --require-hashes --compile-bytecode requirements-dev.lock)
+	@$(call step,4,installing the platform,$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
+	  --no-build-isolation --editable .)
+	@touch $@
 
 # Each lock constrains the next, so that serving, the platform and the tests agree on every version.
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11

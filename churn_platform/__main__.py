@@ -1,18 +1,23 @@
 """Where the command `churn`, or `python -m churn_platform`, begins and ends.
 
-Here: answering Ctrl-C while the command line is still being loaded, and once it is done. Not here: the commands, or
-Ctrl-C while one of them works (`cli`).
+Here: refusing a Python that is too old, answering Ctrl-C while the command line is still being loaded, and once it is
+done. Not here: the commands, or Ctrl-C while one of them works (`cli`). Nothing else is imported before the refusal.
 """
 
 from __future__ import annotations
 
 import signal
-
-from churn_platform.faults import entrance
+import sys
 
 
 def main() -> None:
     """Run the command line."""
+    if sys.version_info < (3, 11):  # noqa: UP036  # pip says so too, but not to whoever calls `python3.10 -m`
+        version = ".".join(str(number) for number in sys.version_info[:3])
+        sys.exit(f"Error: churn needs Python 3.11 or newer, and this is {version}: call it with a newer one")
+
+    from churn_platform.faults import entrance
+
     try:
         with entrance():
             from churn_platform.cli import main as commands

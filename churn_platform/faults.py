@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from churn_platform.secrets import blanked
+from churn_platform.shown import as_text
 
 
 class Fault(Exception):
@@ -23,13 +24,13 @@ class Fault(Exception):
     A `lasting` one comes back however often the same thing is tried, until somebody changes what its message names.
     Any other may pass by itself, as when a store does not answer.
 
-    A message often ends with what a library says, so secrets are taken out of every one.
+    A message often ends with what a library says. So every one is a single line of bounded length, without secrets.
     """
 
     lasting: ClassVar[bool] = False
 
     def __init__(self, message: str) -> None:
-        super().__init__(blanked(message))
+        super().__init__(as_text(blanked(message)))
 
 
 class PlaceError(Fault):

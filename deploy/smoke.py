@@ -5,6 +5,8 @@ serving about one of its customers. It needs only the standard library, so it ru
 
     python deploy/smoke.py data/seeds --dagster http://127.0.0.1:3000 --serving http://127.0.0.1:8000
 
+Dagster in a container asks for the token: the variable CHURN_API_TOKEN holds it.
+
 Here: what shows that a deployment works. Not here: starting it (`docker-compose.yml`).
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -144,7 +147,10 @@ def graphql(dagster: str, query: str, **variables: Any) -> dict[str, Any]:
 def ask(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A GET, or a POST of a body, both JSON. Raises OSError where it is not answered with 200."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  # ours alone
+    headers = {"Content-Type": "application/json"}
+    if token := os.environ.get("CHURN_API_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data, headers)  # noqa: S310  # ours alone
     with _open(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
     return answer

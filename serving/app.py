@@ -17,6 +17,7 @@ from litestar.response import Redirect
 
 from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
+from churn_platform.web.token import api_token
 from serving.champion import Champions
 from serving.dagster_client import DagsterClient
 from serving.docs import DocsPage
@@ -31,7 +32,7 @@ from serving.predictor import Predictor
 from serving.problems import HANDLERS
 from serving.registry import open_registry
 from serving.routes import changes, operations, predictions, reports
-from serving.security import SCHEME, Limit, api_token
+from serving.security import SCHEME, Limit
 from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)

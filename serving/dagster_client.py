@@ -261,6 +261,8 @@ class DagsterClient:
         try:
             async with within(_TIMEOUT, "serving's limit for Dagster"):
                 answer = await self._asker.ask("POST", f"{self._url}/graphql", _ANSWER_BYTES, question)
+            if answer.status in (401, 403):
+                raise NoAnswerError(f"status {answer.status} {shown(answer.body.decode(errors='replace'))}")
             found = (decoded(answer.body, _Answered[kind]).data or {}).get(field)  # type: ignore[valid-type]
         except NoAnswerError as error:
             raise DagsterUnavailableError(

@@ -8,6 +8,7 @@ prediction.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter
 
 from litestar import Litestar
@@ -26,13 +27,13 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 )
 _NOTHING = b"default-src 'none'; frame-ancestors 'none'"
-# Evidently's pages bring their scripts along. In a sandbox these belong to no origin: they reach nothing here.
+# In a sandbox, Evidently's scripts belong to no origin: they reach nothing here. Its pages of earlier versions bring
+# them along; those of this one say themselves, more strictly, what they may do.
 _REPORTS = (
-    b"sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval';"
-    b" style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'none'"
+    b"sandbox allow-scripts allow-popups; default-src 'none'; script-src 'self' 'unsafe-inline';"
+    b" style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'"
 )
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -59,7 +60,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS, (b"content-security-policy", _policy(scope))]
+                message["headers"] = [*message["headers"], *_HEADERS, *_by_path(scope["path"])]
             await send(message)
 
         try:
@@ -78,12 +79,16 @@ class Edge:
             self._metrics.answered(method, route, status, perf_counter() - started)
 
 
-def _policy(scope: Scope) -> bytes:
-    """What a page of this path may do in a browser."""
-    path = scope["path"]
-    if path.startswith("/reports/"):
-        return _REPORTS
-    return DOCS_POLICY if path in ("/docs", "/docs/") else _NOTHING
+def _by_path(path: str) -> Iterator[tuple[bytes, bytes]]:
+    """What a page of this path may do in a browser, and which pages may load it.
+
+    In its sandbox a report has no origin: it could not load the script that draws it, were that not for everyone.
+    """
+    reports = path.startswith("/reports/")
+    policy = _REPORTS if reports else DOCS_POLICY if path in ("/docs", "/docs/") else _NOTHING
+    yield b"content-security-policy", policy
+    everyone = reports and path.endswith(".js")
+    yield b"cross-origin-resource-policy", b"cross-origin" if everyone else b"same-origin"
 
 
 def _answer(problem: ProblemError) -> ASGIResponse:

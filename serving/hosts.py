@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from churn_platform.settings import Settings
 
-_OWN = ("localhost", "127.0.0.1", "[::1]")
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*)(:\d{1,5})?")
 _REMEMBERED = 64
@@ -45,4 +44,4 @@ def hosts_of(settings: Settings) -> Hosts:
     address = [] if own in _ANY_ADDRESS else [f"[{own}]" if ":" in own else own]
     public = urlsplit(settings.public_serving_url).hostname
     named = [f"[{public}]" if ":" in public else public] if public else []
-    return Hosts([*_OWN, *address, *named, *settings.allowed_hosts.replace(",", " ").split()])
+    return Hosts([*settings.host_names, *address, *named])

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.metadata import OWNERS, markdown_table, of_table, table_schema
+from churn_platform.assets.metadata import OWNERS, Words, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import month_of
 from churn_platform.contracts import LABELS, STATE_TABLES, TABLES, USERS, Table
 from churn_platform.home import Home
@@ -16,7 +16,7 @@ from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
 from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
-from churn_platform.shown import counted, inert
+from churn_platform.shown import counted
 from churn_platform.tables import taking
 from churn_platform.tables.names import landed
 
@@ -62,7 +62,8 @@ def _verdict(home: Home, month: Month, judged: landing.Judged, odd: Sequence[Odd
     judged.judgement.write_page(f"{judged.table.name} of {month}", page)
     stops = [*filter(None, [judged.fault]), *(oddity.sentence for oddity in odd if oddity.stops)]
     warnings = [oddity.sentence for oddity in odd if oddity.warns]
-    kept = f"{judged.total - judged.quarantined:,} of {judged.total:,} rows keep the contract."
+    sound = judged.total - judged.quarantined
+    kept = f"{sound:,} of {counted(judged.total, 'row')} {'keeps' if sound == 1 else 'keep'} the contract."
     return dg.AssetCheckResult(
         passed=not stops and not warnings,
         asset_key=asset_key(judged.table),
@@ -89,10 +90,11 @@ def _page(home: Home, month: Month, table: Table) -> Path:
 def _broken(judged: landing.Judged) -> dict[str, dg.MetadataValue]:
     """The first broken rows as a table; nothing where all are sound."""
     shown = [
-        (f"{inert(v.part)}: {v.line}" if v.part else v.line, v.column, v.value and inert(v.value), v.rule)
+        (f"{v.part}: {v.line}" if v.part else v.line, v.column, v.value, Words(v.rule))
         for v in judged.violations[:SHOWN]
     ]
-    return {"broken": markdown_table(("line", "column", "value", "rule"), shown)} if shown else {}
+    unit = landing.unit_of(judged.path.name)
+    return {"broken": markdown_table((unit, "column", "value", "rule"), shown)} if shown else {}
 
 
 def _kept(home: Home, judged: landing.Judged, month: Month, written: Written) -> dg.MaterializeResult:

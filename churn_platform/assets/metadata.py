@@ -13,6 +13,7 @@ import dagster as dg
 
 from churn_platform.contracts import Table
 from churn_platform.lake import Written
+from churn_platform.shown import inert
 
 OWNERS = ["team:data-platform"]
 PREVIEW_ROWS = 5
@@ -34,12 +35,19 @@ def table_schema(table: Table) -> dg.TableSchema:
     )
 
 
+class Words(str):
+    """Words of the platform's own, such as a rule, which may mean something in Markdown."""
+
+    __slots__ = ()
+
+
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A small table in Markdown; unknown values are left blank."""
+    """A small table in Markdown; unknown values are left blank, and all that are not `Words` made inert."""
 
     def cell(value: object) -> str:
-        text = "" if value is None or value != value else f"{value:.6g}" if isinstance(value, float) else str(value)
-        return text.replace("|", "\\|").replace("\n", " ")
+        if isinstance(value, Words):
+            return value.replace("|", "\\|")
+        return "" if value is None or value != value else inert(f"{value:.6g}" if isinstance(value, float) else value)
 
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(cell(value) for value in row) for row in rows]

@@ -17,6 +17,7 @@ from churn_platform.contracts import LABELS
 from churn_platform.home import Home
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
+from churn_platform.shown import counted
 from churn_platform.tables import delivery
 from churn_platform.tables.names import (
     CHURN_SCORES,
@@ -44,7 +45,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
     lake.write_document(DRIFT_REPORT, month, found)
     if found.sampled:
-        context.log.info(f"{month}: compared {found.rows:,} customers, a sample by the hash of their id")
+        context.log.info(f"{month}: compared {counted(found.rows, 'customer')}, a sample by the hash of their id")
     return dg.MaterializeResult(
         metadata={
             "drift_share": found.drift_share,

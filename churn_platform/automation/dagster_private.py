@@ -53,6 +53,10 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG as PARENT_RUN_ID_TAG
 from dagster._core.storage.tags import ROOT_RUN_ID_TAG as ROOT_RUN_ID_TAG
 from dagster._core.storage.tags import WILL_RETRY_TAG as WILL_RETRY_TAG
 
+# What the program `dagster-webserver` makes its application from. It has no option to put anything in front of it.
+from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget as WorkspaceFileTarget
+
 # The type of an argument that a storage's `from_config_value` gets and passes on.
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 
@@ -62,7 +66,7 @@ from dagster._utils.interrupts import capture_interrupts as capture_interrupts
 # Every error that Dagster stores or shows, whoever raised it and wherever, is made by this class from a traceback.
 from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
 
-from churn_platform.secrets import blanked
+from churn_platform.telling import safe
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -73,17 +77,17 @@ _from_traceback = SerializableErrorInfo.from_traceback.__func__  # type: ignore[
 
 
 def blank_errors() -> None:
-    """Have this process's Dagster keep no secret in an error. A second time does nothing.
+    """Have this process's Dagster keep errors as `telling` tells them. A second time does nothing.
 
     Dagster has no place for that: it can only leave out all errors of a run (`DAGSTER_REDACT_USER_CODE_ERRORS`).
     """
-    SerializableErrorInfo.from_traceback = classmethod(_without_secrets)  # type: ignore[assignment, method-assign]
+    SerializableErrorInfo.from_traceback = classmethod(_safe)  # type: ignore[assignment, method-assign]
 
 
-def _without_secrets(kind: type[SerializableErrorInfo], found: traceback.TracebackException) -> SerializableErrorInfo:
+def _safe(kind: type[SerializableErrorInfo], found: traceback.TracebackException) -> SerializableErrorInfo:
     made: SerializableErrorInfo = _from_traceback(kind, found)  # those that caused it come by this function too
-    stack = [blanked(line) for line in made.stack]
-    return kind(blanked(made.message), stack, made.cls_name, made.cause, made.context)
+    stack = [safe(line) for line in made.stack]
+    return kind(safe(made.message), stack, made.cls_name, made.cause, made.context)
 
 
 class Launcher(DefaultRunLauncher):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from churn_platform.automation.triggers import EVENT_TAG, Run, RunState
 from churn_platform.champion.tags import PARTITION_TAG
 from churn_platform.months import Month
+from churn_platform.shown import as_text
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -94,6 +95,8 @@ def failure_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Failure:
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     entries = instance.all_logs(run.run_id, of_type=kinds)
     events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    if was_interrupted(events):
+        return Failure("the run was interrupted", lasting=False)
     return Failure(fault_of(run.run_id, events), _is_lasting(events))
 
 
@@ -118,8 +121,14 @@ def failed_checks(instance: dg.DagsterInstance, asset: str, checks: Iterable[str
 
 
 def fault_of(run_id: str, events: Iterable[dg.DagsterEvent]) -> str:
-    """The sentence of the first failed step among a run's events, or of the run where it failed before any step."""
-    events = list(events)
+    """The sentence of the first failed step among a run's events, or of the run where it failed before any step.
+
+    Whatever raised it, it is one line.
+    """
+    return as_text(_fault_of(run_id, list(events)))
+
+
+def _fault_of(run_id: str, events: list[dg.DagsterEvent]) -> str:
     for event in events:
         if event.is_step_failure:
             failure = event.step_failure_data

@@ -5,9 +5,10 @@ Here: which events become alerts, and in which words. Not here: sending them onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import failure_of, state_of
@@ -18,6 +19,7 @@ from churn_platform.champion.tags import CAUSE_TAG, PARTITION_TAG
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring.closed import closed
 from churn_platform.months import Month
 from churn_platform.shown import counted
 from churn_platform.tables.names import EVALUATION, FEATURES
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 DAYS = 7
 """How many days back runs are looked at: longer than any daemon should be down."""
+MINUTES = 10
+"""How many minutes back a screen looks at them."""
+
+_SUBJECT = re.compile(r"version \d+|\d{4}-\d\d", re.IGNORECASE)
 
 
 def tell(home: Home, instance: dg.DagsterInstance) -> str:
@@ -42,18 +48,60 @@ def tell(home: Home, instance: dg.DagsterInstance) -> str:
 
 def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:
     """Everything worth reporting, new or not, the oldest of each kind first."""
-    yield from _of_runs(home, instance)
+    yield from _of_runs(home, _records(instance, timedelta(days=DAYS)), instance)
     yield from _of_disagreements(home)
     yield from _of_decisions(home)
     yield from _of_features(home, today)
 
 
-def _of_runs(home: Home, instance: dg.DagsterInstance) -> Iterator[Alert]:
+class Happening(NamedTuple):
+    """What a screen tells of an event, which it tells once."""
+
+    event: str
+    text: str
+
+
+def happening(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Happening]:
+    """What a screen shows as it happens, asked every few seconds: closed months too, but nothing that needs MLflow."""
+    records = _records(instance, timedelta(minutes=MINUTES))
+    yield from _of_closings(home, records)
+    for found in (_of_runs(home, records, instance), _of_decisions(home), _of_features(home, today)):
+        yield from (Happening(alert.event, in_a_line(alert)) for alert in found)
+
+
+def in_a_line(alert: Alert) -> str:
+    """What happened, once, without the link to a page, and without what would steer a terminal."""
+    first = alert.body.split("\n")[0]
+    subject, same = _SUBJECT.match(alert.title), _SUBJECT.match(first)
+    if subject and same and same[0].lower() == subject[0].lower():
+        told = first[0].upper() + first[1:]
+    else:
+        told = f"{alert.title}: {first}"
+    return "".join(letter if letter.isprintable() else " " for letter in told)
+
+
+def _records(instance: dg.DagsterInstance, ago: timedelta) -> list[dg.RunRecord]:
+    """The runs that have changed since then, oldest first."""
     import dagster as dg
 
+    return list(reversed(instance.get_run_records(dg.RunsFilter(updated_after=datetime.now(UTC) - ago))))
+
+
+def _of_closings(home: Home, records: Iterable[dg.RunRecord]) -> Iterator[Happening]:
+    for record in records:
+        run = record.dagster_run
+        if not run.is_success or run.job_name not in (CLOSE, MATURE):
+            continue
+        month = Month.parse(run.tags[PARTITION_TAG])
+        if home.lake.has(FEATURES, month):  # it was delivered
+            found = closed(home, month)
+            happened = str(found) if run.job_name == CLOSE else f"the labels of {month} were taken in"
+            yield Happening(f"closed {run.run_id}", "\n".join((happened, *found.details())))
+
+
+def _of_runs(home: Home, records: Iterable[dg.RunRecord], instance: dg.DagsterInstance) -> Iterator[Alert]:
     settings = home.settings
-    since = datetime.now(UTC) - timedelta(days=DAYS)
-    for record in reversed(instance.get_run_records(dg.RunsFilter(updated_after=since))):
+    for record in records:
         run = record.dagster_run
         month, link = run.tags.get(PARTITION_TAG, ""), settings.run_url(run.run_id)
         cause, event = run.tags.get(CAUSE_TAG, "by hand"), run.tags.get(EVENT_TAG, run.run_id)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from churn_platform.automation.triggers import RETRAIN, Action, History, RunState, Wait, event_of, launch
+from churn_platform.monitoring.performance import falls_short
 from churn_platform.months import Month
+from churn_platform.shown import counted
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,16 @@ def cause(facts: ModelFacts, limits: Limits) -> str | None:
         new = newest.drifted.difference(*(drift.drifted for drift in answered))
         share = len(new) / max(newest.columns, 1)
         if new and share >= limits.drift_share:
-            beyond = "" if new == newest.drifted else f" beyond the {len(newest.drifted - new)} columns seen before"
+            before = newest.drifted - new
+            beyond = f" beyond the {counted(len(before), 'column')} seen before" if before else ""
             return f"drift_share={share:.2f} >= {limits.drift_share:g} month={newest.month}{beyond}"
         with_target = [drift for drift in since if drift.target]
         if with_target and not any(drift.target for drift in answered):
             return f"target_drift {with_target[-1].target} month={with_target[-1].month}"
     realised = facts.realised
-    if realised and realised.version == champion.version and realised.auc < champion.auc - limits.realised_margin:
-        return (
-            f"realised_auc={realised.auc:.4f} < {champion.auc:.4f} - {limits.realised_margin:g} month={realised.month}"
-        )
+    margin = limits.realised_margin
+    if realised and realised.version == champion.version and falls_short(realised.auc, champion.auc, margin):
+        return f"realised_auc={realised.auc:.4f} < {champion.auc:.4f} - {margin:g} month={realised.month}"
     return None
 
 

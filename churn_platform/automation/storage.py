@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_postgres import DagsterPostgresStorage
 
-from churn_platform import secrets
+from churn_platform import secrets, telling
 from churn_platform.automation.dagster_private import blank_errors
 from churn_platform.settings import SettingsError, variable
 from churn_platform.settings.urls import refuse_unreadable, secrets_of
@@ -37,7 +37,7 @@ class Psycopg2Storage(DagsterPostgresStorage):
         except ValueError as error:
             raise SettingsError(f"{variable('postgres_url')}: {error}") from None
         secrets.keep(secrets_of(given))
-        secrets.watch()
+        telling.watch()
         blank_errors()
         url = make_url(given).set(drivername="postgresql+psycopg2")
         return cls(url.render_as_string(hide_password=False), inst_data=inst_data)

@@ -25,7 +25,18 @@ from churn_platform.automation.retraining import (
     RealisedFacts,
     next_retraining,
 )
-from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
+from churn_platform.automation.triggers import (
+    CLOSE,
+    MATURE,
+    MEASURE,
+    PROMOTE,
+    REFRESH,
+    RETRAIN,
+    Action,
+    Launch,
+    RunState,
+    Wait,
+)
 from churn_platform.champion import promotion
 from churn_platform.champion.agreement import contested
 from churn_platform.champion.receipts import digest_of
@@ -37,6 +48,7 @@ from churn_platform.lake import Lake
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import GATES
 from churn_platform.monitoring import drift, performance, target
+from churn_platform.monitoring.status import Stopped
 from churn_platform.months import Month
 from churn_platform.tables import delivery, lineage, taking, training_set
 from churn_platform.tables.features import WINDOW
@@ -76,6 +88,14 @@ def month_facts(home: Home) -> list[MonthFacts]:
         if month >= settings.first and month not in found:
             found[month] = _archived(lake, month, settings.drops)
     return [_month(lake, found[month], settings.first) for month in sorted(found)]
+
+
+def stopped(home: Home, instance: dg.DagsterInstance) -> tuple[Stopped, ...]:
+    """Each month whose newest run to take it in has failed, and why, oldest first. Raises DropError."""
+    settings, lake = home.settings, home.lake
+    months = sorted({*drops.delivered(settings.drops, settings.first), *lake.months(landed(USERS.name))})
+    newest = [(month, runs[0]) for month in months if (runs := runs_of(instance, month, CLOSE, MATURE))]
+    return tuple(Stopped(str(month), run.fault) for month, run in newest if run.state == RunState.FAILED)
 
 
 def _archived(lake: Lake, month: Month, drops: Path) -> deliveries.Delivery:

@@ -71,7 +71,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.verdict in ("paused", "resumed"):
             return f"promotions and retrainings {self.verdict}"
         if self.verdict == "rolled back":
-            return f"version {self.champion_before} rolled back to version {self.version}"
+            return f"rolled back from version {self.champion_before} to version {self.version}"
         return f"version {self.version} {self.verdict}"
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from churn_platform.contracts import Column, Kind, Role, Table
 from churn_platform.files import replacing
+from churn_platform.shown import inert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,16 +29,21 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
 DUPLICATE = "duplicate key"
+PAGE_VALUES = 20
+"""How many different broken values of a column the page shows, as Great Expectations does."""
 
 _OUTSIDE = re.compile(
     r"<link\b[^>]*>|<img\b[^>]*>|<script\b.*?</script>|\sonclick=\"[^\"]*\"|url\([\"']?https?:[^)]*\)"
-    r"|<nav class=\"d-flex.*?</nav>|\shref=\"\.\./[^\"]*\"",
+    r"|<nav class=\"d-flex.*?</nav>|\shref=\"(?!#)[^\"]*\"",
     re.DOTALL,
 )
-"""What the page would fetch or run, and its links to pages that do not exist."""
+"""What the page would fetch or run, and its links to other pages."""
 
-# Great Expectations does not escape what it shows, and a drop may hold anything: so the page may run and fetch nothing.
-_POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+# Its styles are everywhere in it. Nothing else may be fetched or run, whatever is in the page.
+_POLICY = (
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline';"
+    " base-uri 'none'; form-action 'none'\">"
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,18 @@ class Broken:
     row: int
     column: str
     rule: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A broken row in its file: the part's name where the table has some, its line, and its texts by column."""
+
+    part: str
+    line: int
+    texts: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        return f"{inert(self.part)}: {self.line}" if self.part else str(self.line)
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,28 @@ class Judgement:
         """How many expectations were evaluated."""
         return len(self.result.results)
 
+    def show(self, found: Mapping[int, Found], unit: str) -> None:
+        """Have the page name broken rows by their place in the file, and show what stands there.
+
+        Great Expectations has judged the parsed table, where `many` in a column of numbers is null.
+        """
+        for outcome in self.result.results:
+            told = outcome.result
+            if not (rows := told.get("unexpected_index_list")):
+                continue
+            (row,), column = told["unexpected_index_column_names"], outcome.expectation_config.kwargs["column"]
+            places = [found[int(index[row])] for index in rows]
+            texts = [None if (text := place.texts.get(column)) is None else inert(text) for place in places]
+            told["unexpected_index_list"] = [
+                {column: text, unit: str(place)} for text, place in zip(texts, places, strict=True)
+            ]
+            told["unexpected_index_column_names"] = [unit]
+            told["unexpected_list"] = texts
+            counts = Counter(texts).most_common(PAGE_VALUES)
+            told["partial_unexpected_counts"] = [{"value": text, "count": count} for text, count in counts]
+            told["partial_unexpected_list"] = texts[:PAGE_VALUES]
+            told.pop("unexpected_index_query", None)  # it would ask the parsed table
+
     def write_page(self, title: str, path: Path) -> None:
         """Write Great Expectations' Data Docs page of this judgement, self-contained.
 
@@ -69,13 +111,30 @@ class Judgement:
         from great_expectations.render.view import DefaultJinjaPageView
 
         self.result.meta["batch_spec"] = {"data_asset_name": title}  # without a name it says None
-        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(self.result))
+        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(_shown(self.result)))
         style = files("churn_platform.intake").joinpath("data_docs.css").read_text()
         page = _OUTSIDE.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)
         page = page.replace("</head>", f"<style>{style}</style></head>", 1)
         page = page.replace("<body>", f"<body><h1>{title}</h1>", 1)
         with replacing(path) as temporary:
             temporary.write_text(page)
+
+
+def _shown(result: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:
+    """The result with what was found in the table made inert: Great Expectations' page has it as it is."""
+    shown = copy(result)
+    shown.results = [copy(outcome) for outcome in result.results]
+    for outcome in shown.results:
+        outcome.result = _inert(outcome.result)
+    return shown
+
+
+def _inert(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: _inert(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [_inert(part) for part in found]
+    return inert(found) if isinstance(found, str) else found
 
 
 @cache

@@ -16,7 +16,7 @@ from churn_platform.contracts import KEY, STATE_TABLES, USERS, Table
 from churn_platform.intake import expectations
 from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
-from churn_platform.shown import inert
+from churn_platform.shown import counted, inert
 
 if TYPE_CHECKING:
     import ibis
@@ -31,7 +31,8 @@ RAGGED = "ragged line"
 class Violation:
     """One broken rule: its place in the file, the value found there, and the rule.
 
-    `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file.
+    `line` counts from 1 in a CSV file, its header included, and is the row's number in a Parquet file: `unit` says
+    which, `line` or `row`.
     `column` is empty where the whole line is at fault. `part` names the file where the table is a folder of them.
     """
 
@@ -40,9 +41,10 @@ class Violation:
     value: str | None
     rule: str
     part: str = ""
+    unit: str = "line"
 
     def __str__(self) -> str:
-        place = f"{inert(self.part) + ', ' if self.part else ''}line {self.line}"
+        place = f"{inert(self.part) + ', ' if self.part else ''}{self.unit} {self.line}"
         value = "None" if self.value is None else f"'{inert(self.value)}'"
         return f"{place}{', column ' + self.column if self.column else ''}: {value} {self.rule}"
 
@@ -80,6 +82,15 @@ class Judged:
         ).order_by("file", "line", "column", "rule")
 
 
+def first_violations(quarantine: ibis.Table, most: int) -> tuple[Violation, ...]:
+    """The first broken rules that a quarantine's table tells of, by file and line."""
+    rows = quarantine.order_by("file", "line", "column", "rule").limit(most).to_pyarrow().to_pylist()
+    return tuple(
+        Violation(r["line"], r["column"], r["value"], r["rule"], r["file"].partition("/")[2], unit_of(r["file"]))
+        for r in rows
+    )
+
+
 def judge_state(engine: Backend, drop: Path, tolerance: float, as_of: date) -> tuple[Judged, ...]:
     """Judge a drop's tables about customers, users first: rows of customers who are not among them are broken too.
 
@@ -106,6 +117,7 @@ def _judge(
     frame = parsed.typed.to_pandas()
     judgement = expectations.evaluate_suite(table, frame, ROW, tolerance, as_of)
 
+    judgement.show(_places_and_texts(parsed, judgement), unit_of(path.name))
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
     for found in _without_repeats(judgement.broken, frame):
         broken.setdefault((found.row, found.column), found.rule)
@@ -119,6 +131,20 @@ def _judge(
     return Judged(
         table, path, total, kept, parsed.typed, violations, judgement, _fault(parsed, total, violations, tolerance)
     )
+
+
+def unit_of(file: str) -> str:
+    """What a place in this file counts: rows in Parquet, lines elsewhere."""
+    return "row" if file.partition("/")[0].endswith(".parquet") else "line"
+
+
+def _places_and_texts(parsed: Parsed, judgement: expectations.Judgement) -> dict[int, expectations.Found]:
+    """Where each row is that breaks an expectation, and its text in the file."""
+    rows = {broken.row for broken in judgement.broken}
+    if not rows:
+        return {}
+    values = parsed.values(rows)
+    return {row: expectations.Found(place.part, place.line, values[row]) for row, place in parsed.places(rows).items()}
 
 
 def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Table:
@@ -141,13 +167,14 @@ def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame)
 
 def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterator[Violation]:
     """The broken rules with their places in the file and the text found there."""
+    unit = unit_of(parsed.path.name)
     for place, line in parsed.unreadable.items():
-        yield Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part)
+        yield Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part, unit)
     if broken:
         rows = {row for row, _ in broken}
         places, values = parsed.places(rows), parsed.values(rows)
         for (row, column), rule in broken.items():
-            yield Violation(places[row].line, column, values[row].get(column), rule, places[row].part)
+            yield Violation(places[row].line, column, values[row].get(column), rule, places[row].part, unit)
 
 
 def _rows(violations: Iterable[Violation]) -> int:
@@ -162,6 +189,7 @@ def _fault(parsed: Parsed, total: int, violations: Sequence[Violation], toleranc
         return None
     first = "; ".join(str(violation) for violation in violations[:3])
     return (
-        f"{parsed.path.name}: {bad:,} of {total:,} rows of {parsed.table.name} break its contract ({bad / total:.1%}, "
+        f"{parsed.path.name}: {bad:,} of {counted(total, 'row')} of {parsed.table.name} "
+        f"{'breaks' if bad == 1 else 'break'} its contract ({bad / total:.1%}, "
         f"CHURN_QUARANTINE_TOLERANCE allows {tolerance:.1%}): {first}{'; ...' if len(violations) > 3 else ''}"
     )

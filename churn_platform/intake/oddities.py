@@ -15,6 +15,7 @@ from churn_platform.contracts import KEY, LABEL, LABELS, STATE_TABLES, USERS, Mi
 from churn_platform.intake.landing import Judged
 from churn_platform.months import Month
 from churn_platform.settings.groups import LandingSettings
+from churn_platform.shown import counted
 
 if TYPE_CHECKING:
     import ibis
@@ -83,11 +84,11 @@ def _absent(drop: Drop, tolerance: float) -> Iterator[Oddity]:
         stops = missing > tolerance * active
         yield Oddity(
             table.name,
-            f"{judged.path.name}: {_of(missing, active)} customers of {drop.month} have no row"
+            f"{judged.path.name}: {_of(missing, active)} of {drop.month} {'has' if missing == 1 else 'have'} no row"
             + (
                 f"; CHURN_ABSENCE_TOLERANCE allows {tolerance:.1%}: is the file whole?"
                 if stops
-                else ", and are unknown there"
+                else f", and {'is' if missing == 1 else 'are'} unknown there"
             ),
             stops=stops,
             warns=stops,
@@ -103,8 +104,9 @@ def _fewer_customers(drop: Drop, settings: LandingSettings) -> tuple[Table, str]
         return None
     fewer = f"{1 - now / before:.1%} fewer"
     return USERS, (
-        f"{drop.judged[USERS.name].path.name}: {drop.month} has {now:,} customers, {fewer} than {drop.month - 1} with "
-        f"{before:,}; CHURN_FEWER_CUSTOMERS allows {settings.fewer_customers:.1%}: is the drop whole?"
+        f"{drop.judged[USERS.name].path.name}: {drop.month} has {counted(now, 'customer')}, {fewer} than "
+        f"{drop.month - 1} with {before:,}; CHURN_FEWER_CUSTOMERS allows {settings.fewer_customers:.1%}: is the drop "
+        "whole?"
     )
 
 
@@ -125,7 +127,7 @@ def _few_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | No
     if labels >= settings.labelled_share * active:
         return None
     return LABELS, (
-        f"{judged.path.name}: only {_of(labels, active)} customers of {drop.month} have a label; "
+        f"{judged.path.name}: only {_of(labels, active)} of {drop.month} {'has' if labels == 1 else 'have'} a label; "
         f"CHURN_LABELLED_SHARE expects {settings.labelled_share:.1%}: is the file whole?"
     )
 
@@ -137,7 +139,7 @@ def _equal_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | 
     if not labels or churned not in (0, labels):
         return None
     told = "churned: does it list only those who did?" if churned else "stayed: was churn known yet?"
-    return LABELS, f"{judged.path.name}: all {labels:,} labelled customers of {drop.month} {told}"
+    return LABELS, f"{judged.path.name}: all {counted(labels, 'labelled customer')} of {drop.month} {told}"
 
 
 def _are_equal(rows: ibis.Table, others: ibis.Table) -> bool:
@@ -151,4 +153,4 @@ def _count(rows: ibis.Table) -> int:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,} ({part / max(whole, 1):.1%})"
+    return f"{part:,} of {whole:,} ({part / max(whole, 1):.1%}) customer{'' if whole == 1 else 's'}"

@@ -39,7 +39,8 @@ def first_start(settings: Settings) -> Iterator[str]:
         if not home.lake.has(FEATURES, month):
             yield f"closing {month} ..."
             for closed in runs.close(month):
-                yield f"{closed.month} closed: {closed.customers:,} active customers"
+                yield str(closed)
+                yield from closed.details()
         if trained is None and month in matured(home.lake):
             trained = month
             yield from _train(runs, month)

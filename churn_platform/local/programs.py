@@ -31,6 +31,10 @@ STORAGE = "storage"
 REGISTRY = "registry"
 FIRST_START = "first-start"
 
+_APPLICATION = "churn"
+"""MLflow's name, in `pyproject.toml`, for its server behind the admission (`web.tracking`)."""
+
+_WEBSERVER = "churn_platform.automation.webserver"  # not imported here: it is another process
 _DAEMON = "dagster._daemon"  # private; its public script need not lie beside this Python
 
 
@@ -46,6 +50,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
         "mlflow",
         (
             *(*python, "mlflow", "server", "--host", HOST, "--port", str(settings.mlflow_port), "--workers", "1"),
+            *("--app-name", _APPLICATION),
             *("--default-artifact-root", (settings.mlflow_home / "artifacts").as_uri()),
         ),
         answers(client, f"http://{HOST}:{settings.mlflow_port}/health"),
@@ -65,7 +70,7 @@ def programs(settings: Settings, client: httpx.AsyncClient) -> list[Program]:
         Program(
             "dagster-webserver",
             (
-                *(*python, "dagster_webserver", "--host", HOST, "--port", str(settings.dagster_port)),
+                *(*python, _WEBSERVER, "--host", HOST, "--port", str(settings.dagster_port)),
                 *("--workspace", str(workspace)),
             ),
             answers(client, f"{dagster}/server_info"),

@@ -11,7 +11,6 @@ import io
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,14 +27,15 @@ from churn_platform.files.owners import own_process
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.drops import delivered, drop_of, passed_over
+from churn_platform.local.steps import followed
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.monitoring import status
+from churn_platform.monitoring.closed import Closed, closed
 from churn_platform.months import Month
-from churn_platform.secrets import blanked
+from churn_platform.progress import Follow, unseen
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
-from churn_platform.tables.training_set import matured
+from churn_platform.telling import safe
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -51,27 +51,12 @@ class RefusedError(Fault):
     """A request that cannot be met now; the message says what is needed first."""
 
 
-@dataclass(frozen=True)
-class Closed:
-    """A closed month: what it holds now, and whether its snapshots differ from those of its last closing.
-
-    `quarantined` counts rows by table, for the tables that have any. `notes` are sentences that people should know
-    about what was delivered.
-    """
-
-    month: Month
-    customers: int
-    quarantined: dict[str, int]
-    matured: bool
-    changed: bool
-    notes: tuple[str, ...]
-
-
 class Runs:
-    """Runs on the instance of these settings, one after the other in this process."""
+    """Runs on the instance of these settings, one after the other in this process. `follow` is told their steps."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, follow: Follow = unseen) -> None:
         self.home = Home(settings)
+        self._follow = follow
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -105,7 +90,8 @@ class Runs:
         # Interrupts are captured early: a run that is made but never begins would count as under way for ever.
         with _one_sentence(), answering(self.home.settings), capture_interrupts():
             run = self._make(definition, month, config, tags, again)
-            events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
+            executing = execute_run_iterator(InMemoryJob(definition), run, self.instance)
+            events = list(followed(executing, definition, month, self._follow))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
             return run
         if was_interrupted(events):
@@ -216,16 +202,9 @@ class Runs:
             raise RefusedError(f"{month} cannot be closed before {month - 1}: close {month - 1} first")
 
     def _close(self, month: Month) -> Closed:
-        before, lake = self._state(month), self.home.lake
+        before = self._state(month)
         self.run("month_close", month)
-        return Closed(
-            month,
-            lake.rows(FEATURES, month),
-            {table: rows for table, rows in status.quarantined_rows(lake, month).items() if rows},
-            month in matured(lake),
-            changed=bool(before) and self._state(month) != before,
-            notes=deliveries.notes(lake, month),
-        )
+        return closed(self.home, month, changed=bool(before) and self._state(month) != before)
 
     def _state(self, month: Month) -> dict[str, str]:
         """The content of the month's snapshots; empty where it is not closed."""
@@ -243,7 +222,7 @@ def _one_sentence() -> Iterator[None]:
     except (Fault, KeyboardInterrupt):
         raise
     except BaseException:
-        sys.stderr.write(blanked(written.getvalue()))
+        sys.stderr.write(safe(written.getvalue()))
         raise
 
 

@@ -1,36 +1,30 @@
 """The screen of `churn up`: what is up, where to find it, and what is happening.
 
-Here: drawing one screen that stays on a terminal, and plain lines elsewhere. Not here: what is drawn
-(`programs`, `supervision`).
+Here: what stays at the bottom of a terminal, what happens above it, and plain lines elsewhere. Not here: what is shown
+(`programs`, `supervision`, `following`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
-from rich.console import Console, Group
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
-from rich.panel import Panel
+from rich.rule import Rule
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from churn_platform.local.supervision import ProgramState, Running
 
-KEPT = 12
-"""How many of the last events the screen shows."""
+ROOM = 8
+"""How many rows are kept for what happens; where the terminal is too low for that, the links are left out."""
 
-_COLOURS = {
-    ProgramState.UP: "green",
-    ProgramState.DONE: "green",
-    ProgramState.SILENT: "yellow",
-    ProgramState.DEAD: "red",
-}
+_COLOURS = {ProgramState.UP: "green", ProgramState.SILENT: "yellow", ProgramState.DEAD: "red"}
 _MOVING = (ProgramState.STARTING, ProgramState.SILENT, ProgramState.DEAD)
 
 
@@ -44,12 +38,15 @@ class Link:
 
 
 class Screen:
-    """Shows links, programs and events."""
+    """Shows links, programs and events.
+
+    Events are printed one below the other, as any program prints, so that the newest is always seen, a long one is
+    whole, and the terminal keeps them all. Links and programs stay below them.
+    """
 
     def __init__(self, links: list[Link], console: Console | None = None) -> None:
         self._console = console or Console()
         self._links = links
-        self._events: deque[str] = deque(maxlen=KEPT)
         self._running: Mapping[str, Running] = {}
         self._spinner = Spinner("dots")
         self.notice = ""
@@ -57,10 +54,11 @@ class Screen:
 
     def tell(self, text: str) -> None:
         """Show an event with its time."""
-        event = f"{datetime.now():%H:%M:%S}  {text}"
-        self._events.append(event)
-        if not self._console.is_terminal:
-            self._console.print(event, markup=False, highlight=False, soft_wrap=True)
+        time = f"{datetime.now():%H:%M:%S}"
+        if self._console.is_terminal:
+            self._console.print(_beside([(Text(time, style="dim"), Text(text, overflow="fold"))]))
+        else:
+            self._console.print(f"{time}  {text}", markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def shown(self, running: Mapping[str, Running]) -> Iterator[None]:
@@ -73,25 +71,44 @@ class Screen:
         with live if self._console.is_terminal else nullcontext():
             yield
 
-    def _draw(self) -> Panel:
-        notice = [Text(), Text(self.notice, style="yellow")] if self.notice else []
-        return Panel(
-            Group(self._places(), *notice, Text(), self._states(), Text(), *(Text(event) for event in self._events)),
-            title="churn platform",
-            subtitle="Ctrl-C stops everything",
-        )
+    def _draw(self) -> RenderableType:
+        rule = Rule("churn platform: Ctrl-C stops everything", style="dim")
+        notice = [Text(self.notice, style="yellow")] if self.notice else []
+        whole = Group(rule, self._places(), *notice, self._states())
+        for fitting in (whole, Group(rule, *notice, self._states())):
+            if len(self._console.render_lines(fitting)) <= self._console.height - ROOM:
+                return fitting
+        up = sum(running.state in (ProgramState.UP, ProgramState.DONE) for running in self._running.values())
+        return Text(f"{up} of {len(self._running)} programs are up")
 
     def _places(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for link in self._links:
-            table.add_row(f"[bold]{link.name}[/]", f"[cyan]{escape(link.place)}[/]", f"[dim]{link.meaning}[/]")
-        return table
+        return _beside(
+            [
+                (
+                    Text(link.name, style="bold"),
+                    Text.assemble((link.place, "cyan"), "  ", (link.meaning, "dim"), overflow="fold"),
+                )
+                for link in self._links
+            ]
+        )
 
-    def _states(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+    def _states(self) -> Columns:
+        """Each program that is not done, as many on a line as there is room for."""
+        found = []
         for name, running in self._running.items():
-            moving = running.state in _MOVING
-            mark = self._spinner if moving else Text("●" if running.state is ProgramState.UP else "·")
-            colour = _COLOURS.get(running.state, "dim")
-            table.add_row(mark, name, f"[{colour}]{running.state}[/]")
-        return table
+            if running.state is ProgramState.DONE:
+                continue
+            frame = self._spinner.render(self._console.get_time())
+            mark = str(frame) if running.state in _MOVING else "●" if running.state is ProgramState.UP else "·"
+            found.append(Text.assemble(f"{mark} {name} ", (str(running.state), _COLOURS.get(running.state, "dim"))))
+        return Columns(found, padding=(0, 3))
+
+
+def _beside(rows: list[tuple[Text, Text]]) -> Table:
+    """Short texts with longer ones beside them, which go on below themselves."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

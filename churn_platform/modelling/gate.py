@@ -14,6 +14,7 @@ import msgspec
 
 from churn_platform.bundle import TOLERANCE
 from churn_platform.months import Month
+from churn_platform.shown import counted
 
 SEGMENT_MARGIN = 0.1
 """How far a group's AUC may lie below everyone's before it is worth a warning."""
@@ -123,14 +124,21 @@ def _delta_rule(facts: Facts) -> Finding:
 
 
 def _in_words(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
+    return "" if interval is None else f" (95 % interval {' to '.join(_ends(interval))})"
+
+
+def _ends(interval: tuple[float, float]) -> tuple[str, str]:
+    """An interval's ends, with four digits like an AUC, or as many as show on which side of zero each of them is."""
+    digits = next((n for n in range(4, 8) if all(round(end, n) or not end for end in interval)), 8)
+    low, high = (f"{round(end, digits) + 0.0:.{digits}f}" for end in interval)  # + 0.0: no minus before zeros
+    return low, high
 
 
 def _onnx_parity(facts: Facts) -> Finding:
     passed = facts.parity <= TOLERANCE  # also False for NaN
     return passed, (
-        f"the ONNX model differs from scikit-learn's by at most {facts.parity:.1e} on {facts.rows} customers, "
-        f"{'within' if passed else 'but allowed is'} {TOLERANCE:.0e}"
+        f"the ONNX model differs from scikit-learn's by at most {facts.parity:.1e} on "
+        f"{counted(facts.rows, 'customer')}, {'within' if passed else 'but allowed is'} {TOLERANCE:.0e}"
     )
 
 
@@ -148,9 +156,9 @@ def _month_order(facts: Facts) -> Finding:
 def _interval_above_zero(facts: Facts) -> Finding:
     if facts.interval is None:
         return True, "there is no champion to compare with"
-    low, high = facts.interval
+    (low, high), (least, most) = facts.interval, _ends(facts.interval)
     where = "above zero" if low > 0 else "below zero" if high < 0 else "around zero, so it may be chance"
-    return low > 0, f"the AUC difference lies between {low:.3f} and {high:.3f} (95 %): {where}"
+    return low > 0, f"the AUC difference lies between {least} and {most} (95 %): {where}"
 
 
 def _segments(facts: Facts) -> Finding:

@@ -85,7 +85,8 @@ def _png(figure: Figure, axes: Axes) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    axes.legend(loc="lower right", frameon=False)
+    for text in axes.legend(loc="lower right", frameon=False).get_texts():
+        text.set_parse_math(False)  # between two dollars, a name would be a formula
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()

@@ -17,7 +17,9 @@ import msgspec
 from churn_platform.contracts import KEY
 from churn_platform.files import replacing
 from churn_platform.lake import Lake
+from churn_platform.monitoring.page import write_page
 from churn_platform.months import Month
+from churn_platform.shown import inert
 from churn_platform.tables.features import HISTORY, SCHEMA, WINDOW
 from churn_platform.tables.names import FEATURES
 
@@ -109,8 +111,7 @@ def compare(
         found = report.run(
             Dataset.from_pandas(current[names], definition), Dataset.from_pandas(past[names], definition)
         )
-        with replacing(pages / f"{month}.html") as page:
-            found.save_html(str(page))
+        write_page(found, f"Drift of {month}", pages / f"{month}.html")
         with replacing(pages / f"{month}.json") as page:
             found.save_json(str(page))
         columns = _columns(found.dict()["metrics"])
@@ -169,7 +170,8 @@ def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame
         elif feature.kind == "boolean":
             prepared[feature.name] = values.astype("object").map({True: "yes", False: "no"})
         else:
-            prepared[feature.name] = values.astype("object")
+            names = {name: inert(name) for name in values.dropna().unique()}
+            prepared[feature.name] = values.astype("object").map(names)
     return pd.DataFrame(prepared), total
 
 

@@ -131,6 +131,11 @@ def of_version(lake: Lake, month: Month, version: int) -> Realised | None:
     return None
 
 
+def falls_short(auc: float, promised: float, margin: float) -> bool:
+    """Whether a realised AUC is below the promised one by more than the margin (CHURN_REALISED_MARGIN)."""
+    return auc < promised - margin
+
+
 def measurable(lake: Lake, version: Version) -> tuple[Month, ...]:
     """The months on which a version can be measured for all customers: matured, and after those it was trained on."""
     return tuple(m for m in training_set.matured(lake) if m > version.month and lake.has(FEATURES, m))

@@ -1,44 +1,86 @@
 """The status screen: every month and the champion, as `churn status` shows them.
 
-Here: how it looks. Not here: what is known (`status`).
+Here: how it looks on a terminal, and as plain lines elsewhere. Not here: what is known (`status`).
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from churn_platform.lake import engine
+from churn_platform.saying import say
+from churn_platform.shown import counted
 
 if TYPE_CHECKING:
-    from churn_platform.monitoring.status import ChampionStatus, Status
+    from rich.table import Table
+
+    from churn_platform.monitoring.status import ChampionStatus, MonthStatus, NextMonth, Status
+
+ROLLBACKS = 3
+"""How many rollbacks are shown; `churn receipts` has all of them."""
 
 
 def show(found: Status) -> None:
-    """Print a table of the months, and who is champion."""
+    """Print a table of the months and sentences about the rest; where it is no terminal, a plain line for each."""
     from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    table = _table(found)
+    fits = Measurement.get(console, console.options, table).maximum <= console.width
+    if found.months and fits and sys.stdout.isatty():
+        console.print(table)
+    else:
+        for month in found.months:
+            say(_line(month))
+    for sentence in _sentences(found):
+        say(sentence)
+
+
+def _table(found: Status) -> Table:
     from rich.table import Table
 
-    table = Table("month", "customers", "known", "quarantined", "matured", "candidate", box=None, pad_edge=False)
+    names = ("month", "customers", "quarantined", "labels", "candidate", "AUC", "against", "promoted")
+    table = Table(*names, box=None, pad_edge=False)
     for month in found.months:
-        candidate = ""
-        if month.candidate:
-            against = f" against {month.candidate.champion_auc:.4f}" if month.candidate.champion_auc is not None else ""
-            verdict = ", promoted" if month.candidate.promoted else ", not promoted"
-            candidate = f"version {month.candidate.version}: AUC {month.candidate.auc:.4f}{against}{verdict}"
+        candidate = ("", "", "", "")
+        if found_one := month.candidate:
+            against = "" if found_one.champion_auc is None else f"{found_one.champion_auc:.4f}"
+            promoted = "yes" if found_one.promoted else "no"
+            candidate = (f"version {found_one.version}", f"{found_one.auc:.4f}", against, promoted)
         table.add_row(
             month.month,
             f"{month.active_customers:,}",
-            f"{max(month.snapshots.values(), default=0):,}",
             f"{sum(month.quarantined.values()):,}",
             "yes" if month.matured else "no",
-            candidate,
+            *candidate,
         )
-    console = Console()
-    console.print(table)
-    for note in (*(note for month in found.months for note in month.notes), *_to_do(found), *found.passed_over):
-        console.print(note, markup=False, highlight=False)
-    champion = found.champion
-    console.print(_champion(champion) if champion else "champion: none yet")
+    return table
+
+
+def _line(month: MonthStatus) -> str:
+    """A month in one line, for programs that look for words."""
+    told = [counted(month.active_customers, "active customer"), "labels landed" if month.matured else "no labels yet"]
+    told.append(f"{counted(sum(month.quarantined.values()), 'row')} in quarantine")
+    if candidate := month.candidate:
+        against = "" if candidate.champion_auc is None else f" against {candidate.champion_auc:.4f}"
+        verdict = "promoted" if candidate.promoted else "not promoted"
+        told.append(f"candidate version {candidate.version} with AUC {candidate.auc:.4f}{against} {verdict}")
+    return f"{month.month}: {', '.join(told)}"
+
+
+def _sentences(found: Status) -> Iterator[str]:
+    """What people should know besides the months' figures."""
+    yield from (f"{stopped.month} stopped: {stopped.fault}" for stopped in found.stopped)
+    yield from (note for month in found.months for note in month.notes)
+    yield from _to_do(found)
+    yield from found.passed_over
+    yield _champion(found.champion) if found.champion else "champion: none yet"
+    yield from found.rollbacks[-ROLLBACKS:]
+    if found.next:
+        yield _next(found.next)
 
 
 def _champion(champion: ChampionStatus) -> str:
@@ -46,10 +88,19 @@ def _champion(champion: ChampionStatus) -> str:
     promise = f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
     reached = champion.reached
     if reached is None:
-        return promise
-    auc = f"AUC {reached.auc:.4f}" if reached.auc is not None else "no AUC, since everyone or nobody churned"
+        return f"{promise} at that time; whether it is still as good shows when a later month has labels"
     how = "as served" if reached.served else "had it served that month"
-    return f"{promise} at that time; on {reached.month}: {auc}, {how}"
+    if reached.auc is None:
+        return f"{promise} at that time; on {reached.month}: no AUC, since everyone or nobody churned, {how}"
+    kept = "still as good as promised" if reached.as_promised else "no longer as good as promised"
+    return f"{promise} at that time; on {reached.month}: AUC {reached.auc:.4f}, {how}: {kept} (CHURN_REALISED_MARGIN)"
+
+
+def _next(month: NextMonth) -> str:
+    """When the next month is due."""
+    if month.overdue:
+        return f"next: {month.month} is overdue: it ended on {month.ends} and was to be closed by {month.due}"
+    return f"next: {month.month} ends on {month.ends} and is to be closed by {month.due}"
 
 
 def _to_do(found: Status) -> list[str]:

@@ -5,6 +5,8 @@ Here: one record of every month and of the champion. Not here: how it is shown (
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import msgspec
 
 from churn_platform.champion.agreement import findings
@@ -51,11 +53,15 @@ class MonthStatus(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """The champion's AUC on a matured month's customers: as it served them or, where not `served`, would have."""
+    """The champion's AUC on a matured month's customers: as it served them or, where not `served`, would have.
+
+    `as_promised` says whether it is within CHURN_REALISED_MARGIN of the one that was promised; None without an AUC.
+    """
 
     month: str
     auc: float | None
     served: bool
+    as_promised: bool | None
 
 
 class ChampionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,11 +76,31 @@ class ChampionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     reached: Reached | None = None
 
 
+class Stopped(msgspec.Struct, frozen=True):
+    """A month whose newest run to take it in has failed, and the fault's sentence."""
+
+    month: str
+    fault: str
+
+
+class NextMonth(msgspec.Struct, frozen=True):
+    """The month after the newest closed one: its last day, the day until which it is to be closed, and if that is past.
+
+    The days are those of CHURN_FEATURES_DUE_DAYS.
+    """
+
+    month: str
+    ends: str
+    due: str
+    overdue: bool
+
+
 class Status(msgspec.Struct, frozen=True):
     """Every landed month, oldest first, the champion, and what is named like a drop or a table, but not quite.
 
-    `paused` is a sentence if promotions and retrainings are; `findings` are sentences about what is wrong with the
-    receipts, or between them and the registry.
+    `stopped` are months that could not be taken in, `rollbacks` sentences about each rollback, oldest first, and `next`
+    is None before the first month is closed. `paused` is a sentence if promotions and retrainings are; `findings` are
+    sentences about what is wrong with the receipts, or between them and the registry.
     """
 
     months: tuple[MonthStatus, ...]
@@ -82,9 +108,12 @@ class Status(msgspec.Struct, frozen=True):
     passed_over: tuple[str, ...] = ()
     paused: str | None = None
     findings: tuple[str, ...] = ()
+    stopped: tuple[Stopped, ...] = ()
+    rollbacks: tuple[str, ...] = ()
+    next: NextMonth | None = None
 
 
-def read(home: Home) -> Status:
+def read(home: Home, today: date, stopped: tuple[Stopped, ...] = ()) -> Status:
     """Where the platform stands now. Raises RegistryError, BookError and ReceiptError."""
     months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
     return Status(
@@ -93,6 +122,13 @@ def read(home: Home) -> Status:
         passed_over=drops.passed_over(home.settings.drops, home.settings.first),
         paused=paused(home.ledger),
         findings=tuple(findings(home.registry, home.ledger)),
+        stopped=stopped,
+        rollbacks=tuple(
+            f"{receipt.title} on {receipt.decided_at[:10]} by {receipt.decided_by}: {receipt.reason}"
+            for receipt in home.ledger.all()
+            if receipt.verdict == "rolled back"
+        ),
+        next=_next(home, today),
     )
 
 
@@ -157,4 +193,16 @@ def _reached(home: Home, version: Version) -> Reached | None:
         return None
     found = performance.of_version(home.lake, month, version.number)
     found = found or performance.reach(home.lake, month, version, home.registry.bundle(version))
-    return Reached(str(month), found.auc, found.served) if found else None
+    if not found:
+        return None
+    margin = home.settings.realised_margin
+    as_promised = None if found.auc is None else not performance.falls_short(found.auc, version.auc, margin)
+    return Reached(str(month), found.auc, found.served, as_promised)
+
+
+def _next(home: Home, today: date) -> NextMonth | None:
+    if not (closed := home.lake.months(FEATURES)):
+        return None
+    month = max(closed) + 1
+    due = month.as_of + timedelta(days=home.settings.features_due_days)
+    return NextMonth(str(month), str(month.as_of), str(due), today > due)

@@ -27,8 +27,10 @@ from churn_platform.modelling.metrics import auc
 from churn_platform.modelling.training import TrainingError, train
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
+from churn_platform.progress import Follow, unseen
 from churn_platform.replay.regret import Lived
 from churn_platform.settings import Settings
+from churn_platform.shown import counted
 from churn_platform.simulation.drops import SimulatedMonth, simulate, write_drop
 from churn_platform.simulation.hazard import Shock
 from churn_platform.tables import training_set
@@ -58,9 +60,17 @@ def settings_in(folder: Path) -> Settings:
 
 
 def replay(
-    settings: Settings, months: int, customers: int, seed: int, shocks: Sequence[Shock] = (), label_delay: int = 0
+    settings: Settings,
+    months: int,
+    customers: int,
+    seed: int,
+    shocks: Sequence[Shock] = (),
+    label_delay: int = 0,
+    follow: Follow = unseen,
 ) -> Iterator[Lived]:
     """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.
+
+    `follow` is told the steps of the platform's runs.
 
     Raises RefusedError if the last month is not over yet, since it could not be closed, and RunFailedError if a month
     stops.
@@ -68,9 +78,10 @@ def replay(
     last = settings.first + (months - 1)
     if last.as_of >= date.today():
         raise RefusedError(
-            f"{months} months from {settings.first} end with {last}, which is not over yet: ask for fewer"
+            f"{counted(months, 'month')} from {settings.first} would end with {last}, which is not over yet: "
+            "ask for fewer"
         )
-    player = _Player(settings)
+    player = _Player(settings, follow)
     awaited: list[tuple[Path, bytes]] = []
     for month in simulate(months, customers, seed, shocks, settings.first):
         labels = write_drop(month, settings.drops) / f"{LABELS.name}.csv"
@@ -85,8 +96,8 @@ def replay(
 class _Player:
     """One platform, and next to it the models of the alternatives."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._runs = Runs(settings)
+    def __init__(self, settings: Settings, follow: Follow) -> None:
+        self._runs = Runs(settings, follow)
         self._home = self._runs.home
         self._first: Model | None = None
         self._gated: Model | None = None

@@ -9,30 +9,26 @@ from collections.abc import Iterable
 
 import click
 
+from churn_platform.progress import Progress
 from churn_platform.replay.regret import Lived, Summary
+from churn_platform.saying import say
 from churn_platform.shown import counted
 
 _COLUMNS = ("month", "drift", "champion", "candidate", "", "serves", "best", "cause")
 _WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
 
 
-def follow(months: Iterable[Lived], total: int, *, quiet: bool) -> tuple[Lived, ...]:
-    """Show a progress bar on a terminal, and a line for each month unless quiet. Returns all of them."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    lived: list[Lived] = []
-    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("living through the months", total=total)
+def follow(months: Iterable[Lived], total: int, progress: Progress, *, quiet: bool) -> tuple[Lived, ...]:
+    """Show which month is being lived through, and a line for each one unless quiet. Returns all of them."""
+    living, lived = iter(months), list[Lived]()
+    if not quiet:
+        click.echo(_line(_COLUMNS))
+    for number in range(1, total + 1):
+        which = f"month {number} of {total}"
+        with progress.of(f"living through {which}", f"{which}, "):
+            lived.append(next(living))
         if not quiet:
-            click.echo(_line(_COLUMNS))
-        for month in months:
-            lived.append(month)
-            progress.advance(task)
-            if not quiet:
-                click.echo(_line(_cells(month)))
+            say(_line(_cells(lived[-1])))
     return tuple(lived)
 
 

@@ -1,8 +1,8 @@
 """Settings: everything a person can set, read from `CHURN_*` environment variables.
 
 Here: all groups of settings as one object, which the platform is given, how a program begins with them, and the message
-where a setting is wrong. Not here: the fields (`groups`, `services`) and their types (`kinds`, `urls`), or what they
-do. Nothing else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
+where a setting is wrong. Not here: the fields (`groups`, `services`, `access`) and their types (`kinds`, `urls`), or
+what they do. Nothing else reads the environment. `python -m churn_platform.settings` writes `docs/settings.md`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Self
 
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
-from churn_platform import secrets
+from churn_platform import secrets, telling
 from churn_platform.faults import Fault
 from churn_platform.files import modes
+from churn_platform.settings.access import AccessSettings
 from churn_platform.settings.groups import (
     AutomationSettings,
     Group,
@@ -36,7 +37,15 @@ class SettingsError(Fault):
     """Some settings are invalid; the message names them. A wrong value may be a secret, so it is not shown."""
 
 
-class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, MonitoringSettings, AutomationSettings):
+class Settings(
+    AccessSettings,
+    AddressSettings,
+    StoreSettings,
+    LandingSettings,
+    ModelSettings,
+    MonitoringSettings,
+    AutomationSettings,
+):
     """All settings. `Settings()` reads the environment; keyword arguments override it in tests.
 
     Raises SettingsError.
@@ -65,14 +74,14 @@ class Settings(AddressSettings, StoreSettings, LandingSettings, ModelSettings, M
 
 
 def begin() -> Settings:
-    """The settings for a program, which from now on shows none of their secrets, and writes for whom they allow.
+    """The settings for a program, which from now on tells none of their secrets, and writes for whom they allow.
 
     Every program begins with this. Raises SettingsError.
     """
     settings = Settings()
     modes.restrict(int(settings.file_mode, 8), settings.home)
     secrets.keep(settings.secrets())
-    secrets.watch()
+    telling.watch()
     return settings
 
 
@@ -84,6 +93,7 @@ GROUPS: tuple[type[Group], ...] = (
     AutomationSettings,
     StoreSettings,
     ServingSettings,
+    AccessSettings,
     AddressSettings,
 )
 """Every group, in the documentation's order."""

@@ -1,7 +1,7 @@
 """Groups: the settings by concern, each field with its default and its meaning, and the places derived from them.
 
-Here: names, types, defaults and meanings. Not here: those of the programs that answer over HTTP (`services`), all of
-them together (the package), or their page (`__main__`).
+Here: names, types, defaults and meanings. Not here: those of the programs that answer over HTTP (`services`, `access`),
+all of them together (the package), or their page (`__main__`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Services: the settings of the programs that answer over HTTP, and where they are found.
 
-Here: names, types, defaults and meanings. Not here: the settings of everything else (`groups`).
+Here: names, types, defaults and meanings. Not here: who may ask them (`access`), or the settings of
+everything else (`groups`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from churn_platform.settings.groups import PlaceSettings
-from churn_platform.settings.kinds import HostNames
 from churn_platform.settings.urls import HttpUrl, PublicUrl, shown
 
 
@@ -19,12 +19,6 @@ class ServingSettings(PlaceSettings):
 
     serving_host: str = Field("127.0.0.1", description="The address that serving listens on.")
     serving_port: int = Field(8000, ge=0, le=65535, description="The port that serving listens on.")
-    allowed_hosts: HostNames = Field(
-        "",
-        description="The names, without ports and separated by commas, by which serving may be asked besides those of"
-        " this machine, `CHURN_SERVING_HOST` and `CHURN_PUBLIC_SERVING_URL`. It answers no other, so that no page in a"
-        " browser can reach it under a name of its own.",
-    )
     serving_poll_seconds: float = Field(
         2.0, gt=0, description="How often serving looks for a new champion and new features."
     )
@@ -56,10 +50,6 @@ class ServingSettings(PlaceSettings):
     )
     prediction_log_days: int = Field(
         365, ge=1, le=36_500, description="How many days after its day a file of the prediction log is removed."
-    )
-    api_token: SecretStr = Field(
-        SecretStr(""),
-        description="The bearer token of `/generate` and `/retrain`; empty for one made under `CHURN_HOME`.",
     )
 
     @property

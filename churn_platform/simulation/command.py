@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from churn_platform.progress import Progress
 from churn_platform.settings import Settings
 from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.hazard import Shock, ShockKind
@@ -54,6 +55,10 @@ def simulate(
     known = [Shock.parse(shock, upcoming) for shock in shocks]
     skipped = upcoming.since(first) if upcoming else 0
     wanted = skipped + 1 if months is None else months
-    for month in islice(drops.simulate(wanted, customers, seed, known, first), skipped, None):
-        drops.write_drop(month, out)
+    simulated, total = islice(drops.simulate(wanted, customers, seed, known, first), skipped, None), wanted - skipped
+    progress = Progress(by_task=True)
+    for number in range(1, total + 1):
+        with progress.of(f"writing month {number} of {total}"):
+            month = next(simulated)
+            drops.write_drop(month, out)
         click.echo(json.dumps(month.summary()))

@@ -25,6 +25,7 @@ from churn_platform.faults import Fault
 from churn_platform.intake.drops import newest
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
+from churn_platform.shown import counted
 from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.company import ADD_ONS, CONTRACTS, FLAGS, GENDERS, NETS, NO_INTERNET, STREAMS, Company
 from churn_platform.simulation.hazard import Shock, ShockKind, in_force
@@ -81,7 +82,8 @@ def simulate(
     and for a negative seed.
     """
     if months < 1 or customers < 1:
-        raise SimulationError(f"{months} months of {customers} customers: ask for at least 1 month and 1 customer")
+        asked = f"{counted(months, 'month')} of {counted(customers, 'customer')}"
+        raise SimulationError(f"{asked}: ask for at least 1 month and 1 customer")
     if seed < 0:
         raise SimulationError(f"the seed is {seed}: it must be 0 or more")
     company = Company.settled(customers, seed, first, shocks)

@@ -105,7 +105,7 @@ def test_a_customer_without_a_row_is_told_scored_and_published(table: str, train
     assert closed.exit_code == 0, closed.output
     lake = platform.home.lake
     told = (
-        f"{table}.csv: 1 of {lake.rows(FEATURES, MARCH)} (0.2%) customers of 2024-03 have no row, and are unknown there"
+        f"{table}.csv: 1 of {lake.rows(FEATURES, MARCH)} (0.2%) customers of 2024-03 has no row, and is unknown there"
     )
     assert told in closed.stdout
     assert told in " ".join(platform.churn("status").stdout.split())

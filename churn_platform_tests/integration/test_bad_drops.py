@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,29 +110,43 @@ def test_the_month_stops(case: str, drop: Path, home: Path) -> None:
 def test_broken_rows_within_the_tolerance_are_put_aside_and_told(drop: Path, tmp_path: Path) -> None:
     platform = Platform(homes.settings_of(tmp_path))
     break_rows(drop / "payments_agg_90d.csv", 1)
+    homes.put(drop / "payments_agg_90d.csv", 17, "failed_payments_90d", "many")
     homes.edit(drop / "usage_agg_30d.csv", lambda rows: [*rows, ["0000-ZZZZZ", *rows[1][1:]]])
     homes.edit(drop / "labels.csv", lambda rows: [*rows, ["0000-ZZZZZ", "True"]])
     result = platform.churn("close", "2024-01")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         "2024-01 closed: 200 active customers, labels landed",
-        "2024-01: 1 rows in quarantine from usage_agg_30d",
-        "2024-01: 1 rows in quarantine from payments_agg_90d",
-        "2024-01: 1 rows in quarantine from labels",
+        "2024-01: 1 row in quarantine from usage_agg_30d",
+        "    line 202, column user_id: '0000-ZZZZZ' is an unknown customer",
+        "2024-01: 2 rows in quarantine from payments_agg_90d",
+        "    line 2, column failed_payments_90d: '-1' is outside 0 to 1000",
+        "    line 17, column failed_payments_90d: 'many' is not a whole number",
+        "2024-01: 1 row in quarantine from labels",
+        "    line 202, column user_id: '0000-ZZZZZ' is an unknown customer",
+        f"all 2024-01 rows in quarantine: {platform.home.lake.path('quarantine/TABLE', homes.MONTHS[0])}",
     ]
     lake, month = platform.home.lake, homes.MONTHS[0]
     frame = lake.frame("quarantine/payments_agg_90d", month)
     assert frame.to_dict("records") == [
         {"file": "payments_agg_90d.csv", "line": 2, "column": "failed_payments_90d", "value": "-1",
-         "rule": "is outside 0 to 1000"}
+         "rule": "is outside 0 to 1000"},
+        {"file": "payments_agg_90d.csv", "line": 17, "column": "failed_payments_90d", "value": "many",
+         "rule": "is not a whole number"},
     ]  # fmt: skip
+    page = (platform.settings.data_docs / "2024-01" / "payments_agg_90d.html").read_text()
+    told = re.findall(r"<div class=\"show-scrollbars\">([^<]*)</div>", page)
+    assert told[told.index("many") :][:3] == ["many", "1", "17"]
+    assert told[told.index("-1") :][:3] == ["-1", "1", "2"]
+    assert "file_row" not in page
+    assert "df.filter" not in page
     for table in ("usage_agg_30d", "labels"):
         assert lake.frame(f"quarantine/{table}", month)["rule"].tolist() == ["is an unknown customer"]
-    assert lake.rows("landed/payments_agg_90d", month) == 199
+    assert lake.rows("landed/payments_agg_90d", month) == 198
     # A customer without a sound payments row is active all the same, and what is not known is null.
     features = lake.frame("features", month)
     assert len(features) == 200
-    assert features["failed_payments_90d"].isna().sum() == 1
+    assert features["failed_payments_90d"].isna().sum() == 2
 
 
 def test_what_is_named_nearly_right_is_told_wherever_one_looks(drop: Path, tmp_path: Path) -> None:

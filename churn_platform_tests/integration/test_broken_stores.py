@@ -38,12 +38,13 @@ def overwrite(path: Path) -> None:
 
 
 def sentence(result: Result) -> str:
-    """The one sentence of a refusal."""
+    """The one sentence of a refusal, after the lines of steps that were done before."""
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit), result.exception  # no traceback
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr
+    *steps, said = result.stderr.splitlines(keepends=True)
+    assert all(": step " in step for step in steps), result.stderr
+    assert said.startswith("Error: ")
+    return said
 
 
 @pytest.mark.parametrize("damage", [cut, overwrite, empty], ids=lambda damage: damage.__name__)

@@ -60,6 +60,19 @@ main()
 """
 
 
+OLD = """
+import runpy, sys
+sys.version_info = (3, 10, 13, "final", 0)
+runpy.run_module("churn_platform", run_name="__main__")
+"""
+
+
+def test_a_python_that_is_too_old_is_told_before_anything_else_is_loaded() -> None:
+    done = entered(OLD)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: churn needs Python 3.11 or newer, and this is 3.10.13: call it with a newer one\n"
+
+
 def entered(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 

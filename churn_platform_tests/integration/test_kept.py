@@ -180,8 +180,8 @@ def test_a_drop_before_the_first_month_and_one_that_is_not_over_are_left_in_the_
     late = f"{NOW} ends on {NOW.as_of}: it can be closed after that day"
     told = list(first_start(settings))
     assert told[:2] == [early, late]
-    assert [line for line in told if "closed:" in line] == ["2024-01 closed: 60 active customers"]
+    assert [line for line in told if "closed:" in line] == ["2024-01 closed: 60 active customers, no labels yet"]
     closed = Platform(settings).churn("close", "--all")
     assert closed.exit_code == 0, closed.output
-    assert closed.stderr.splitlines() == [early, late]
+    assert closed.stderr.splitlines()[-2:] == [early, late]
     assert Daemon(settings, instance).skipped("drops") == f"{late}; {early}"

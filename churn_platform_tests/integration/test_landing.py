@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from churn_platform.contracts import BY_NAME, LABELS, STATE_TABLES
 from churn_platform.intake.drops import DropError
-from churn_platform.intake.landing import Judged, Violation, judge_labels, judge_state
+from churn_platform.intake.landing import Judged, Violation, first_violations, judge_labels, judge_state
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 
@@ -287,7 +287,10 @@ def test_broken_parquet_rows_are_named_by_their_number(lake: Lake, drop: Path) -
     rewrite(drop / "payments_agg_90d.csv", "parquet")
     found = judged(lake, drop)["payments_agg_90d"]
     assert found.path.name == "payments_agg_90d.parquet"
-    assert found.violations == (Violation(10, "failed_payments_90d", "-3", "is outside 0 to 1000"),)
+    (broken,) = found.violations
+    assert broken == Violation(10, "failed_payments_90d", "-3", "is outside 0 to 1000", unit="row")
+    assert str(broken) == "row 10, column failed_payments_90d: '-3' is outside 0 to 1000"
+    assert first_violations(found.quarantine(), 3) == found.violations
 
 
 def test_a_broken_row_is_named_with_its_part(lake: Lake, drop: Path) -> None:
@@ -306,6 +309,7 @@ def test_a_broken_row_is_named_with_its_part(lake: Lake, drop: Path) -> None:
         ["payments_agg_90d.csv/part-1.csv", 3, "-1"],
         ["payments_agg_90d.csv/part-2.csv", 2, "x"],
     ]
+    assert first_violations(found.quarantine(), 2) == found.violations[:2]
     assert str(found.violations[1]) == "part-1.csv, line 3, column failed_payments_90d: '-1' is outside 0 to 1000"
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from churn_platform_tests.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,13 +52,15 @@ UV = """#!/bin/sh
 if test -e interrupt; then rm interrupt; kill -INT $PPID; sleep 5; fi
 """
 MADE = "-m venv --clear .venv"
+INSTALL = ["make", "PYTHON=./python", ".venv/.installed"]
+STEPS = ("making .venv", "fetching uv", "installing the packages of requirements-dev.lock", "installing the platform")
 
 
 class SetUp:
     """A checkout as far as setting it up needs one."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self.said = folder, ""
         for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
         for name, text in (("python", PYTHON), ("uv", UV)):
@@ -65,9 +71,9 @@ class SetUp:
         """Set up; the exit code, and what Python was asked for."""
         calls = self._folder / "calls"
         calls.write_text("")
-        command = ["make", "PYTHON=./python", ".venv/.installed"]
-        code = subprocess.run(command, cwd=self._folder, capture_output=True, check=False).returncode
-        return code, calls.read_text().splitlines()
+        done = subprocess.run(INSTALL, cwd=self._folder, capture_output=True, text=True, check=False)
+        self.said = done.stderr
+        return done.returncode, [call for call in calls.read_text().splitlines() if call.startswith("-m ")]
 
     def leave_one_without_pip(self) -> None:
         (self._folder / ".venv" / "bin").mkdir(parents=True)
@@ -90,6 +96,40 @@ def test_an_environment_is_made_once(tmp_path: Path) -> None:
     code, calls = checkout.make()
     assert code == 0
     assert calls and MADE not in calls
+
+
+def test_each_step_is_a_line_in_a_pipe(tmp_path: Path) -> None:
+    checkout = SetUp(tmp_path)
+    checkout.make()
+    assert [re.sub(r"\d+ s$", "N s", line) for line in checkout.said.splitlines()] == [
+        f"setting up: step {number} of 4, {step}, N s" for number, step in enumerate(STEPS, start=1)
+    ]
+
+
+def test_at_a_terminal_the_seconds_of_a_step_are_counted(tmp_path: Path) -> None:
+    SetUp(tmp_path)
+    with (tmp_path / "uv").open("a") as uv:
+        uv.write('case "$*" in "pip sync "*) sleep 2.5 ;; esac\n')
+    terminal = Terminal(["make", "-C", str(tmp_path), *INSTALL[1:]], {})
+    assert terminal.end() == 0
+    seen = "\n".join(line for _, lines in terminal.frames for line in lines)
+    assert {f"setting up: step 3 of 4, {STEPS[2]}, {seconds} s" for seconds in range(3)} <= set(seen.splitlines())
+    told = [line.rstrip() for line in terminal.screen.lines if "setting up" in line]
+    assert [re.sub(r"\d+ s$", "N s", line) for line in told] == [
+        f"setting up: step {number} of 4, {step}, N s" for number, step in enumerate(STEPS, start=1)
+    ]
+
+
+@pytest.mark.parametrize("version", [(3, 10, 13), (3, 9, 2)])
+def test_a_python_that_is_too_old_is_told_in_one_sentence(version: tuple[int, int, int], tmp_path: Path) -> None:
+    checkout = SetUp(tmp_path)
+    old = f"import sys; sys.version_info = {(*version, 'final', 0)}; exec(sys.argv[1])"
+    (tmp_path / "python").write_text(f'#!/bin/sh\nshift\nexec {shlex.quote(sys.executable)} -c "{old}" "$*"\n')
+    code, calls = checkout.make()
+    assert (code, calls) == (2, [])
+    told = "Error: Python 3.11 or newer is needed, and ./python is {}.{}.{}: name another one, ".format(*version)
+    assert checkout.said.splitlines()[0] == f"{told}such as make run PYTHON=python3.12"
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_an_environment_that_ctrl_c_left_without_pip_is_made_anew(tmp_path: Path) -> None:

@@ -184,6 +184,12 @@ def test_the_background_knows_something_and_reasons_come_for_nobody(bundle):
 
 
 @pytest.mark.parametrize("curves", [plots.roc_curves, plots.lift_curves])
+def test_a_name_between_dollars_is_no_formula(curves):
+    labels, scores = np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
+    assert curves(labels, {r"$\frac$": scores}) != curves(labels, {"version 1": scores})
+
+
+@pytest.mark.parametrize("curves", [plots.roc_curves, plots.lift_curves])
 def test_plots_are_small_pictures_and_the_same_each_time(curves):
     rng = np.random.default_rng(0)
     labels = rng.random(1500) < 0.3

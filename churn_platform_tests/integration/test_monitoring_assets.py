@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def test_what_the_champion_would_have_reached_stands_beside_what_was_served(
 
 
 def test_status_measures_a_champion_that_nobody_has_measured(platform: Platform) -> None:
-    champion = status.read(platform.home).champion
+    champion = status.read(platform.home, date.today()).champion
     assert champion is not None and champion.reached is not None
     assert (champion.reached.month, champion.reached.served) == ("2024-03", False)
     assert champion.reached.auc is not None

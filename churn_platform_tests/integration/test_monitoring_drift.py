@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from churn_platform.monitoring import drift
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, HISTORY, SCHEMA
 from churn_platform.tables.names import DRIFT_REPORT, FEATURES
+from churn_platform_tests.pages import Page
 
 JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4))
 
@@ -84,11 +87,39 @@ def test_the_share_is_evidentlys_own(lake_of_months: Lake, tmp_path: Path) -> No
     assert found.reference == ("2024-01", "2024-02", "2024-03") and found.reference_rows == 1200
 
 
+@pytest.mark.usefixtures("quiet", "shifted")
+def test_pages_are_small_and_share_evidentlys_script(pages: Path) -> None:
+    [library] = pages.glob("*.js")
+    assert library.name.startswith(f"evidently-{version('evidently')}-")
+    assert "drawDashboard" in library.read_text()
+    for name in ("2024-03.html", "2024-04.html"):
+        assert (pages / name).stat().st_size <= 300_000
+        assert f'"{library.name}"' in (pages / name).read_text()
+
+
 @pytest.mark.usefixtures("quiet")
-def test_the_page_needs_no_network(pages: Path) -> None:
-    page = (pages / "2024-03.html").read_text()
-    assert "monthly_fee" in page
-    assert not any(f'{tag}="http' in page for tag in ("<script src", "<link href", "<img src"))
+def test_a_page_draws_what_evidently_found_and_nothing_else_runs(pages: Path) -> None:
+    page = Page((pages / "2024-03.html").read_text())
+    data, loader = page.scripts
+    dashboard, graphs = page.data
+    assert '"column_name": "monthly_fee"' in json.dumps(dashboard)
+    assert {graph["type"] for graph in graphs.values()} == {"big_graph"}
+    assert page.runs(loader) and not page.runs(data)
+    assert "default-src 'none'" in page.policy and "unsafe" not in page.policy.partition("style-src")[0]
+    assert page.active == []
+
+
+def test_a_page_shows_categories_that_mean_nothing(lake: Lake, tmp_path: Path) -> None:
+    put_features(lake, JANUARY)
+    put_features(
+        lake, FEBRUARY, contract_type=(["</script><script>alert(1)</script>", "<a href=x>", "A" * 5000] * 134)[:400]
+    )
+    drift.compare(lake, FEBRUARY, [JANUARY], 0.02, tmp_path)
+    page = Page((tmp_path / "2024-02.html").read_text())
+    assert len(page.scripts) == 2
+    drawn = json.dumps(page.data)
+    assert "<script" not in drawn and "<a" not in drawn and "A" * 100 not in drawn
+    assert r"\\x3c/script\\x3e\\x3cscript\\x3ealert(1)" in drawn
 
 
 def test_what_cannot_drift_does_not_count_and_it_is_said_why(lake: Lake, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
 from churn_platform.local.runs import RefusedError, RunFailedError
 from churn_platform.months import Month
+from churn_platform.progress import Progress
 from churn_platform.replay.player import replay, settings_in
 from churn_platform.replay.regret import Lived, summary
 from churn_platform.replay.screen import conclude, follow
@@ -123,7 +124,7 @@ def test_a_month_that_stops_ends_the_replay(
 
 
 def test_months_that_are_not_over_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="2000 months from 2024-01 end with 2190-08, which is not over yet"):
+    with pytest.raises(RefusedError, match="2,000 months from 2024-01 would end with 2190-08, which is not over yet"):
         next(replay(settings_in(tmp_path), 2000, 60, 1))
 
 
@@ -161,13 +162,17 @@ def test_the_mean_regrets_are_of_the_months_with_a_champion() -> None:
 
 def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     months = [lived(0.85, 0.7, 0.8, 0.8), lived(None, None, None, None)]
-    assert follow(months, 2, quiet=False) == tuple(months)
-    head, promoted, without = capsys.readouterr().out.splitlines()
+    assert follow(months, 2, Progress(by_task=True), quiet=False) == tuple(months)
+    told = capsys.readouterr()
+    assert [line.partition(",")[0] for line in told.err.splitlines()] == [
+        f"living through month {number} of 2" for number in (1, 2)
+    ]
+    head, promoted, without = told.out.splitlines()
     assert head.split() == ["month", "drift", "champion", "candidate", "serves", "best", "cause"]
     assert promoted.split("  ")[0] == "2024-01"
     assert " 0.8000     promoted      0.8500  0.9000  RETRAINING_TRIGGERED no champion yet; again; " in promoted
     assert "not promoted" in without
-    follow(months, 2, quiet=True)
+    follow(months, 2, Progress(by_task=True), quiet=True)
     assert capsys.readouterr().out == ""
 
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import dagster as dg
 import pytest
 
 from churn_platform.automation.instance import LOCATION, open_instance
+from churn_platform.automation.jobs import BY_HAND, monthly
+from churn_platform.definitions import build_defs
 from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
 from churn_platform.local.runs import RunFailedError, Runs
+from churn_platform.local.steps import followed
+from churn_platform.progress import Step
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 
 JANUARY = homes.MONTHS[0]
+
+
+class Event(NamedTuple):
+    """As much of one of Dagster's events as is looked at."""
+
+    event_type: dg.DagsterEventType
+    step_key: str
 
 
 @pytest.fixture
@@ -56,6 +68,19 @@ def test_the_ui_finds_them_by_their_job(trained: Platform) -> None:
         origin = run.remote_job_origin
         assert origin is not None
         assert (origin.location_name, origin.job_name) == (LOCATION, run.job_name)
+
+
+def test_each_step_of_each_job_has_words(tmp_path: Path) -> None:
+    settings = homes.settings_of(tmp_path, postgres_url="postgresql://u:p@127.0.0.1:1/with_published_tables")
+    definitions = build_defs(settings)
+    jobs = [definitions.resolve_job_def(name) for name in (*monthly(), *(job.name for job in BY_HAND))]
+    named: list[Step] = []
+    for job in jobs:
+        steps = [Event(dg.DagsterEventType.STEP_START, node.name) for node in job.nodes]
+        events: Any = [Event(dg.DagsterEventType.STEP_SKIPPED, ""), *steps]
+        assert list(followed(events, job, JANUARY, named.append)) == events
+    assert {step.name for step in named} >= {"training a candidate", "publishing features in PostgreSQL"}
+    assert named[0].number == 2  # a step that is left out counts
 
 
 @pytest.mark.parametrize("reading", [press, press_and_go_on, press_and_explain])

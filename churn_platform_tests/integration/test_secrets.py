@@ -39,7 +39,7 @@ PROGRAMS = (
     ("-m", "churn_platform.local.first_start"),
     ("-m", "dagster", "definitions", "validate", "--module-name", "churn_platform.definitions"),
     ("-m", "dagster._daemon", "liveness-check"),
-    ("-m", "dagster_webserver", "--port", "0", "--module-name", "churn_platform.definitions"),
+    ("-m", "churn_platform.automation.webserver", "--port", "1", "--workspace", os.devnull),
     ("-m", "serving"),
 )
 

@@ -427,7 +427,7 @@ def test_after_a_rollback_performance_is_of_whoever_serves(served: Daemon) -> No
         assert served.launch(found).success
     assert (facts := watch.model_facts(home).realised) is not None
     assert (facts.version, facts.month) == (good.number, MARCH)
-    shown = status.read(home).champion
+    shown = status.read(home, homes.MONTHS[2].as_of).champion
     assert shown is not None and shown.reached is not None
     assert (shown.version, shown.reached.month, shown.reached.auc) == (good.number, "2024-03", facts.auc)
 

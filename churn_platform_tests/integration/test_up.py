@@ -21,11 +21,11 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from churn_platform.cli import main
-from churn_platform.local import first_start
+from churn_platform.local import first_start, following
 from churn_platform.local.checks import CannotStartError, only_one, refuse_taken_ports
 from churn_platform.local.programs import links, programs
 from churn_platform.local.screen import Screen
-from churn_platform.local.up import _follow_pauses, ending
+from churn_platform.local.up import ending
 from churn_platform.settings import Settings
 from churn_platform_tests.decision_cases import Desk
 
@@ -160,11 +160,11 @@ def test_a_pause_is_on_the_screen_until_it_ends(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
 
     async def follow() -> None:
-        following = asyncio.create_task(_follow_pauses(Settings(home=tmp_path), screen, seconds=0.01))
+        task = asyncio.create_task(following.pauses(Settings(home=tmp_path), screen, seconds=0.01))
         desk.pause()
         await asyncio.wait_for(until(lambda: "paused since" in screen.notice), 20)
         desk.resume()
         await asyncio.wait_for(until(lambda: screen.notice == ""), 20)
-        following.cancel()
+        task.cancel()
 
     asyncio.run(follow())

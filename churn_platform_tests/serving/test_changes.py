@@ -14,11 +14,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from churn_platform.web.token import api_token
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.fake_registry import WAYS, fake_registry
 from churn_platform_tests.serving.world import World
 from serving import dagster_client
-from serving.security import api_token
 
 Serve = Callable[..., Service]
 RUN = "0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11"

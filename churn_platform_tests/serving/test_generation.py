@@ -14,11 +14,11 @@ from churn_platform.contracts import TABLES
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.simulation.hazard import Shock, ShockKind
+from churn_platform.web.token import api_token
 from churn_platform_tests import homes
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.world import World
 from serving import messages
-from serving.security import api_token
 
 FIRST = Month(2025, 1)
 Generate = Callable[..., httpx.Response]

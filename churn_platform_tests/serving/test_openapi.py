@@ -14,10 +14,10 @@ import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from churn_platform.web.token import api_token
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.test_changes import EVALUATION, REPOSITORIES, RUN, Dagster, labels, run
 from churn_platform_tests.serving.world import World, customer, user_id
-from serving.security import api_token
 
 ROUTES = {
     ("/health", "get"),

@@ -94,6 +94,16 @@ def test_a_report_is_shown(reports: Path, steady: Service) -> None:
     assert "attachment" not in answer.headers.get("content-disposition", "")
 
 
+def test_a_report_may_load_the_script_that_draws_it(reports: Path, steady: Service) -> None:
+    """In its sandbox a page has no origin, so what it loads has to be for everyone; nothing else is."""
+    (reports / "drawing.js").write_text("drawn = true")
+    script, page = (steady.client.get(f"/reports/{name}").headers for name in ("drawing.js", "page.html"))
+    assert script["content-type"].startswith("text/javascript")
+    assert script["cross-origin-resource-policy"] == "cross-origin"
+    assert page["cross-origin-resource-policy"] == "same-origin"
+    assert "script-src 'self'" in page["content-security-policy"]
+
+
 def test_nothing_outside_the_reports_is(reports: Path, steady: Service) -> None:
     (reports / "out.html").symlink_to("/etc/passwd")
     (reports / "up").symlink_to(reports.parent)

@@ -23,13 +23,17 @@ from churn_platform_tests.running import free_ports
 
 PATIENCE = 120.0
 PASSWORD = "a9f3secret"
+TOKEN = "c7d5secret"
 DOTENV = {
     "POSTGRES_PASSWORD": PASSWORD,
     "GRAFANA_PASSWORD": "b8e4secret",
+    "CHURN_API_TOKEN": TOKEN,
     "CHURN_ESTIMATOR": "logistic_regression",
     "CHURN_SETTLE_SECONDS": "3600",  # so that the sensors leave the month to the smoke script
     "CHURN_SENSOR_SECONDS": "3600",
 }
+ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
+"""Says that a request is from another machine."""
 INTERNAL = ("3000", "4000", "5000", "8000")
 """The ports that our programs listen on in their containers."""
 
@@ -123,7 +127,7 @@ class Stack:
             with suppress(OSError):  # gone meanwhile
                 if os.getsid(int(process.name)) in sessions:
                     found += (process / "cmdline").read_bytes()
-        assert b"dagster_webserver" in found
+        assert b"automation.webserver" in found
         return found.decode().replace("\0", " ")
 
     def stop(self) -> dict[str, float]:
@@ -204,8 +208,13 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
     for host, status in (("mlflow:5000", 200), ("localhost:5000", 200), ("evil.example", 403)):
         assert httpx.get(ask, headers={"Host": host}, trust_env=False).status_code == status
 
-    assert PASSWORD not in stack.arguments()
-    assert PASSWORD not in stack.said(*stack.services)
+    for url in (f"{dagster}/server_info", ask):  # as whoever is not in the same container
+        assert httpx.get(url, headers=ELSEWHERE, trust_env=False).status_code == 401
+        assert httpx.get(url, headers=ELSEWHERE, auth=("ann", TOKEN), trust_env=False).status_code == 200
+
+    for secret in (PASSWORD, TOKEN):
+        assert secret not in stack.arguments()
+        assert secret not in stack.said(*stack.services)
     limits = {name: _seconds(service.get("stop_grace_period", "10s")) for name, service in stack.services.items()}
     assert {name: seconds for name, seconds in stack.stop().items() if seconds > limits[name]} == {}
 

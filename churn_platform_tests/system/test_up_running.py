@@ -125,7 +125,7 @@ def test_a_month_closes_while_others_die(company: Company) -> None:
     up = company.up
     month, _ = company.under_way()
     company.deliver()  # the definitions are loaded again, which must not disturb the run either
-    for words in ("-m serving", "mlflow server", "dagster_webserver", "dagster._daemon"):
+    for words in ("-m serving", "mlflow server", "automation.webserver", "dagster._daemon"):
         killed = up.process_with(words)
         kill(killed)
         up.until(lambda words=words, killed=killed: up.process_with(words) != killed and up.is_whole())  # type: ignore[misc]

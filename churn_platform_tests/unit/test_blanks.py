@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from churn_platform import secrets
+from churn_platform import secrets, telling
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.dagster_private import SerializableErrorInfo, blank_errors
 from churn_platform.faults import Fault
@@ -21,7 +21,7 @@ SECRET = "Kq4\\é\"'xW8@Jt5"
 @pytest.fixture(autouse=True)
 def _kept() -> None:
     secrets.keep([quote(SECRET, safe=""), "abc", ""])
-    secrets.watch()
+    telling.watch()
 
 
 @pytest.mark.parametrize("way", [SECRET, quote(SECRET), quote(SECRET, safe=""), repr(SECRET)[1:-1], json.dumps(SECRET)])

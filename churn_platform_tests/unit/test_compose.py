@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
 from churn_platform.settings import Settings, variable
+from churn_platform.web import tracking
 from churn_platform_tests import compose
 from churn_platform_tests.compose import ROOT
 from serving.metrics import Metrics
 
-SECRETS = {"POSTGRES_PASSWORD": "p0stgres", "GRAFANA_PASSWORD": "gr4fana"}
+SECRETS = {"POSTGRES_PASSWORD": "p0stgres", "GRAFANA_PASSWORD": "gr4fana", "CHURN_API_TOKEN": "t0ken"}
 SERVICES: dict[str, dict[str, Any]] = compose.parsed()["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 OTHERS = SERVICES.keys() - OURS
@@ -174,6 +176,20 @@ def test_passwords_come_from_outside_and_go_by_the_environment(services: compose
         words = [*service.get("command", []), *service.get("healthcheck", {}).get("test", [])]
         assert not [word for word in words if any(secret in word for secret in SECRETS.values())]
     assert ".env" in (ROOT / ".gitignore").read_text().split()
+
+
+def test_who_is_asked_for_the_token_has_it_and_answers_to_the_name_it_is_called_by() -> None:
+    given = compose.services({**SECRETS, "CHURN_ALLOWED_HOSTS": "churn.example"})
+    for name in ("dagster-webserver", "mlflow", "serving"):
+        assert given[name]["environment"]["CHURN_API_TOKEN"] == SECRETS["CHURN_API_TOKEN"]
+        names = Settings(allowed_hosts=given[name]["environment"]["CHURN_ALLOWED_HOSTS"]).host_names
+        assert names == {"127.0.0.1", "localhost", "[::1]", name, "churn.example"}
+    callers = {name: service["environment"] for name, service in given.items() if name in ("code-server", "serving")}
+    for environment in callers.values():
+        assert environment["CHURN_MLFLOW_TRACKING_URI"] == "http://churn:t0ken@mlflow:5000"
+    assert callers["serving"]["CHURN_DAGSTER_URL"] == "http://churn:t0ken@dagster-webserver:3000"
+    assert "--app-name churn" in " ".join(given["mlflow"]["command"])
+    assert metadata.entry_points(group="mlflow.app", name="churn")["churn"].load() is tracking.application
 
 
 def test_files_are_for_their_owner_alone_unless_set(services: compose.Services) -> None:

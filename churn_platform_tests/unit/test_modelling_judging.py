@@ -166,9 +166,25 @@ def test_a_win_is_promoted_and_said():
     assert all(gate.passed for gate in answer.gates)
     assert [gate.name for gate in answer.gates if gate.blocking] == ["delta_rule", "onnx_parity", "month_order"]
     assert gate_of(facts(), "delta_rule").explanation == (
-        "0.8312 > 0.8101 + 0.01: version 3 wins by 0.0211 (95 % interval 0.004 to 0.031)"
+        "0.8312 > 0.8101 + 0.01: version 3 wins by 0.0211 (95 % interval 0.0040 to 0.0310)"
     )
     assert answer.decision.startswith("version 3 is promoted: 0.8312 > 0.8101")
+
+
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ((0.0003, 0.0081), "0.0003 to 0.0081"),
+        ((0.00002, 0.008), "0.00002 to 0.00800"),
+        ((-0.00004, 0.00812), "-0.00004 to 0.00812"),
+        ((0.0, 0.5), "0.0000 to 0.5000"),
+        ((-1e-12, 0.5), "0.00000000 to 0.50000000"),
+    ],
+)
+def test_the_ends_of_an_interval_show_on_which_side_of_zero_they_are(interval, told):
+    asked = facts(interval=interval)
+    assert gate_of(asked, "delta_rule").explanation.endswith(f"(95 % interval {told})")
+    assert f"lies between {told.replace(' to ', ' and ')} (95 %)" in gate_of(asked, "interval_above_zero").explanation
 
 
 def test_a_loss_keeps_the_champion_and_says_so():

@@ -54,6 +54,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ("min_training_customers", "1"),
         ("delta", "-1"),
         ("serving_port", "70000"),
+        *(("allowed_hosts", host) for host in ("http://churn.example", "churn.example:80", "*", "[fd00", "[x]", "a/b")),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

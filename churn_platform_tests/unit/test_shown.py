@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from churn_platform.shown import MOST, counted, inert
+from churn_platform.shown import MOST, as_lines, as_text, counted, inert
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_plain_values_are_shown_as_they_are(text: str) -> None:
         ("[x](javascript:alert(1))", r"\x5bx\x5d(javascript:alert(1))"),
         ("![x](http://a)", r"!\x5bx\x5d(http\x3a//a)"),
         ("https://evil.example", r"https\x3a//evil.example"),
+        ("ann@evil.example", r"ann\x40evil.example"),
         ("www.evil.example", r"www\x2eevil.example"),
         ("**b** _i_ ~~s~~ `c`", r"\x2a\x2ab\x2a\x2a _i\x5f \x7e\x7es\x7e\x7e \x60c\x60"),
         ("a | b", r"a \x7c b"),
@@ -57,3 +58,26 @@ def test_long_values_are_cut() -> None:
 
 def test_a_number_stands_with_its_noun() -> None:
     assert [counted(n, "row") for n in (0, 1, 2, 1_200)] == ["0 rows", "1 row", "2 rows", "1,200 rows"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<b> [x](y) a_b", "<b> [x](y) a_b"),
+        ("a\r\nb\tc\x85d\u2028e\xa0f", "a  b c d e f"),
+        ("\x1b]0;owned\x07\x9b2J\0", r"\x1b]0;owned\x07\x9b2J\x00"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("Zoë", "Zoë"),
+    ],
+)
+def test_a_whole_text_is_one_line_that_only_prints(text: str, shown: str) -> None:
+    assert as_text(text) == shown
+
+
+def test_a_whole_text_is_cut_too() -> None:
+    assert as_text("A" * 5000) == "A" * 4000 + "... (5,000 characters)"
+    assert as_text("A\n" * 50, 3) == "A A... (100 characters)"
+
+
+def test_no_line_looks_like_the_first_of_another() -> None:
+    assert as_lines("a\nb\r\n\x1bc", "  ") == "a\n  b \n  \\x1bc"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from churn_platform.contracts import BY_NAME, TABLES, USERS, Column, Kind, Table
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
+from churn_platform.shown import counted
 from churn_platform.simulation import drops as simulation
 from churn_platform.simulation.company import ADD_ONS
 from churn_platform.simulation.drops import (
@@ -149,7 +150,7 @@ def test_tiny_companies_live(customers: int, seed: int, kind: ShockKind) -> None
 
 @pytest.mark.parametrize(("months", "customers"), [(-1, 100), (0, 100), (1, 0)])
 def test_impossible_companies_are_refused(months: int, customers: int) -> None:
-    with pytest.raises(SimulationError, match=f"{months} months of {customers} customers"):
+    with pytest.raises(SimulationError, match=f"{counted(months, 'month')} of {counted(customers, 'customer')}: ask"):
         list(simulate(months, customers))
 
 

@@ -50,6 +50,9 @@ def test_the_command_writes_months_and_says_so(
     told = [command(*company, "--months", "2"), command(*company, "--next")]
     told.append(command(*company, "--next", "--shock", "price_rise"))
     assert [code for code, *_ in told] == [0, 0, 0]
+    assert [[line.rpartition(",")[0] for line in err.splitlines()] for *_, err in told] == [
+        ["writing month 1 of 2", "writing month 2 of 2"], ["writing month 1 of 1"], ["writing month 1 of 1"]
+    ]  # fmt: skip
     lines = [json.loads(line) for _, out, _ in told for line in out.splitlines()]
     assert lines == [month.summary() for month in expected]
     assert (lines[3]["month"], lines[3]["folder"], lines[3]["rows"].keys()) == ("2025-04", "month_003", BY_NAME.keys())

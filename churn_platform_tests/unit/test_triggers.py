@@ -356,7 +356,7 @@ def test_lasting_drift_that_no_training_can_use_is_trained_on_once() -> None:
     assert isinstance(next_of(lost), Wait)
     more = replace(lost, drifts=(lost.drifts[0], drift(MAR, "watch", "monthly_fee")))
     assert launched(next_of(more)).why == (
-        "RETRAINING_TRIGGERED drift_share=0.03 >= 0.02 month=2024-03 beyond the 1 columns seen before"
+        "RETRAINING_TRIGGERED drift_share=0.03 >= 0.02 month=2024-03 beyond the 1 column seen before"
     )
     assert isinstance(next_of(replace(lost, drifts=(drift(FEB, target="x"), drift(MAR, target="x")))), Wait)
 

@@ -1,0 +1,40 @@
+"""The command line: `churn`, for people and scripts.
+
+Here: which commands there are, and how they end. Not here: the commands (the modules beside this one), or what they
+do (the rooms beside this one).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from churn_platform.cli.closing import close, retrain
+from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
+from churn_platform.cli.looking import predict, replay, status
+from churn_platform.cli.starting import serve, start
+from churn_platform.faults import entrance
+from churn_platform.simulation.command import simulate
+
+
+class Commands(click.Group):
+    """Ends with one sentence and exit code 1 where the platform refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a fault's sentence is all that a person needs to see."""
+        with entrance():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="churn-platform")
+def main() -> None:
+    """Monthly customer data in, trustworthy churn predictions out."""
+
+
+for _command in (
+    *(start, close, retrain, promote, rollback, pause, resume),
+    *(receipts, serve, predict, status, simulate, replay),
+):
+    main.add_command(_command)

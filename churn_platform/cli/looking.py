@@ -1,0 +1,115 @@
+"""Looking: the commands that change nothing.
+
+Here: `status`, `predict` and `replay`, and what they print. Not here: what is known (`monitoring.status`), scores
+(`serving`), living through months (`replay`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from churn_platform.faults import Fault
+from churn_platform.progress import Progress
+from churn_platform.saying import say
+from churn_platform.settings import begin
+from churn_platform.simulation import CUSTOMERS
+from churn_platform.simulation.hazard import Shock
+
+if TYPE_CHECKING:
+    from churn_platform.home import Home
+    from churn_platform.monitoring.status import Stopped
+
+
+@click.command()
+@click.argument("user_id")
+def predict(user_id: str) -> None:
+    """Ask the running API for the risk of customer USER_ID."""
+    import httpx
+
+    settings = begin()
+    url = f"http://{settings.serving_host}:{settings.serving_port}/predict"
+    try:
+        answer = httpx.post(url, json={"user_id": user_id}, timeout=10)
+    except httpx.TransportError as error:
+        raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
+    if answer.is_error:
+        raise click.ClickException(answer.json().get("detail", answer.text))
+    click.echo(msgspec.json.format(answer.content).decode())
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def status(as_json: bool) -> None:
+    """Show every month, its candidate, and the champion, what has stopped, and when the next month is due."""
+    from datetime import date
+
+    from churn_platform.home import Home
+    from churn_platform.monitoring.screen import show
+    from churn_platform.monitoring.status import read
+
+    home = Home(begin())
+    stopped, fault = _stopped(home)
+    found = read(home, date.today(), stopped)
+    found = msgspec.structs.replace(found, findings=(*found.findings, *fault))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        show(found)
+
+
+def _stopped(home: Home) -> tuple[tuple[Stopped, ...], tuple[str, ...]]:
+    """The months that have stopped; where the runs or drops cannot be read, why."""
+    from churn_platform.automation.instance import answering, open_instance
+    from churn_platform.automation.watch import stopped
+
+    settings = home.settings
+    if not settings.dagster_home.exists() and not settings.postgres_url.get_secret_value():
+        return (), ()  # nothing has ever run
+    try:
+        with answering(settings), open_instance(settings) as instance:
+            return stopped(home, instance), ()
+    except Fault as fault:
+        return (), (str(fault),)
+
+
+@click.command()
+@click.option("--months", type=click.IntRange(min=1), default=24, show_default=True, help="How many months.")
+@click.option(
+    "--customers", type=click.IntRange(min=1), default=CUSTOMERS, show_default=True, help="Customers at the start."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="A different seed gives a different company.")
+@click.option("--shock", "shocks", multiple=True, help="A lasting change, such as 2025-01:price_rise.")
+@click.option(
+    "--label-delay",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many months after its drop a month's labels arrive.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
+    """Live through a synthetic company's months in a temporary home, as the sensors would.
+
+    Says what retraining when it helps is worth, in AUC: compared with the best reachable, with never retraining, and
+    with retraining every month.
+    """
+    import tempfile
+
+    from churn_platform.replay import player, regret
+    from churn_platform.replay import screen as replay_screen
+
+    known = [Shock.parse(shock) for shock in shocks]
+    with tempfile.TemporaryDirectory() as folder:
+        settings, progress = player.settings_in(Path(folder)), Progress(by_task=True)
+        lived = player.replay(settings, months, customers, seed, known, label_delay, follow=progress.step)
+        followed = replay_screen.follow(lived, months, progress, quiet=as_json)
+    found = regret.summary(followed)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode({"months": followed, "summary": found})).decode())
+    else:
+        for line in replay_screen.conclude(found).splitlines():
+            say(line)

@@ -1,0 +1,89 @@
+"""The status in words: each thing that a person has to know is a plain line where there is no terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from churn_platform.monitoring.screen import show
+from churn_platform.monitoring.status import (
+    Candidate,
+    ChampionStatus,
+    MonthStatus,
+    NextMonth,
+    Reached,
+    Status,
+    Stopped,
+)
+
+MONTH = MonthStatus(
+    month="2024-01",
+    as_of="2024-01-31",
+    landed={"users": 1},
+    quarantined={"users": 1},
+    snapshots={},
+    active_customers=1,
+    matured=True,
+    candidate=Candidate(3, 0.81234, 0.80001, promoted=False),
+    drift_share=None,
+    other_engine=None,
+    notes=("something is odd",),
+)
+PROMISE = "champion: version 2, trained for 2024-01, AUC 0.8100 at that time; "
+
+
+def shown(capsys: pytest.CaptureFixture[str], found: Status) -> list[str]:
+    show(found)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_each_thing_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    long = " ".join(["a very long sentence"] * 20)
+    found = Status(
+        months=(MONTH,),
+        champion=None,
+        stopped=(Stopped("2024-02", long),),
+        rollbacks=("one", "two", "three", "four"),
+        next=NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue=False),
+    )
+    assert shown(capsys, found) == [
+        "2024-01: 1 active customer, labels landed, 1 row in quarantine, "
+        "candidate version 3 with AUC 0.8123 against 0.8000 not promoted",
+        f"2024-02 stopped: {long}",
+        "something is odd",
+        "champion: none yet",
+        *("two", "three", "four"),
+        "next: 2024-02 ends on 2024-02-29 and is to be closed by 2024-03-10",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reached", "told"),
+    [
+        (None, "whether it is still as good shows when a later month has labels"),
+        (
+            Reached("2024-03", 0.79, served=True, as_promised=True),
+            "on 2024-03: AUC 0.7900, as served: still as good as promised (CHURN_REALISED_MARGIN)",
+        ),
+        (
+            Reached("2024-03", 0.7, served=False, as_promised=False),
+            "on 2024-03: AUC 0.7000, had it served that month: no longer as good as promised (CHURN_REALISED_MARGIN)",
+        ),
+        (
+            Reached("2024-03", None, served=True, as_promised=None),
+            "on 2024-03: no AUC, since everyone or nobody churned, as served",
+        ),
+    ],
+)
+def test_whether_the_champion_is_as_good_as_promised(
+    reached: Reached | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Status(months=(), champion=ChampionStatus(2, "2024-01", 0.81, reached))
+    assert shown(capsys, found) == [PROMISE + told]
+
+
+def test_an_overdue_month_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    overdue = NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue=True)
+    found = Status(months=(), champion=None, next=overdue)
+    assert shown(capsys, found)[-1] == (
+        "next: 2024-02 is overdue: it ended on 2024-02-29 and was to be closed by 2024-03-10"
+    )
