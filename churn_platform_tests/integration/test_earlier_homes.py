@@ -25,7 +25,8 @@ def said(platform: Platform, *arguments: str) -> str:
 
 def test_it_shows_what_it_holds(platform: Platform) -> None:
     shown = said(platform, "status")
-    assert "2024-01 400 400 0 yes version 1: AUC 0.7543, promoted" in shown
+    assert "2024-01: 400 active customers, labels landed, 0 rows in quarantine" in shown
+    assert "candidate version 1 with AUC 0.7543 promoted" in shown
     assert "champion: version 2, trained for 2024-02, AUC 0.8830" in shown
     assert "2024-01, 2024-02 were closed with DuckDB 2.0.0" in shown
     assert "To renew them: churn close --all" in shown
