@@ -19,6 +19,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
 from churn_platform.faults import Fault
+from serving.asking import shown
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ class ProblemError(Fault):
 
 
 def bad_request(*fields: FieldProblem) -> ProblemError:
-    """400: these fields are wrong."""
+    """400: these fields are wrong. A request may call them anything, so they are cut."""
+    fields = tuple(FieldProblem(shown(field.field), shown(field.message)) for field in fields)
     detail = "; ".join(f"{field.field}: {field.message}" for field in fields)
     return ProblemError(400, "bad_request", detail, fields=fields)
 

@@ -74,6 +74,14 @@ def test_a_bad_element_is_named(steady: Service) -> None:
     assert assert_problem(answer, 400, "bad_request")["fields"][0]["field"] == "user_ids[1]"
 
 
+def test_a_field_of_any_name_is_named_in_a_few_words(steady: Service) -> None:
+    name = "\x1b]0;owned\x07\u202e" + "A" * 5000
+    answer = steady.client.post("/predict/features", json={"features": {name: 1}})
+    problem = assert_problem(answer, 400, "bad_request")
+    assert problem["fields"][0]["field"].startswith("features.?]0;owned??AAA")
+    assert len(answer.text) < 3000 and "\u202e" not in answer.text
+
+
 def test_other_errors_are_problems_too(world: World, serve: Serve) -> None:
     client = serve(world.settings.model_copy(update={"serving_max_body_bytes": 1000})).client
     assert_problem(client.get("/nothing"), 404, "not_found")
