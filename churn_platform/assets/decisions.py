@@ -117,11 +117,11 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
         receipt = promotions.settle(
             home.registry, home.ledger, compared, by=f"the gate, {asked(context.run)}", run_id=context.run.run_id
         )
-    context.log.info(receipt.reason)
+    context.log.info(receipt.why)
     return dg.MaterializeResult(
         metadata={
             "verdict": receipt.verdict,
-            "reason": receipt.reason,
+            "reason": receipt.why,
             "version": receipt.version,
             "champion": receipt.champion or 0,
             "receipt": home.ledger.place(receipt.number),

@@ -14,7 +14,7 @@ from churn_platform.files.owners import lives, own_process
 from churn_platform.files.scratch import all_scratch
 from churn_platform.home import Home
 from churn_platform.settings import Settings
-from churn_platform.shown import MOST, inert
+from churn_platform.shown import MOST, as_text, inert
 
 _KIND = ("mlflow.experimentKind", "custom_model_development")
 """Has MLflow's UI show what is of use for models like these, not what is for language models."""
@@ -59,10 +59,10 @@ def described(run: dg.DagsterRun, settings: Settings) -> dict[str, str]:
     month, cause = run.tags.get(PARTITION_TAG, "no month"), run.tags.get(CAUSE_TAG, "asked for by hand")
     cause = cause.removeprefix("RETRAINING_TRIGGERED ").removesuffix(f" month={month}")
     return {
-        "mlflow.runName": f"{month}: {cause}"[:MOST],  # MLflow shows names as they are, unlike descriptions
+        "mlflow.runName": as_text(f"{month}: {cause}"[:MOST]),  # MLflow shows names as they are, unlike descriptions
         "mlflow.note.content": (
-            f"Trained for {month}: {inert(cause, 200)}. [The Dagster run]({settings.run_url(run.run_id)}) shows the "
-            "comparison with the champion and what was decided."
+            f"Trained for {inert(month)}: {inert(cause, 200)}. [The Dagster run]({settings.run_url(run.run_id)}) shows"
+            " the comparison with the champion and what was decided."
         ),
     }
 

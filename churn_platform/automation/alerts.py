@@ -7,6 +7,7 @@ An alert is remembered after it was sent, so that a crash between the two repeat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from churn_platform.files import replacing, sha256
 
 MOST_AT_ONCE = 20
 """The most alerts in one round; services refuse floods, and the next round is seconds away."""
+
+# Told that it is text, Apprise escapes it for services that take HTML or Markdown, but leaves tags in Markdown.
+_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -74,12 +78,14 @@ class Outbox:
 
     def _notify(self, alert: Alert) -> bool:
         """Send to every URL; True if all took it. A URL that Apprise cannot read counts as one that did not."""
-        from apprise import Apprise
+        from apprise import Apprise, NotifyFormat
         from apprise.logger import logger
 
         logger.disabled = True  # it writes parts of URLs that it cannot read, and what services answer
         to = Apprise()
         try:
-            return bool(to.add(self._urls)) and bool(to.notify(title=alert.title, body=alert.body))
+            given = bool(to.add(self._urls))
+            title, body = (_TAG.sub(r"\\x3c", text) for text in (alert.title, alert.body))
+            return given and bool(to.notify(body, title, body_format=NotifyFormat.TEXT))
         except Exception:  # a service's plugin may raise anything, and an alert must not break what it reports
             return False

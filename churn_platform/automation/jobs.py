@@ -16,6 +16,7 @@ from churn_platform.champion.receipts import Ledger, Receipt
 from churn_platform.champion.registry import Registry
 from churn_platform.contracts import LABELS
 from churn_platform.home import Home
+from churn_platform.shown import as_text
 from churn_platform.tables.names import CANDIDATE, CHURN_SCORES, EVALUATION, REALISED, TARGET_DRIFT, TRAINING_SET
 
 
@@ -94,7 +95,7 @@ def _decide(
             "verdict": receipt.verdict,
             "champion": receipt.champion or 0,
             "receipt": home.ledger.place(receipt.number),
-            **({"despite": " ".join(receipt.despite)} if receipt.despite else {}),
+            **({"despite": as_text(" ".join(receipt.despite))} if receipt.despite else {}),
         }
     )
 

@@ -21,7 +21,7 @@ from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.closed import closed
 from churn_platform.months import Month
-from churn_platform.shown import counted
+from churn_platform.shown import MOST, as_text, counted
 from churn_platform.tables.names import EVALUATION, FEATURES
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def in_a_line(alert: Alert) -> str:
         told = first[0].upper() + first[1:]
     else:
         told = f"{alert.title}: {first}"
-    return "".join(letter if letter.isprintable() else " " for letter in told)
+    return as_text(told)
 
 
 def _records(instance: dg.DagsterInstance, ago: timedelta) -> list[dg.RunRecord]:
@@ -103,16 +103,21 @@ def _of_runs(home: Home, records: Iterable[dg.RunRecord], instance: dg.DagsterIn
     settings = home.settings
     for record in records:
         run = record.dagster_run
-        month, link = run.tags.get(PARTITION_TAG, ""), settings.run_url(run.run_id)
+        month, link = as_text(run.tags.get(PARTITION_TAG, ""), MOST), settings.run_url(run.run_id)
         cause, event = run.tags.get(CAUSE_TAG, "by hand"), run.tags.get(EVENT_TAG, run.run_id)
         if run.job_name == RETRAIN:
-            yield Alert(f"retraining {event}", f"Retraining for {month} started", f"{cause}\n{link}")
+            yield Alert(f"retraining {event}", f"Retraining for {month} started", _lines(cause, link))
         if state_of(record) == RunState.FAILED:
             failure = failure_of(instance, run)
             title = f"{month} stopped" if run.job_name in (CLOSE, MATURE) else f"{run.job_name} {month} failed".strip()
-            again = "" if failure.lasting or EVENT_TAG not in run.tags else "\nIt is tried again by itself."
+            again = () if failure.lasting or EVENT_TAG not in run.tags else ("It is tried again by itself.",)
             day = record.update_timestamp.date()  # however often it is tried, once a day is enough
-            yield Alert(f"failure of {run.job_name} {event} {day}", title, f"{failure.fault}{again}\n{link}")
+            yield Alert(f"failure of {run.job_name} {event} {day}", title, _lines(failure.fault, *again, link))
+
+
+def _lines(*lines: str) -> str:
+    """An alert's body, in which no line can pass for another."""
+    return "\n".join(map(as_text, lines))
 
 
 def _of_disagreements(home: Home) -> Iterator[Alert]:
@@ -123,13 +128,13 @@ def _of_disagreements(home: Home) -> Iterator[Alert]:
     except Fault:
         return
     for told in found:
-        yield Alert(f"disagreement after {newest}: {told}", "Champion and receipts disagree", told)
+        yield Alert(f"disagreement after {newest}: {told}", "Champion and receipts disagree", as_text(told))
 
 
 def _of_decisions(home: Home) -> Iterator[Alert]:
     for receipt in _receipts(home):
-        told = "".join(f"\nAt that time {despite}" for despite in receipt.despite)
-        body = f"{receipt.reason}\nDecided by {receipt.decided_by}.{told}"
+        told = (f"At that time {despite}" for despite in receipt.despite)
+        body = _lines(receipt.why, f"Decided by {receipt.who}.", *told)
         yield Alert(f"receipt {receipt.number}", receipt.title[0].upper() + receipt.title[1:], body)
     for month in home.lake.months(FEATURES):
         evaluation = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")

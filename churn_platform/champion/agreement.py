@@ -91,7 +91,7 @@ def contested(registry: Registry, ledger: Ledger) -> str | None:
 def _interrupted(intent: Receipt) -> str:
     return (
         f"receipt {intent.number} was begun at {intent.decided_at} and not finished ({intent.title},"
-        f" by {intent.decided_by}): run the command again, or the next decision finishes it"
+        f" by {intent.who}): run the command again, or the next decision finishes it"
     )
 
 

@@ -114,8 +114,8 @@ def paused(ledger: Ledger) -> str | None:
     if (receipt := ledger.pause()) is None:
         return None
     return (
-        f"promotions and retrainings are paused since {receipt.decided_at} by {receipt.decided_by}: "
-        f"{receipt.reason} (churn resume ends that)"
+        f"promotions and retrainings are paused since {receipt.decided_at} by {receipt.who}: "
+        f"{receipt.why} (churn resume ends that)"
     )
 
 

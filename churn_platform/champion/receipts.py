@@ -22,6 +22,10 @@ from churn_platform.champion.registry import Version
 from churn_platform.faults import Fault
 from churn_platform.files import sha256
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.shown import MOST, as_text
+
+MOST_OF_REASON = 500
+"""How many characters of a reason are shown."""
 
 Verdict = Literal["promoted", "kept", "appointed", "rolled back", "paused", "resumed"]
 
@@ -64,6 +68,16 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     def appoints(self) -> bool:
         """Whether the decision was that this version serves."""
         return self.verdict in ("promoted", "appointed", "rolled back")
+
+    @property
+    def who(self) -> str:
+        """Who decided, as it is shown."""
+        return as_text(self.decided_by, MOST)
+
+    @property
+    def why(self) -> str:
+        """The reason, as it is shown: a person may have typed anything."""
+        return as_text(self.reason, MOST_OF_REASON)
 
     @property
     def title(self) -> str:

@@ -41,7 +41,7 @@ def close(month: Month | None, every: bool) -> None:
         total = len(runs.closable())
         _show(runs.close_all(), progress, "closing", (f"month {number} of {total}, " for number in count(1)))
         for reason in runs.left_out():
-            click.echo(reason, err=True)
+            say(reason, err=True)
     else:
         _show(runs.close(month), progress, f"closing {month}", ("" for _ in count()))
 
@@ -72,7 +72,7 @@ def retrain(month: Month) -> None:
     if receipt is None and evaluation.promote:
         say(f"version {evaluation.candidate.version} wins, and is promoted after `churn resume`")
     else:
-        say(evaluation.decision if receipt is None else receipt.reason)
+        say(evaluation.decision if receipt is None else receipt.why)
     tell_pause(runs)
 
 
@@ -81,4 +81,4 @@ def tell_pause(runs: Runs) -> None:
     from churn_platform.champion.promotion import paused
 
     if why := paused(runs.home.ledger):
-        click.echo(f"you asked for this, so it was done; but {why}", err=True)
+        say(f"you asked for this, so it was done; but {why}", err=True)

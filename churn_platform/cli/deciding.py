@@ -16,7 +16,7 @@ from churn_platform.faults import Fault
 from churn_platform.progress import Progress
 from churn_platform.saying import say
 from churn_platform.settings import begin
-from churn_platform.shown import counted
+from churn_platform.shown import as_text, counted
 
 if TYPE_CHECKING:
     from churn_platform.champion.receipts import Receipt
@@ -71,8 +71,8 @@ def receipts() -> None:
     for receipt in made:
         _show_receipt(receipt)
     if faults:
-        raise click.ClickException("; ".join(faults))
-    click.echo(f"{counted(len(made), 'receipt')}, each as it was written")
+        raise click.ClickException(as_text("; ".join(faults)))
+    say(f"{counted(len(made), 'receipt')}, each as it was written")
 
 
 def _decide(text: str, ask: Callable[[Decisions], Receipt]) -> None:
@@ -92,6 +92,6 @@ def _decide(text: str, ask: Callable[[Decisions], Receipt]) -> None:
 
 
 def _show_receipt(receipt: Receipt) -> None:
-    say(f"{receipt.decided_at}  {receipt.title} by {receipt.decided_by}: {receipt.reason}")
+    say(f"{receipt.decided_at}  {receipt.title} by {receipt.who}: {receipt.why}")
     for told in receipt.despite:
         say(f"    at that time {told}")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from churn_platform.faults import Fault
 from churn_platform.progress import Progress
-from churn_platform.saying import say
+from churn_platform.saying import say, say_json
 from churn_platform.settings import begin
+from churn_platform.shown import MOST, as_text
 from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.hazard import Shock
 
@@ -36,9 +36,14 @@ def predict(user_id: str) -> None:
         answer = httpx.post(url, json={"user_id": user_id}, timeout=10)
     except httpx.TransportError as error:
         raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
-    if answer.is_error:
-        raise click.ClickException(answer.json().get("detail", answer.text))
-    click.echo(msgspec.json.format(answer.content).decode())
+    try:
+        told = answer.json()
+        refusal = told["detail"] if answer.is_error else None
+    except (ValueError, LookupError, TypeError) as error:
+        raise click.ClickException(f"what answers at {url} is not serving: {as_text(answer.text, MOST)}") from error
+    if refusal is not None:
+        raise click.ClickException(as_text(refusal))
+    say_json(told)
 
 
 @click.command()
@@ -52,28 +57,26 @@ def status(as_json: bool) -> None:
     from churn_platform.monitoring.status import read
 
     home = Home(begin())
-    stopped, fault = _stopped(home)
-    found = read(home, date.today(), stopped)
-    found = msgspec.structs.replace(found, findings=(*found.findings, *fault))
+    found = read(home, date.today(), *_stopped(home))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        say_json(found)
     else:
         show(found)
 
 
-def _stopped(home: Home) -> tuple[tuple[Stopped, ...], tuple[str, ...]]:
+def _stopped(home: Home) -> tuple[tuple[Stopped, ...], str | None]:
     """The months that have stopped; where the runs or drops cannot be read, why."""
     from churn_platform.automation.instance import answering, open_instance
     from churn_platform.automation.watch import stopped
 
     settings = home.settings
     if not settings.dagster_home.exists() and not settings.postgres_url.get_secret_value():
-        return (), ()  # nothing has ever run
+        return (), None  # nothing has ever run
     try:
         with answering(settings), open_instance(settings) as instance:
-            return stopped(home, instance), ()
+            return stopped(home, instance), None
     except Fault as fault:
-        return (), (str(fault),)
+        return (), str(fault)
 
 
 @click.command()
@@ -109,7 +112,7 @@ def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], labe
         followed = replay_screen.follow(lived, months, progress, quiet=as_json)
     found = regret.summary(followed)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode({"months": followed, "summary": found})).decode())
+        say_json({"months": followed, "summary": found})
     else:
         for line in replay_screen.conclude(found).splitlines():
             say(line)

@@ -64,7 +64,7 @@ class Found:
     texts: Mapping[str, str | None]
 
     def __str__(self) -> str:
-        return f"{inert(self.part)}: {self.line}" if self.part else str(self.line)
+        return f"{self.part}: {self.line}" if self.part else str(self.line)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Judgement:
                 continue
             (row,), column = told["unexpected_index_column_names"], outcome.expectation_config.kwargs["column"]
             places = [found[int(index[row])] for index in rows]
-            texts = [None if (text := place.texts.get(column)) is None else inert(text) for place in places]
+            texts = [place.texts.get(column) for place in places]
             told["unexpected_index_list"] = [
                 {column: text, unit: str(place)} for text, place in zip(texts, places, strict=True)
             ]

@@ -16,6 +16,7 @@ from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
 from churn_platform.settings import Settings, begin
+from churn_platform.shown import as_text
 from churn_platform.tables.names import EVALUATION, FEATURES
 from churn_platform.tables.training_set import matured
 
@@ -59,7 +60,7 @@ def _train(runs: Runs, month: Month) -> Iterator[str]:
         return
     yield f"training for {month} ..."
     evaluation, receipt = runs.retrain(month)
-    yield evaluation.decision if receipt is None else receipt.reason
+    yield evaluation.decision if receipt is None else receipt.why
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def main() -> None:
     try:
         with placing():
             for line in first_start(begin()):
-                print(line, flush=True)  # noqa: T201
+                print(as_text(line), flush=True)  # noqa: T201
     except Fault as fault:
         print(f"stopped: {fault}", flush=True)  # noqa: T201
         sys.exit(1)

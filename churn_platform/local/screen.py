@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from churn_platform.local.supervision import ProgramState, Running
+from churn_platform.shown import as_lines, as_text
 
 ROOM = 8
 """How many rows are kept for what happens; where the terminal is too low for that, the links are left out."""
@@ -54,7 +55,7 @@ class Screen:
 
     def tell(self, text: str) -> None:
         """Show an event with its time."""
-        time = f"{datetime.now():%H:%M:%S}"
+        time, text = f"{datetime.now():%H:%M:%S}", as_lines(text)
         if self._console.is_terminal:
             self._console.print(_beside([(Text(time, style="dim"), Text(text, overflow="fold"))]))
         else:
@@ -73,7 +74,7 @@ class Screen:
 
     def _draw(self) -> RenderableType:
         rule = Rule("churn platform: Ctrl-C stops everything", style="dim")
-        notice = [Text(self.notice, style="yellow")] if self.notice else []
+        notice = [Text(as_text(self.notice), style="yellow")] if self.notice else []
         whole = Group(rule, self._places(), *notice, self._states())
         for fitting in (whole, Group(rule, *notice, self._states())):
             if len(self._console.render_lines(fitting)) <= self._console.height - ROOM:

@@ -113,18 +113,21 @@ class Status(msgspec.Struct, frozen=True):
     next: NextMonth | None = None
 
 
-def read(home: Home, today: date, stopped: tuple[Stopped, ...] = ()) -> Status:
-    """Where the platform stands now. Raises RegistryError, BookError and ReceiptError."""
+def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str | None = None) -> Status:
+    """Where the platform stands now; `unread` is why nobody knows what has stopped.
+
+    Raises RegistryError, BookError and ReceiptError.
+    """
     months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
     return Status(
         months=tuple(of_month(home, month) for month in months),
         champion=_champion(home),
         passed_over=drops.passed_over(home.settings.drops, home.settings.first),
         paused=paused(home.ledger),
-        findings=tuple(findings(home.registry, home.ledger)),
+        findings=(*findings(home.registry, home.ledger), *([unread] if unread else [])),
         stopped=stopped,
         rollbacks=tuple(
-            f"{receipt.title} on {receipt.decided_at[:10]} by {receipt.decided_by}: {receipt.reason}"
+            f"{receipt.title} on {receipt.decided_at[:10]} by {receipt.who}: {receipt.why}"
             for receipt in home.ledger.all()
             if receipt.verdict == "rolled back"
         ),

@@ -12,7 +12,7 @@ import click
 from churn_platform.progress import Progress
 from churn_platform.replay.regret import Lived, Summary
 from churn_platform.saying import say
-from churn_platform.shown import counted
+from churn_platform.shown import as_text, counted
 
 _COLUMNS = ("month", "drift", "champion", "candidate", "", "serves", "best", "cause")
 _WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
@@ -55,7 +55,7 @@ def _cells(month: Lived) -> tuple[str, ...]:
         verdict,
         _auc(month.auc),
         _auc(month.best_auc),
-        "; ".join((*month.causes, *month.faults)),
+        as_text("; ".join((*month.causes, *month.faults))),
     )
 
 

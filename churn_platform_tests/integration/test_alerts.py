@@ -129,6 +129,20 @@ def test_a_url_that_cannot_work_raises_nothing(tmp_path: Path, urls: str) -> Non
     assert Outbox(tmp_path, urls).send([alert(1)]) == Round(0, 1)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("text", r"1 < 2 \x3cimg src=x onerror=alert(1)> ![x](http://a)"),
+        ("html", r"1&nbsp;&lt;&nbsp;2&nbsp;\x3cimg&nbsp;src=x&nbsp;onerror=alert(1)&gt;&nbsp;![x](http://a)"),
+        ("markdown", r"1 < 2 \\x3cimg src\=x onerror\=alert\(1\)\> \!\[x\]\(http://a\)"),
+    ],
+)
+def test_a_service_that_shows_markup_is_sent_text(tmp_path: Path, webhook: Webhook, wanted: str, told: str) -> None:
+    outbox = Outbox(tmp_path / "alerts", f"{webhook.url}?format={wanted}")
+    outbox.send([Alert("event", "title", "1 < 2 <img src=x onerror=alert(1)> ![x](http://a)")])
+    assert webhook.messages[0]["message"] == told
+
+
 def test_urls_are_secret(webhook: Webhook) -> None:
     settings = Settings(alert_urls=webhook.url)
     assert webhook.url not in f"{settings!r} {settings.model_dump_json()}"

@@ -126,7 +126,7 @@ def test_what_happens_is_told_whoever_did_it(
         ("Version 4 not promoted", "version 40 is odd", "Version 4 not promoted: version 40 is odd"),
         ("2024-03 stopped", "2024-03 stops: no rows\nhttp://x", "2024-03 stops: no rows"),
         ("Retraining for 2024-03 started", "by hand\nhttp://x", "Retraining for 2024-03 started: by hand"),
-        ("Version 4 appointed", "\x1b[2Jgone", "Version 4 appointed:  [2Jgone"),
+        ("Version 4 appointed", "\x1b[2Jgone", r"Version 4 appointed: \x1b[2Jgone"),
     ],
 )
 def test_an_alert_is_one_line(title: str, body: str, told: str) -> None:
