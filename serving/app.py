@@ -17,7 +17,7 @@ from litestar.response import Redirect
 
 from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
-from churn_platform.web.token import api_token
+from serving.access import SCHEME, access_of
 from serving.champion import Champions
 from serving.dagster_client import DagsterClient
 from serving.docs import DocsPage
@@ -26,20 +26,20 @@ from serving.features import OnlineFeatures
 from serving.generation import Generator
 from serving.hosts import hosts_of
 from serving.ledger import ReceiptReader
+from serving.limits import Limit
 from serving.metrics import Metrics
 from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
 from serving.problems import HANDLERS
 from serving.registry import open_registry
-from serving.routes import changes, operations, predictions, reports
-from serving.security import SCHEME, Limit
+from serving.routes import changes, customers, operations, predictions, reports
 from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> Edge:
-    """The ASGI app. Only the token is read before its lifespan starts, and nothing is served after it ends."""
+    """The ASGI app. Only the tokens are read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
     registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
     ledger = ReceiptReader(
@@ -52,6 +52,7 @@ def create_app(settings: Settings) -> Edge:
         settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
     )
     predictor = Predictor(champions, features, prediction_log, metrics)
+    access = access_of(settings)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
 
     @asynccontextmanager
@@ -81,10 +82,9 @@ def create_app(settings: Settings) -> Edge:
             root,
             reports.route(settings.reports),
             *predictions.routes(predictor),
+            *customers.routes(predictor),
             *operations.routes(champions, features, predictor, metrics),
-            *changes.routes(
-                dagster, Generator(settings), api_token(settings), Limit(settings.serving_change_limit, 60)
-            ),
+            *changes.routes(dagster, Generator(settings), access, Limit(settings.serving_change_limit, 60)),
         ],
         exception_handlers=HANDLERS,
         lifespan=[running],
@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> Edge:
         openapi_config=_openapi(),
         request_max_body_size=settings.serving_max_body_bytes,
     )
-    return Edge(app, hosts_of(settings), Limit(settings.serving_rate_limit, 1), metrics)
+    return Edge(app, hosts_of(settings), access, Limit(settings.serving_rate_limit, 1), metrics)
 
 
 async def _poll(refresh: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -114,9 +114,12 @@ def _openapi() -> OpenAPIConfig:
         render_plugins=[DocsPage(path="/")],
         components=Components(security_schemes={SCHEME: SecurityScheme(type="http", scheme="bearer")}),
         tags=[
-            Tag("predictions", "Answered by the champion."),
+            Tag(
+                "predictions",
+                "Answered by the champion. Other machines need a token: CHURN_READ_TOKEN or a stronger one.",
+            ),
             Tag("operations", "For whoever runs the service."),
-            Tag("changes", "Need the token: CHURN_API_TOKEN, or the file api_token under CHURN_HOME."),
+            Tag("changes", "Need the admin's token: CHURN_API_TOKEN, or the file api_token under CHURN_HOME."),
         ],
         use_handler_docstrings=True,
     )

@@ -1,9 +1,8 @@
 """The edge: the outermost layer, which sees every request, including those that no route answers.
 
-Here: the hosts that may be asked for, the limit per client address, the headers that every answer has, and the
-measurement of each. The limit costs a microsecond, so every
-prediction can pass through it; Litestar's own, which keeps its counts in a store, cost 135, more than a whole
-prediction.
+Here: the hosts that may be asked for, who may ask, the limit per client address, the headers that every answer
+has, and the measurement of each. The limit costs a microsecond, so every prediction can pass through it; Litestar's
+own, which keeps its counts in a store, cost 135, more than a whole prediction.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ from litestar.response.base import ASGIResponse
 from litestar.serialization import encode_json
 from litestar.types import Message, Receive, Scope, Send
 
+from serving.access import Access
 from serving.docs import DOCS_POLICY
 from serving.hosts import Hosts
+from serving.limits import Limit, client_address
 from serving.metrics import Metrics
 from serving.problems import MEDIA_TYPE, ProblemError
-from serving.security import Limit, client_address
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -42,11 +42,12 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Edge:
     """The ASGI app that the server runs; `app` is the Litestar app inside."""
 
-    def __init__(self, app: Litestar, hosts: Hosts, limit: Limit, metrics: Metrics) -> None:
+    def __init__(self, app: Litestar, hosts: Hosts, access: Access, limit: Limit, metrics: Metrics) -> None:
         self.app = app
         self._hosts = hosts
         self._limit = limit
         self._metrics = metrics
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,8 +68,9 @@ class Edge:
             self._limit.check(client_address(scope))
             if not self._hosts.know(scope["headers"]):
                 raise ProblemError(
-                    421, "unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others."
+                    403, "unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others."
                 )
+            self._access.check(scope)
             await self.app(scope, receive, observed)
         except ProblemError as problem:
             await _answer(problem)(scope, receive, observed)

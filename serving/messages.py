@@ -104,6 +104,13 @@ class CustomerFeatures(msgspec.Struct, frozen=True):
     features: FeaturesUsed
 
 
+class SomeCustomers(msgspec.Struct, frozen=True):
+    """A few customers of the newest published month, to try other routes with."""
+
+    as_of: AsOf
+    user_ids: tuple[str, ...]
+
+
 class Health(msgspec.Struct, frozen=True):
     """The process is alive."""
 

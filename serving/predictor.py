@@ -25,6 +25,7 @@ from serving.messages import (
     NoPrediction,
     Predicted,
     Prediction,
+    SomeCustomers,
     WhatIf,
 )
 from serving.metrics import Metrics
@@ -64,6 +65,18 @@ class Predictor:
         if row is None:
             raise self._unknown(user_id)
         return CustomerFeatures(user_id, row.as_of, decode_features(row.features))
+
+    async def some_customers(self, count: int) -> SomeCustomers:
+        """The first customers of the newest publication. Raises ProblemError 503."""
+        self._require_features()
+        try:
+            publication = await self._features.reader.publication()
+            found = await self._features.reader.first(count)
+        except StoreUnavailableError as error:
+            raise not_ready(f"features: {error}") from error
+        if publication is None:
+            raise not_ready("features: none are published any more")
+        return SomeCustomers(publication.as_of, tuple(found))
 
     async def predict(self, user_id: str) -> bytes:
         """One customer's Prediction, as JSON. Raises ProblemError 404 and 503."""
@@ -141,9 +154,7 @@ class Predictor:
         return self._metrics.predictions.labels(str(version), str(prediction))
 
     def _unknown(self, user_id: str) -> ProblemError:
-        champion = self._champions.current
-        names = tuple(feature.name for feature in champion.bundle.schema) if champion else ()
-        return ProblemError(404, "missing_features", _no_features(user_id), missing_features=names)
+        return ProblemError(404, "missing_features", _no_features(user_id))
 
 
 def not_ready(*missing: str | None) -> ProblemError:

@@ -39,8 +39,8 @@ class FieldProblem(msgspec.Struct, frozen=True):
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9457's members, and this API's own: `code` is stable for programs, `detail` is for people.
 
-    `fields` comes with a bad request, `missing_features` where a prediction lacks features, `missing` where the service
-    is not ready.
+    `fields` comes with a bad request, `missing_features` where the store holds a customer without some,
+    `missing` where the service is not ready.
     """
 
     type: str
@@ -151,14 +151,14 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
         {"fields": (FieldProblem("user_id", "Expected `str`, got `int`"),)},
     ),
     401: ("unauthorized", "Send the token as `Authorization: Bearer ...`.", {}),
+    403: ("unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others.", {}),
     404: (
         "missing_features",
         "No features for 0000-ZZZZZ: not an active customer in the newest published month.",
-        {"missing_features": ("contract_type", "monthly_fee")},
+        {},
     ),
     409: ("conflict", "Another month is being generated already.", {}),
     413: ("too_large", "Request Entity Too Large", {}),
-    421: ("unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others.", {}),
     429: ("too_many_requests", "At most 10 calls per 60 seconds from one address.", {}),
     503: ("not_ready", "No champion is loaded.", {"missing": ("champion: the registry names none",)}),
 }
@@ -167,12 +167,12 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
 def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, ResponseSpec]:
     """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes itself.
 
-    421 and 429 are among the errors of every route.
+    403 and 429 are among the errors of every route.
     """
     specs = {}
     if answer is not None:
         specs[200] = ResponseSpec(answer, generate_examples=False, description="Answered")
-    for status in sorted({*statuses, 421, 429}):
+    for status in sorted({*statuses, 403, 429}):
         code, detail, more = _DOCUMENTED[status]
         example = Example(summary=code, value=msgspec.to_builtins(ProblemError(status, code, detail, **more).details))
         specs[status] = ResponseSpec(

@@ -14,6 +14,7 @@ import uvicorn
 from churn_platform.faults import entrance
 from churn_platform.settings import Settings, begin
 from serving.app import create_app
+from serving.connections import limited
 
 
 def server(app: Any, settings: Settings) -> uvicorn.Server:
@@ -23,7 +24,7 @@ def server(app: Any, settings: Settings) -> uvicorn.Server:
         host=settings.serving_host,
         port=settings.serving_port,
         loop="uvloop",
-        http="httptools",
+        http=limited(settings.serving_client_seconds, settings.serving_connections),
         ws="none",
         proxy_headers=False,  # anybody can write X-Forwarded-For, and the limits count by address
         lifespan="on",

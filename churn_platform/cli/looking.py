@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -30,10 +31,15 @@ def predict(user_id: str) -> None:
     """Ask the running API for the risk of customer USER_ID."""
     import httpx
 
+    from churn_platform.web.token import api_token
+
     settings = begin()
-    url = f"http://{settings.serving_host}:{settings.serving_port}/predict"
+    url = f"{settings.serving_api}/predict"
+    headers = {}
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):  # to an address of the network, all are afar
+        headers["Authorization"] = f"Bearer {settings.read_token.get_secret_value() or api_token(settings)}"
     try:
-        answer = httpx.post(url, json={"user_id": user_id}, timeout=10)
+        answer = httpx.post(url, json={"user_id": user_id}, headers=headers, timeout=10)
     except httpx.TransportError as error:
         raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
     try:

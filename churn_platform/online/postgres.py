@@ -50,6 +50,10 @@ _READ_FEATURES = (
     "SELECT f.user_id, f.as_of, f.features FROM online_publication p"
     " JOIN online_features f ON f.publication = p.publication WHERE f.user_id = ANY(%s)"
 )
+_READ_FIRST = (
+    "SELECT f.user_id FROM online_publication p JOIN online_features f ON f.publication = p.publication"
+    " ORDER BY f.user_id LIMIT %s"
+)
 
 
 def publish(
@@ -121,6 +125,11 @@ class PostgresReader:
         known = [user_id for user_id in user_ids if is_text(user_id)]
         found = await self._questions.ask(_READ_FEATURES, (known,))
         return {user_id: Row(as_of, features.encode()) for user_id, as_of, features in found or ()}
+
+    async def first(self, count: int) -> list[str]:
+        """The first customers of the newest publication."""
+        found = await self._questions.ask(_READ_FIRST, (count,))
+        return [user_id for (user_id,) in found or ()]
 
     async def close(self) -> None:
         """Answer those who wait, then disconnect."""

@@ -142,13 +142,18 @@ class SqliteReader:
         )
         return {user_id.decode(): Row(as_of.decode(), features) for user_id, as_of, features in found}
 
+    async def first(self, count: int) -> list[str]:
+        """The first customers of the open file."""
+        found = self._read("SELECT user_id FROM online_features ORDER BY user_id LIMIT ?", (count,))
+        return [user_id.decode() for (user_id,) in found]
+
     async def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
             self._connection.close()
         self._connection = self._publication = self._identity = None
 
-    def _read(self, sql: str, parameters: tuple[str, ...]) -> list[Any]:
+    def _read(self, sql: str, parameters: tuple[str | int, ...]) -> list[Any]:
         if self._connection is None:
             return []
         try:

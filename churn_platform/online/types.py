@@ -73,6 +73,9 @@ class Reader(Protocol):
     async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
         """The active ones among these customers, all of one publication."""
 
+    async def first(self, count: int) -> list[str]:
+        """The first active customers, by their ids."""
+
     async def close(self) -> None:
         """Close the connections."""
 

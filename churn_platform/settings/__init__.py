@@ -70,7 +70,7 @@ class Settings(
         for url in (self.postgres_url, self.online_store_url, self.mlflow_tracking_uri, self.dagster_url):
             yield from secrets_of(url.get_secret_value())
         yield from secrets_of_alerts(self.alert_urls.get_secret_value())
-        yield self.api_token.get_secret_value()
+        yield from (token.get_secret_value() for token in (self.api_token, self.contact_token, self.read_token))
 
 
 def begin() -> Settings:

@@ -1,7 +1,7 @@
 """Access: the settings that say who may ask the platform's web servers, and by which names.
 
-Here: the names of hosts, and the token. Not here: what is done with them (`churn_platform.web`, `serving.hosts`,
-`serving.security`), or the other settings of those programs (`services`).
+Here: the names of hosts, and the tokens. Not here: what is done with them (`churn_platform.web`, `serving.hosts`,
+`serving.access`), or the other settings of those programs (`services`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,19 @@ class AccessSettings(Group):
     )
     api_token: SecretStr = Field(
         SecretStr(""),
-        description="The token of `/generate` and `/retrain`, and of Dagster and MLflow when another machine asks;"
-        " empty for one made under `CHURN_HOME`.",
+        description="The admin's token: for `/generate` and `/retrain`, and for what another machine asks of Dagster,"
+        " MLflow and serving; empty for one made under `CHURN_HOME`.",
+    )
+
+    contact_token: SecretStr = Field(
+        SecretStr(""),
+        description="The token of those who contact customers; it opens what `CHURN_READ_TOKEN` opens, too. Empty:"
+        " there is none.",
+    )
+    read_token: SecretStr = Field(
+        SecretStr(""),
+        description="The token of programs that only read: serving's predictions, features and reports when another"
+        " machine asks. Empty: there is none.",
     )
 
     @property

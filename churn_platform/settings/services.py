@@ -31,6 +31,18 @@ class ServingSettings(PlaceSettings):
     serving_max_body_bytes: int = Field(
         100_000, gt=0, description="The largest request body that serving reads; larger ones are answered with 413."
     )
+    serving_client_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="How many seconds a client may take to send a request, or to take an answer, before serving ends"
+        " the connection.",
+    )
+    serving_connections: int = Field(
+        500,
+        ge=1,
+        description="The most connections that serving keeps open; a further one takes the place of the one that has"
+        " waited longest, of the address that has the most. Each needs an open file of the process (`ulimit -n`).",
+    )
     serving_rate_limit: int = Field(
         0, ge=0, description="The most requests per second that serving answers from one address; 0 for no limit."
     )
@@ -86,11 +98,17 @@ class AddressSettings(ServingSettings):
         """Where serving reaches Dagster, without a trailing slash."""
         return self.dagster_url.get_secret_value().rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
 
+    @property
+    def serving_api(self) -> str:
+        """Where programs of this machine reach serving, without a trailing slash."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.serving_host, self.serving_host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.serving_port}"
+
     def run_url(self, run_id: str) -> str:
         """Where the Dagster UI shows a run."""
         return f"{self.public_dagster_url.rstrip('/') or shown(self.dagster_api)}/runs/{run_id}"
 
     def page_url(self, page: Path) -> str:
         """Where serving shows a page of `reports`; browsers open no files that the Dagster UI links to."""
-        serving = self.public_serving_url.rstrip("/") or f"http://{self.serving_host}:{self.serving_port}"
+        serving = self.public_serving_url.rstrip("/") or self.serving_api
         return f"{serving}/reports/{page.relative_to(self.reports).as_posix()}"

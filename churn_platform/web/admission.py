@@ -1,7 +1,8 @@
 """Admission: whose requests reach a web server that has no users of its own, such as Dagster's and MLflow's.
 
 Here: the rules, as ASGI middleware around any server, and the headers that have browsers hold answers to them. Not
-here: the servers behind it (`tracking`, `automation.webserver`), making the token (`token`), or which names a server
+here: the servers behind it (`tracking`, `automation.webserver`), who sent a request
+(`callers`), making the token (`token`), or which names a server
 has (`settings`).
 
 Such servers are as safe as the browsers beside them: any page that somebody has open, and any value that a page shows
@@ -20,16 +21,14 @@ one of its ways:
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from churn_platform.shown import inert
+from churn_platform.web.callers import is_local, token_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,7 +38,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _READING = frozenset({"GET", "HEAD"})
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 _POLICY = "; ".join(
@@ -74,7 +72,7 @@ class Refusal(NamedTuple):
 
 
 class _Asked:
-    """What of a request decides."""
+    """The parts of a request that decide whether it is let in."""
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope.get("method", "")  # none is a WebSocket's
@@ -100,14 +98,7 @@ class _Asked:
     @property
     def from_here(self) -> bool:
         """Whether it comes from this machine, and nobody passed it on."""
-        if self._client is None or any(self.all(name) for name in _FORWARDED):
-            return False
-        try:
-            address = ip_address(self._client[0])
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        return (mapped or address).is_loopback
+        return is_local(self._client, self._headers)
 
 
 class Admission:
@@ -154,7 +145,8 @@ class Admission:
         )
 
     def _of_address(self, asked: _Asked) -> Refusal | None:
-        if asked.from_here or _is(self._token, asked.one("authorization") or ""):
+        shown = token_of(asked.one("authorization") or "")
+        if asked.from_here or (shown is not None and hmac.compare_digest(shown, self._token)):
             return None
         return Refusal(
             401,
@@ -202,21 +194,6 @@ def _of_kind(asked: _Asked) -> Refusal | None:
         if kinds != ["application/json"]:
             return Refusal(415, "Send JSON, with `Content-Type: application/json`.", [])
     return None
-
-
-def _is(token: bytes, authorization: str) -> bool:
-    """Whether an Authorization header holds the token, compared in constant time."""
-    scheme, _, given = authorization.partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            shown = base64.b64decode(given.strip(), validate=True).partition(b":")[2]
-        except (binascii.Error, ValueError):
-            return False
-    elif scheme.lower() == "bearer":
-        shown = given.strip().encode("latin-1")
-    else:
-        return False
-    return hmac.compare_digest(shown, token)
 
 
 def _secured(send: Send, host: str) -> Send:

@@ -1,6 +1,6 @@
 """The token: what a caller shows to be let in.
 
-Here: making it and reading it. Not here: comparing it with what a caller shows (`admission`, `serving.security`).
+Here: making it and reading it. Not here: comparing it with what a caller shows (`admission`, `serving.access`).
 """
 
 from __future__ import annotations

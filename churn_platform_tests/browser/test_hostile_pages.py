@@ -23,11 +23,12 @@ from churn_platform_tests import homes
 from churn_platform_tests.browser.conftest import Watched
 from churn_platform_tests.hostile_values import HOSTILE
 from churn_platform_tests.integration.test_monitoring_drift import put_features
+from serving.access import Access
 from serving.edge import Edge
 from serving.hosts import Hosts
+from serving.limits import Limit
 from serving.metrics import Metrics
 from serving.routes import reports
-from serving.security import Limit
 
 WIDE, NARROW = 1500, 390
 
@@ -50,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[str]:
     """The address of that folder, as serving shows it."""
-    app = Edge(Litestar([reports.route(folder)]), Hosts(["127.0.0.1"]), Limit(0, 1), Metrics())
+    app = Edge(Litestar([reports.route(folder)]), Hosts(["127.0.0.1"]), Access({}, Limit(0, 1)), Limit(0, 1), Metrics())
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

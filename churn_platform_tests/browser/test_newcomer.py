@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-import httpx
 from playwright.sync_api import expect
 
-from churn_platform_tests import homes
-from churn_platform_tests.browser.conftest import SEEDS, Watched
+from churn_platform_tests.browser.conftest import Watched
 from churn_platform_tests.running import Up
 
 GROUPS = ("landing", "snapshots", "features", "models", "monitoring", "delivery")
@@ -122,7 +121,10 @@ def _api(up: Up, watched: Watched) -> None:
     page.goto(up.serving)
     expect(page.get_by_text("/predict", exact=True).first).to_be_visible()
     watched.show("api")
-    customer = homes.rows_of(SEEDS / "month_001" / "users.csv")[1][0]
-    answer = httpx.post(f"{up.serving}/predict", json={"user_id": customer}, trust_env=False).json()
+    route = page.locator("[id='post/predict']")
+    route.locator("summary").click()
+    route.get_by_role("button", name="Send").click()
+    expect(route.get_by_text("200 OK")).to_be_visible()  # the form holds a customer that exists
+    answer = json.loads(route.locator("pre").inner_text())
     assert 0 <= answer["probability"] <= 1
     assert answer["model_version"] == 1, answer

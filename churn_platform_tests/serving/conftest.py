@@ -112,6 +112,10 @@ class Service:
             time.sleep(0.005)
         return time.monotonic() - started
 
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
+
     def ready(self) -> None:
         """Wait until predictions are answered."""
         self.until(lambda: self.client.get("/ready").status_code == 200)

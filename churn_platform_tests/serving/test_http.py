@@ -16,9 +16,9 @@ from churn_platform.settings import Settings
 from churn_platform.web.token import TokenError, api_token
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, user_id
+from serving.limits import Limit
 from serving.predictor import Predictor
 from serving.problems import ProblemError
-from serving.security import Limit
 
 Serve = Callable[..., Service]
 

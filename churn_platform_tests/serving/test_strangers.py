@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from churn_platform.settings import Settings, SettingsError
-from churn_platform_tests.serving.conftest import Service
+from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.world import World
+from serving.access import OPEN
 from serving.hosts import Hosts, hosts_of
 
 PATHS = ("/", "/docs", "/docs/openapi.json", "/health", "/features/nobody", "/nowhere", "/reports/none.html")
@@ -31,7 +32,7 @@ def test_this_machines_names_are_answered(host: str, steady: Service) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_other_names_are_not(host: str, path: str, steady: Service) -> None:
     answer = steady.client.get(path, headers={"Host": host})
-    assert (answer.status_code, answer.json()["code"]) == (421, "unknown_host")
+    assert (answer.status_code, answer.json()["code"]) == (403, "unknown_host")
     assert "CHURN_ALLOWED_HOSTS" in answer.json()["detail"]
 
 
@@ -127,6 +128,65 @@ def test_nobody_can_claim_another_address(world: World, serve: Callable[..., Ser
         for number in range(100)
     }
     assert codes == {200, 429}
+
+
+# Tokens
+
+ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
+PERSONAL = ("/predict", "/predict/batch", "/predict/features", "/features/nobody", "/customers", "/reports/none.html",
+            "/predict//", "/predict/", "/nowhere", "/health/../predict", "/HEALTH")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory, registry_template: Path) -> Iterator[Service]:
+    """A service with a token of each kind."""
+    world = World(
+        tmp_path_factory.mktemp("asked") / "home",
+        registry_template,
+        read_token="reading",
+        contact_token="contacting",
+        api_token="changing",
+        serving_change_limit=1000,
+    )
+    world.promote(world.register(1))
+    world.publish()
+    with running(world.settings) as service:
+        service.ready()
+        yield service
+
+
+@pytest.mark.parametrize("path", PERSONAL)
+def test_another_machine_needs_a_token_for_what_is_personal(path: str, asked: Service) -> None:
+    for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer"}, {"Authorization": "reading"}):
+        answer = asked.client.get(path, headers={**ELSEWHERE, **given})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert "Basic" in answer.headers["www-authenticate"]
+    for token in ("reading", "contacting", "changing"):
+        bearer = asked.client.get(path, headers={**ELSEWHERE, "Authorization": f"Bearer {token}"})
+        basic = asked.client.get(path, headers=ELSEWHERE, auth=("ann", token))
+        assert 401 not in (bearer.status_code, basic.status_code)
+    assert asked.client.get(path).status_code != 401  # from here
+
+
+def test_what_is_open_says_nothing_about_people(asked: Service) -> None:
+    people = asked.client.get("/customers").json()["user_ids"]
+    assert people
+    for path in OPEN:
+        answer = asked.client.get(path, headers=ELSEWHERE)
+        assert answer.status_code in (200, 302)
+        assert not any(person in answer.text for person in people)
+
+
+def test_only_the_admins_token_changes_something(asked: Service) -> None:
+    for token in ("reading", "contacting", "wrong"):
+        answer = asked.client.get("/retrain/none", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401
+    assert asked.client.get("/retrain/none", headers={"Authorization": "Bearer changing"}).status_code == 404
+
+
+def test_a_token_that_is_not_set_opens_nothing(steady: Service) -> None:
+    for given in ({"Authorization": "Bearer"}, {"Authorization": "Bearer x"}, {"Authorization": "Basic Og=="}):
+        assert steady.client.get("/customers", headers={**ELSEWHERE, **given}).status_code == 401
 
 
 def test_wrong_tokens_do_not_lock_out_who_has_the_right_one(world: World, serve: Callable[..., Service]) -> None:

@@ -12,21 +12,21 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import Body, Parameter
 
+from serving.access import CHANGING, Access, Right
 from serving.dagster_client import DagsterClient, DagsterUnavailableError, NothingToRetrainOnError
 from serving.generation import Generator
+from serving.limits import Limit, limited
 from serving.messages import Generated, GenerateRequest, RetrainRequest, RetrainStarted, RetrainState
 from serving.problems import ProblemError, documented
-from serving.security import SCHEME, Limit, bearer, limited
 
 _TAGS = ["changes"]
-_SECURITY: list[dict[str, list[str]]] = [{SCHEME: []}]
 _RUN_EXAMPLE = Example(value="0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11")
 _RUN_ID = re.compile(r"[0-9a-f-]{36}")
 
 
-def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limit) -> list[HTTPRouteHandler]:
-    """The handlers, around these parts. Calls with a wrong token are counted apart: they lock nobody out who has it."""
-    asks = bearer(token, Limit(limit.calls, limit.seconds))
+def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: Limit) -> list[HTTPRouteHandler]:
+    """The handlers, around these parts."""
+    asks = access.asking(Right.ADMIN)
     guards = [asks, limited(limit)]
 
     @post(
@@ -34,7 +34,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         summary="Write the next synthetic month",
         tags=_TAGS,
         guards=guards,
-        security=_SECURITY,
+        security=CHANGING,
         responses=documented(400, 401, 409, 413),
     )
     async def generate(
@@ -49,7 +49,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         summary="Start a retraining",
         tags=_TAGS,
         guards=guards,
-        security=_SECURITY,
+        security=CHANGING,
         responses=documented(400, 401, 409, 413, 503),
     )
     async def retrain(
@@ -64,7 +64,7 @@ def routes(dagster: DagsterClient, generator: Generator, token: str, limit: Limi
         summary="A retraining's state",
         tags=_TAGS,
         guards=[asks],
-        security=_SECURITY,
+        security=CHANGING,
         responses=documented(401, 404, 503),
     )
     async def retrain_state(

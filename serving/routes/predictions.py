@@ -1,4 +1,4 @@
-"""Predictions: one customer, many, a what-if, and the features behind them.
+"""Predictions: one customer, many, a what-if. The features behind them are among `customers`.
 
 The first two hand the server the bytes of their answers, bypassing Litestar's own responses, which cost as much as a
 score.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
-from litestar.params import Body, Parameter
+from litestar.params import Body
 from litestar.response.base import ASGIResponse
 
+from serving.access import READING
 from serving.messages import (
     BatchAnswer,
     BatchRequest,
-    CustomerFeatures,
     Prediction,
     PredictRequest,
     WhatIf,
@@ -37,7 +37,8 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         status_code=200,
         summary="One customer's risk",
         tags=_TAGS,
-        responses=documented(400, 404, 413, 503, answer=Prediction),
+        security=READING,
+        responses=documented(400, 401, 404, 413, 503, answer=Prediction),
     )
     async def predict(
         data: Annotated[PredictRequest, Body(examples=[Example(value={"user_id": "7590-VHVEG"})])],
@@ -53,7 +54,8 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         status_code=200,
         summary="Many customers' risks",
         tags=_TAGS,
-        responses=documented(400, 413, 503, answer=BatchAnswer),
+        security=READING,
+        responses=documented(400, 401, 413, 503, answer=BatchAnswer),
     )
     async def predict_batch(
         data: Annotated[BatchRequest, Body(examples=[Example(value={"user_ids": ["7590-VHVEG", "5575-GNVDE"]})])],
@@ -66,7 +68,8 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         status_code=200,
         summary="What if?",
         tags=_TAGS,
-        responses=documented(400, 413, 503),
+        security=READING,
+        responses=documented(400, 401, 413, 503),
     )
     async def predict_features(
         data: Annotated[
@@ -77,11 +80,4 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         """The risk with these features. A missing or null one is unknown if the contract allows it; otherwise 400."""
         return predictor.what_if(data.features)
 
-    @get("/features/{user_id:str}", summary="One customer's features", tags=_TAGS, responses=documented(404, 503))
-    async def features(
-        user_id: Annotated[str, Parameter(description="The customer.", examples=[Example(value="7590-VHVEG")])],
-    ) -> CustomerFeatures:
-        """What the online store holds about the customer, and the day that it describes."""
-        return await predictor.features(user_id)
-
-    return [predict, predict_batch, predict_features, features]
+    return [predict, predict_batch, predict_features]

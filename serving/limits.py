@@ -1,12 +1,11 @@
-"""Security: the bearer token of the routes that change something, and limits per client address.
+"""Limits: how many calls there may be, per client address.
 
-Here: comparing the token, counting calls. Not here: making it (`churn_platform.web.token`), or which routes ask for
-it (`routes`).
+Here: counting them. Not here: what a connection may take before its request is known (`connections`), or who may ask
+(`access`).
 """
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from serving.problems import ProblemError
-
-SCHEME = "token"
 
 
 def client_address(scope: Any) -> str:
@@ -56,21 +53,6 @@ class Limit:
                 f"At most {self.calls} calls per {per} from one address.",
                 {"Retry-After": str(left)},
             )
-
-
-def bearer(token: str, wrong: Limit) -> Guard:
-    """The guard that lets calls with this token pass. Raises ProblemError 401, and 429 for too many `wrong` ones."""
-    expected = f"Bearer {token}".encode()
-
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        given = connection.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, expected):
-            wrong.check(client_address(connection.scope))
-            raise ProblemError(
-                401, "unauthorized", "Send the token as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"}
-            )
-
-    return guard
 
 
 def limited(limit: Limit) -> Guard:

@@ -1,0 +1,40 @@
+"""Callers: what a request says about who sent it.
+
+Here: whether it comes from this machine, and the token that it shows. Not here: what that lets a caller do
+(`admission`, `serving.access`), or making the token (`token`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address
+
+FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+"""Headers of proxies. Anybody can send them, so they only take away that a request is from here."""
+
+
+def is_local(client: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request comes from this machine, and nobody passed it on. Names of headers are in small letters."""
+    if client is None or any(name in FORWARDED for name, _ in headers):
+        return False
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def token_of(authorization: str) -> bytes | None:
+    """The token in an Authorization header, as `Bearer` or as the password of any user; None where there is none."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip().encode("latin-1")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return None
