@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that begins: the task that it belongs to, such as `closing 2024-01`, which one of how many, its name."""
+    """A step that begins: the task that it belongs to, such as `closing 2024-01`, which one of how many, its name.
+
+    Number 0 is for what comes before the first one.
+    """
 
     task: str
     number: int
@@ -29,7 +32,7 @@ class Step:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.task}: step {self.number} of {self.of}, {self.name}"
+        return f"{self.task}: {f'step {self.number} of {self.of}, ' if self.number else ''}{self.name}"
 
 
 Follow = Callable[[Step], None]

@@ -43,17 +43,19 @@ class WatchedRunLauncher(Launcher):
         """
         if GRPC_INFO_TAG in run.tags:
             # A server that does not answer now will answer once it is back.
-            alive = self._runs_here(run) or self.server_has(run.run_id) is not False
+            alive = self.runs_here(run) or self.server_has(run.run_id) is not False
         else:
             alive = PROCESS_TAG not in run.tags or lives(run.tags[PROCESS_TAG])
         if alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of this run has died")
 
-    def _runs_here(self, run: dg.DagsterRun) -> bool:
+    def runs_here(self, run: dg.DagsterRun) -> bool:
         """Whether a code server on this machine started the run, and the process that its log names exists."""
         from dagster import DagsterEventType
 
+        if GRPC_INFO_TAG not in run.tags:
+            return False
         if json.loads(run.tags[GRPC_INFO_TAG])["host"] not in _HERE:
             return False
         for entry in self.instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from datetime import date
 from functools import cached_property
@@ -27,6 +27,7 @@ from churn_platform.files.owners import own_process
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.drops import delivered, drop_of, passed_over
+from churn_platform.local import joining
 from churn_platform.local.steps import followed
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.closed import Closed, closed
@@ -79,19 +80,36 @@ class Runs:
     ) -> dg.DagsterRun:
         """Run a job to its end. `again` is a run of it that was cut off, and that this one repeats.
 
-        Raises RefusedError before it runs where the platform has no such month, RunFailedError, and KeyboardInterrupt
-        where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it wants the command to end.
+        Where a run of the month is under way, it waits for that one; if that one did the very job, it is the run.
+
+        Raises RefusedError before it runs where the platform has no such month, RunFailedError, JoinedRunFailedError,
+        and KeyboardInterrupt where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it
+        wants the command to end.
         """
+        definition = self._definitions.resolve_job_def(job)
+        with _one_sentence(), answering(self.home.settings):
+            while True:
+                if month and (other := joining.join(self.instance, definition, month, self._follow)):
+                    return other
+                if run := self._run(definition, month, lambda: self._make(definition, month, config, tags, again)):
+                    return run
+
+    def _run(
+        self, job: dg.JobDefinition, month: Month | None, make: Callable[[], dg.DagsterRun]
+    ) -> dg.DagsterRun | None:
+        """Make a run and run it to its end; None where another one of the month came first, which it gives way to."""
         import dagster as dg
 
         from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
 
-        definition = self._definitions.resolve_job_def(job)
         # Interrupts are captured early: a run that is made but never begins would count as under way for ever.
-        with _one_sentence(), answering(self.home.settings), capture_interrupts():
-            run = self._make(definition, month, config, tags, again)
-            executing = execute_run_iterator(InMemoryJob(definition), run, self.instance)
-            events = list(followed(executing, definition, month, self._follow))
+        with capture_interrupts():
+            run = make()
+            if month and joining.came_first(self.instance, month, run):
+                self.instance.delete_run(run.run_id)
+                return None
+            executing = execute_run_iterator(InMemoryJob(job), run, self.instance)
+            events = list(followed(executing, job, month, self._follow))
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
             return run
         if was_interrupted(events):

@@ -71,7 +71,7 @@ def followed(
     """A run's events as they come; `follow` is told each step that begins."""
     import dagster as dg
 
-    task = f"{_TASKS[job.name]} {month or ''}".rstrip()
+    task = task_of(job.name, month)
     number = 0
     for event in events:
         if event.event_type in (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SKIPPED):
@@ -79,6 +79,11 @@ def followed(
         if event.event_type == dg.DagsterEventType.STEP_START:
             follow(Step(task, number, len(job.nodes), words(event.step_key or "")))
         yield event
+
+
+def task_of(job: str, month: Month | None) -> str:
+    """What a job does, in a few words; the name of one that has no words."""
+    return f"{_TASKS.get(job, job)} {month or ''}".rstrip()
 
 
 def words(step: str) -> str:

@@ -1,0 +1,140 @@
+"""Joining: commands beside others that run the same platform do everything once, one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from churn_platform.automation.instance import open_instance
+from churn_platform.automation.launcher import PROCESS_TAG
+from churn_platform.automation.triggers import CLOSE, RETRAIN
+from churn_platform.champion.tags import PARTITION_TAG
+from churn_platform.files.owners import own_process
+from churn_platform.local import joining
+from churn_platform.months import Month
+from churn_platform_tests.conftest import Platform
+
+MONTH = Month(2024, 2)
+DEAD = json.dumps([socket.gethostname(), 1, -1])
+"""A process that no longer exists."""
+
+
+@pytest.fixture
+def platform(begun: Platform, tmp_path: Path) -> Platform:
+    return begun.copy(tmp_path)
+
+
+@contextmanager
+def elsewhere(platform: Platform, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own."""
+    settings = platform.settings
+    environment = {**os.environ, "CHURN_HOME": str(settings.home), "CHURN_DROPS": str(settings.drops)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "churn_platform", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def runs(platform: Platform, *jobs: str) -> list[dg.RunRecord]:
+    """The month's runs of these jobs, oldest first."""
+    with open_instance(platform.settings) as instance:
+        records = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: str(MONTH)}))
+    return [record for record in reversed(records) if record.dagster_run.job_name in jobs]
+
+
+def break_drop(platform: Platform) -> None:
+    """Have closing the month stop at its first step, which takes seconds less than closing it."""
+    users = platform.settings.drops / "month_001" / "users.csv"
+    users.write_text(users.read_text().replace("user_id", "customer", 1))
+
+
+def test_a_command_joins_the_run_that_does_what_it_asks_for(platform: Platform) -> None:
+    break_drop(platform)
+    with elsewhere(platform, "close", str(MONTH)) as first:
+        until(lambda: runs(platform, CLOSE))
+        second = platform.churn("close", str(MONTH))
+        told, _ = first.communicate()
+    assert (first.returncode, second.exit_code) == (1, 1), told + second.output
+    [run] = runs(platform, CLOSE)
+    assert f"(joined run {run.dagster_run.run_id[:8]}, which was under way)" in second.output
+    assert told.splitlines()[-1] == second.output.splitlines()[-1]
+    assert "user_id" in told.splitlines()[-1]
+
+
+def test_commands_that_begin_at_once_run_it_once(platform: Platform) -> None:
+    with elsewhere(platform, "close", str(MONTH)) as one, elsewhere(platform, "close", str(MONTH)) as other:
+        told = [one.communicate()[0], other.communicate()[0]]
+    assert (one.returncode, other.returncode) == (0, 0), told
+    assert all(f"{MONTH} closed: 55 active customers" in text for text in told)
+    made = runs(platform, CLOSE)
+    first = made[0]
+    assert all(run.start_time >= first.end_time for run in made[1:] if run.start_time and first.end_time)
+
+
+def test_another_job_of_the_month_waits(platform: Platform) -> None:
+    break_drop(platform)
+    with elsewhere(platform, "close", str(MONTH)):
+        until(lambda: runs(platform, CLOSE))
+        second = platform.churn("retrain", str(MONTH))
+    [closing], [training] = runs(platform, CLOSE), runs(platform, RETRAIN)
+    assert closing.end_time is not None and training.start_time is not None
+    assert training.start_time >= closing.end_time
+    assert f"waiting for run {closing.dagster_run.run_id[:8]}, closing {MONTH}" in second.output
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "beats", "counts"),
+    [
+        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: DEAD}, 0.0, False),  # its process has died
+        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: DEAD}, 1.0, False),
+        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: own_process()}, 0.0, True),
+        (dg.DagsterRunStatus.NOT_STARTED, {}, 0.0, False),  # nobody is there who would start it
+        (dg.DagsterRunStatus.NOT_STARTED, {}, 1.0, True),
+        (dg.DagsterRunStatus.STARTED, {}, 1.0, True),
+        (dg.DagsterRunStatus.SUCCESS, {}, 1.0, False),
+    ],
+)
+def test_only_what_somebody_brings_to_an_end_is_waited_for(
+    status: dg.DagsterRunStatus,
+    tags: dict[str, str],
+    beats: float,
+    counts: bool,
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`beats` is whether a daemon has given a sign of life."""
+
+    @dg.job
+    def empty() -> None: ...
+
+    with open_instance(platform.settings) as instance:
+        instance.create_run_for_job(empty, status=status, tags={PARTITION_TAG: str(MONTH), **tags})
+        signs = {"queue": SimpleNamespace(timestamp=time.time() * beats)}
+        monkeypatch.setattr(type(instance), "get_daemon_heartbeats", lambda _: signs)
+        assert bool(joining.under_way(instance, MONTH)) == counts
+        assert joining.under_way(instance, MONTH + 1) == []
