@@ -96,6 +96,29 @@ def test_programs_may_do_little(name: str, services: compose.Services) -> None:
     assert "user" not in service  # the image's own, which is not root
 
 
+@each(OTHERS)
+def test_others_may_do_no_more_than_hand_over_their_volumes(name: str, services: compose.Services) -> None:
+    service = services[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert set(service.get("cap_add", [])) <= {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+
+
+def test_only_dagsters_programs_reach_the_code_server(services: compose.Services) -> None:
+    """It runs whatever it is asked to. The servers that it asks itself are reached by others too."""
+    [network] = services["code-server"]["networks"]
+    near = {name for name, service in services.items() if network in service["networks"]}
+    assert near - {"postgres", "mlflow"} == {"code-server", "storage", "dagster-webserver", "dagster-daemon"}
+    assert {network for service in services.values() for network in service["networks"]} == set(
+        compose.parsed()["networks"]
+    )
+
+
+@each(OURS | OTHERS)
+def test_whoever_is_waited_for_shares_a_network(name: str, services: compose.Services) -> None:
+    for other in services[name].get("depends_on", {}):
+        assert set(services[name]["networks"]) & set(services[other]["networks"])
+
+
 def test_ports_are_of_this_machine_alone(services: compose.Services) -> None:
     published = [port.split(":") for service in services.values() for port in service.get("ports", [])]
     assert {address for address, *_ in published} == {"127.0.0.1"}
@@ -244,7 +267,7 @@ def stages() -> dict[str, Instructions]:
         if instruction == "FROM":
             base, _, name = words.split()
             found[name] = [*found.get(base, []), (instruction, words)]
-        else:
+        elif found:  # before the first stage stands what it may be built from
             found[name].append((instruction, words))
     return found
 
