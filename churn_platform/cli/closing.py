@@ -61,14 +61,21 @@ def _show(months: Iterable[Closed], progress: Progress, task: str, prefixes: Ite
 
 @click.command()
 @click.argument("month", type=MonthType(closed))
-def retrain(month: Month) -> None:
-    """Train a candidate for MONTH, compare it with the champion, and promote it if it wins."""
+@click.option("--again", is_flag=True, help="Train even where a sensor has done so from the same data.")
+def retrain(month: Month, again: bool) -> None:
+    """Train a candidate for MONTH, compare it with the champion, and promote it if it wins.
+
+    Where a sensor has done that and the data is the same, it says what came of it.
+    """
     from churn_platform.local.runs import Runs
 
     progress = Progress()
     with progress.of(f"training for {month}"):
         runs = Runs(begin(), progress.step)
-        evaluation, receipt = runs.retrain(month)
+        known = None if again else runs.trained_by_itself(month)
+        evaluation, receipt = known or runs.retrain(month)
+    if known:
+        say(f"a sensor has trained for {month} from the data that is there now; --again trains anyway")
     if receipt is None and evaluation.promote:
         say(f"version {evaluation.candidate.version} wins, and is promoted after `churn resume`")
     else:

@@ -16,8 +16,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.closing import not_over
-from churn_platform.automation.history import fault_of, was_interrupted
+from churn_platform.automation.history import fault_of, runs_of, was_interrupted
 from churn_platform.automation.instance import LOCATION, answering, open_instance
+from churn_platform.automation.triggers import PROMOTE, RETRAIN, RunState
 from churn_platform.automation.watch import EXPECTED_DROPS
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
@@ -35,7 +36,8 @@ from churn_platform.months import Month
 from churn_platform.progress import Follow, unseen
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
-from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, landed
+from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, TRAINING_SET, landed
+from churn_platform.tables.training_set import TrainingSet, is_current
 from churn_platform.telling import safe
 
 if TYPE_CHECKING:
@@ -199,14 +201,32 @@ class Runs:
         Returns the receipt too where the gate passed, otherwise None; None as well while promotions are paused. Raises
         RunFailedError.
         """
-        self.run("retrain", month, tags=tags)
+        self.run(RETRAIN, month, tags=tags)
+        return self._settled(month)
+
+    def trained_by_itself(self, month: Month) -> tuple[Evaluation, Receipt | None] | None:
+        """What `retrain` would return, where the platform has just done that by itself, from the data that is there.
+
+        None where it has not: where the newest retraining for the month was a person's, or the data has changed since.
+        """
+        with answering(self.home.settings):
+            runs = runs_of(self.instance, month, RETRAIN)
+        if not runs or not runs[0].event or runs[0].state != RunState.SUCCEEDED:
+            return None
+        gathered = self.home.lake.document(TRAINING_SET, month, TrainingSet, "churn retrain")
+        if gathered is None or not is_current(self.home.lake, month, gathered):
+            return None
+        return self._settled(month)
+
+    def _settled(self, month: Month) -> tuple[Evaluation, Receipt | None]:
+        """The month's evaluation and its receipt, after settling it where nobody has."""
         evaluation = self.home.lake.require_document(EVALUATION, month, Evaluation, "churn retrain")
         if not evaluation.promote:
             return evaluation, None
         if (settled := self.home.ledger.of_evaluation(evaluation)) is None:
             if paused(self.home.ledger):
                 return evaluation, None
-            self.run("promote", month)
+            self.run(PROMOTE, month)
             settled = self.home.ledger.of_evaluation(evaluation)
         return evaluation, settled
 

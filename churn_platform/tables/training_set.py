@@ -103,14 +103,18 @@ def _labelled(lake: Lake, month: Month) -> ibis.Table:
 def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str, Source]:
     """Where the rows of a training set came from."""
     counts = rows["month"].value_counts()
-    return {
-        str(month): Source(
-            int(counts.get(str(month), 0)),
-            sha256_of(lake.path(FEATURES, month)),
-            sha256_of(lake.path(landed(LABELS.name), month)),
-        )
-        for month in months
-    }
+    return {str(month): Source(int(counts.get(str(month), 0)), *_content(lake, month)) for month in months}
+
+
+def is_current(lake: Lake, month: Month, gathered: TrainingSet) -> bool:
+    """Whether this training set of the month is what would be gathered now. Raises NotTrainableError."""
+    now = {str(month): _content(lake, month) for month in months_to_learn_from(lake, month)}
+    return now == {name: (source.features_sha256, source.labels_sha256) for name, source in gathered.months.items()}
+
+
+def _content(lake: Lake, month: Month) -> tuple[str, str]:
+    """What the files of a month hold that it contributes, features and labels, as hashes."""
+    return sha256_of(lake.path(FEATURES, month)), sha256_of(lake.path(landed(LABELS.name), month))
 
 
 def refuse_too_few(month: Month, rows: pd.DataFrame, least: int) -> None:

@@ -1,4 +1,4 @@
-"""Joining: commands beside others that run the same platform do everything once, one after the other."""
+"""Joining: commands beside others that run the same platform do everything once, and one after the other."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ import pytest
 
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import PROCESS_TAG
-from churn_platform.automation.triggers import CLOSE, RETRAIN
+from churn_platform.automation.triggers import CLOSE, EVENT_TAG, RETRAIN
+from churn_platform.champion.registry import RegistryError
 from churn_platform.champion.tags import PARTITION_TAG
 from churn_platform.files.owners import own_process
 from churn_platform.local import joining
+from churn_platform.local.runs import Runs
 from churn_platform.months import Month
+from churn_platform.tables.names import landed
 from churn_platform_tests.conftest import Platform
 
 MONTH = Month(2024, 2)
@@ -138,3 +141,34 @@ def test_only_what_somebody_brings_to_an_end_is_waited_for(
         monkeypatch.setattr(type(instance), "get_daemon_heartbeats", lambda _: signs)
         assert bool(joining.under_way(instance, MONTH)) == counts
         assert joining.under_way(instance, MONTH + 1) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "changed", "counts"),
+    [
+        ({EVENT_TAG: "an event"}, False, True),
+        ({EVENT_TAG: "an event"}, True, False),
+        ({}, False, False),  # a person's
+    ],
+)
+def test_what_a_sensor_has_trained_is_not_trained_again(
+    tags: dict[str, str], changed: bool, counts: bool, trained: Platform, tmp_path: Path
+) -> None:
+    platform = trained.copy(tmp_path)
+
+    @dg.job(name=RETRAIN)
+    def retrain() -> None: ...
+
+    with open_instance(platform.settings) as instance:
+        done = dg.DagsterRunStatus.SUCCESS
+        instance.create_run_for_job(retrain, status=done, tags={PARTITION_TAG: str(MONTH), **tags})
+    if changed:
+        labels = platform.home.lake.path(landed("labels"), MONTH)
+        labels.write_bytes(platform.home.lake.path(landed("labels"), MONTH - 1).read_bytes())
+    assert bool(Runs(platform.settings).trained_by_itself(MONTH)) == counts
+    if counts:
+        told = platform.churn("retrain", str(MONTH))
+        assert "a sensor has trained for 2024-02 from the data that is there now; --again trains anyway" in told.output
+        assert "version 3 is not promoted" in told.output
+        with pytest.raises(RegistryError):
+            platform.home.registry.version(4)
