@@ -17,7 +17,7 @@ from churn_platform.automation.history import failure_of, state_of
 from churn_platform.automation.triggers import RunState
 from churn_platform.champion.tags import PARTITION_TAG
 from churn_platform.faults import Fault
-from churn_platform.files.owners import lives
+from churn_platform.files.owners import lives, own_process
 from churn_platform.local.steps import task_of, words
 from churn_platform.months import Month
 from churn_platform.progress import Follow, Step
@@ -60,12 +60,14 @@ def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, foll
 
 def came_first(instance: dg.DagsterInstance, month: Month, mine: dg.DagsterRun) -> bool:
     """Whether a run of the month that was made before mine is under way: two commands may have looked at once."""
-    first = under_way(instance, month)
-    return bool(first) and first[0].dagster_run.run_id != mine.run_id
+    import dagster as dg
+
+    [own] = instance.get_run_records(dg.RunsFilter(run_ids=[mine.run_id]))
+    return any(record.storage_id < own.storage_id for record in under_way(instance, month))
 
 
 def under_way(instance: dg.DagsterInstance, month: Month) -> list[dg.RunRecord]:
-    """The month's runs that are waiting or running, and that somebody will bring to an end; oldest first."""
+    """The month's runs that are waiting or running, and that somebody else will bring to an end; oldest first."""
     import dagster as dg
 
     from churn_platform.automation.dagster_private import NOT_FINISHED_STATUSES
@@ -77,11 +79,14 @@ def under_way(instance: dg.DagsterInstance, month: Month) -> list[dg.RunRecord]:
 
 
 def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether its process lives, or a daemon that starts it, or notices that it died. A run may outlive both."""
+    """Whether its process lives, or a daemon that starts it, or notices that it died. A run may outlive both.
+
+    One of this process's own is over: it runs one after the other, and may not have been able to say that one ended.
+    """
     from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher
 
     if process := run.tags.get(PROCESS_TAG):
-        return lives(process)
+        return process != own_process() and lives(process)
     launcher = instance.run_launcher
     if isinstance(launcher, WatchedRunLauncher) and launcher.runs_here(run):
         return True

@@ -31,6 +31,8 @@ from churn_platform_tests.conftest import Platform
 MONTH = Month(2024, 2)
 DEAD = json.dumps([socket.gethostname(), 1, -1])
 """A process that no longer exists."""
+ALIVE = json.dumps(["another host", 1, 1])
+"""One of which nothing else is known."""
 
 
 @pytest.fixture
@@ -115,7 +117,8 @@ def test_another_job_of_the_month_waits(platform: Platform) -> None:
     [
         (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: DEAD}, 0.0, False),  # its process has died
         (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: DEAD}, 1.0, False),
-        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: own_process()}, 0.0, True),
+        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: ALIVE}, 0.0, True),
+        (dg.DagsterRunStatus.STARTED, {PROCESS_TAG: own_process()}, 0.0, False),  # it could not say that it ended
         (dg.DagsterRunStatus.NOT_STARTED, {}, 0.0, False),  # nobody is there who would start it
         (dg.DagsterRunStatus.NOT_STARTED, {}, 1.0, True),
         (dg.DagsterRunStatus.STARTED, {}, 1.0, True),
