@@ -63,19 +63,17 @@ class Predictor:
         """What the online store holds of a customer. Raises ProblemError 404 and 503."""
         row = await self._row(user_id)
         if row is None:
-            raise self._unknown(user_id)
+            raise _unknown(user_id)
         return CustomerFeatures(user_id, row.as_of, decode_features(row.features))
 
     async def some_customers(self, count: int) -> SomeCustomers:
         """The first customers of the newest publication. Raises ProblemError 503."""
-        self._require_features()
+        if (publication := self._features.publication) is None:
+            raise not_ready(self._features.problem)
         try:
-            publication = await self._features.reader.publication()
             found = await self._features.reader.first(count)
         except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
-        if publication is None:
-            raise not_ready("features: none are published any more")
         return SomeCustomers(publication.as_of, tuple(found))
 
     async def predict(self, user_id: str) -> bytes:
@@ -83,7 +81,7 @@ class Predictor:
         row = await self._row(user_id)
         champion = self.champion()
         if row is None:
-            raise self._unknown(user_id)
+            raise _unknown(user_id)
         return _encode(self._answer(Prediction, champion, user_id, row, "/predict"))
 
     async def predict_batch(self, user_ids: Sequence[str]) -> bytes:
@@ -153,14 +151,15 @@ class Predictor:
     def _counter(self, version: int, prediction: int) -> Any:
         return self._metrics.predictions.labels(str(version), str(prediction))
 
-    def _unknown(self, user_id: str) -> ProblemError:
-        return ProblemError(404, "missing_features", _no_features(user_id))
-
 
 def not_ready(*missing: str | None) -> ProblemError:
     """503: the service lacks these at present."""
     known = tuple(item for item in missing if item is not None) or ("unknown",)
     return ProblemError(503, "not_ready", "; ".join(known), {"Retry-After": "2"}, missing=known)
+
+
+def _unknown(user_id: str) -> ProblemError:
+    return ProblemError(404, "missing_features", _no_features(user_id))
 
 
 def _no_features(user_id: str) -> str:

@@ -30,7 +30,6 @@ class AccessSettings(Group):
         description="The admin's token: for `/generate` and `/retrain`, and for what another machine asks of Dagster,"
         " MLflow and serving; empty for one made under `CHURN_HOME`.",
     )
-
     contact_token: SecretStr = Field(
         SecretStr(""),
         description="The token of those who contact customers; it opens what `CHURN_READ_TOKEN` opens, too. Empty:"

@@ -1,9 +1,8 @@
 """Admission: whose requests reach a web server that has no users of its own, such as Dagster's and MLflow's.
 
 Here: the rules, as ASGI middleware around any server, and the headers that have browsers hold answers to them. Not
-here: the servers behind it (`tracking`, `automation.webserver`), who sent a request
-(`callers`), making the token (`token`), or which names a server
-has (`settings`).
+here: the servers behind it (`tracking`, `automation.webserver`), who sent a request (`callers`),
+making the token (`token`), or which names a server has (`settings`).
 
 Such servers are as safe as the browsers beside them: any page that somebody has open, and any value that a page shows
 as an image, can have the browser ask 127.0.0.1. What a page can do is known (Fetch standard), and each rule takes away

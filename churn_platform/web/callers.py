@@ -9,18 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 """Headers of proxies. Anybody can send them, so they only take away that a request is from here."""
 
 
 def is_local(client: tuple[str, int] | None, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a request comes from this machine, and nobody passed it on. Names of headers are in small letters."""
-    if client is None or any(name in FORWARDED for name, _ in headers):
-        return False
+    return client is not None and not any(name in _FORWARDED for name, _ in headers) and _is_loopback(client[0])
+
+
+@lru_cache(maxsize=1024)  # serving asks for each prediction
+def _is_loopback(text: str) -> bool:
     try:
-        address = ip_address(client[0])
+        address = ip_address(text)
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
