@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-SECRET = "Zq7xKw9vTr4b"
-"""A part of every password here; no four letters of it stand next to each other in any other text."""
+_HALVES = ("Zq7.xKw.", "9vT.r4bM")
+SECRET = "".join(_HALVES)
+"""A part of every password here. Any six letters of it hold a full stop, so base64, of which pages are full, has none
+of them by chance; and four of them may stand in compressed bytes by chance, but not six."""
 
-_HALVES = ("Zq7xKw", "9vTr4b")
 _CHARACTERS = '@/?#% \t\n[]^"\\{}|<>`ü\u2100\uff20'
 
 MALFORMED_POSTGRES = (
@@ -120,8 +121,8 @@ PASSWORD = f"{_HALVES[0]}{_ODD}{_HALVES[1]}"
 
 
 def left_in(text: str) -> list[str]:
-    """The parts of the secret, four letters long, that a text still has."""
-    parts = {SECRET[at : at + 4] for at in range(len(SECRET) - 3)}
+    """The parts of the secret, six letters long, that a text still has."""
+    parts = {SECRET[at : at + 6] for at in range(len(SECRET) - 5)}
     return sorted(part for part in parts if part in text)
 
 

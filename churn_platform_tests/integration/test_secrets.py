@@ -17,7 +17,7 @@ import pytest
 from churn_platform.automation.instance import prepare
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
-from churn_platform_tests.hostile_urls import MALFORMED, PASSWORD, left_in, left_under
+from churn_platform_tests.hostile_urls import MALFORMED, PASSWORD, SECRET, left_in, left_under
 
 COMMANDS = (
     ("up",),
@@ -85,7 +85,7 @@ def test_no_program_shows_a_part_of_malformed_urls(
     prepare(settings)
     urls = {name: urls[-1] for name, urls in MALFORMED.items()}
     # A part of this is a port to SQLAlchemy, which says so.
-    urls["CHURN_POSTGRES_URL"] = "postgresql://churn:Zq7xKw9vTr4b"
+    urls["CHURN_POSTGRES_URL"] = f"postgresql://churn:{SECRET}"
     home = {"CHURN_HOME": str(settings.home), "DAGSTER_HOME": str(settings.dagster_home)}
     ended = done(*program, **home, **urls)
     said = ended.stdout + ended.stderr
@@ -187,9 +187,9 @@ def test_serving_tells_no_password(tmp_path: Path) -> None:
         "CHURN_MLFLOW_TRACKING_URI": f"http://ann:{HOSTILE}@127.0.0.1:1",
         "CHURN_POSTGRES_URL": f"postgresql://churn:{HOSTILE}@127.0.0.1:1/churn",
         "CHURN_DAGSTER_URL": f"http://ann:{HOSTILE}@127.0.0.1:1",
-        "CHURN_API_TOKEN": "Zq7xKw9vTr4b",
+        "CHURN_API_TOKEN": SECRET,
     }
-    token = {"Authorization": "Bearer Zq7xKw9vTr4b"}
+    token = {"Authorization": f"Bearer {SECRET}"}
     with serving(tmp_path / "home", **urls) as (url, running):
         answers = [
             httpx.get(f"{url}/ready"),
