@@ -62,6 +62,17 @@ class Up:
             )
 
     @contextmanager
+    def beside(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command beside it, in a process of its own; the output is one stream."""
+        command = [sys.executable, "-m", "churn_platform", *arguments]
+        streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, env=self._environment, text=True, **streams) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
+
+    @contextmanager
     def started(self) -> Iterator[Up]:
         """Up while the block runs, and gone afterwards."""
         self.start()

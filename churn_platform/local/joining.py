@@ -30,32 +30,50 @@ HEARTBEAT_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 
 
-class JoinedRunFailedError(Fault):
-    """A run of somebody else, which did what was asked for, ended badly; the message is its fault's own sentence."""
+class RunFailedError(Fault):
+    """A run that ended badly, whoever began it; the message is its fault's own sentence."""
 
 
 def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, follow: Follow) -> dg.DagsterRun | None:
     """Wait for the month's runs that are under way. Returns the first that did what the job does, None without one.
 
-    Raises JoinedRunFailedError where that one failed.
+    Raises RunFailedError where that one failed.
     """
     while others := under_way(instance, month):
         run = others[0].dagster_run
         same = run.job_name == job.name
         name = f"run {run.run_id[:8]}"
         task = task_of(run.job_name, month)
-        for number, step in _steps(instance, run.run_id):
+        for number, step in steps(instance, run.run_id):
             told = words(step) if step else "waiting to begin"
             if same:
                 follow(Step(f"{task} (joined {name}, which was under way)", number, len(job.nodes), told))
             else:
                 follow(Step(task_of(job.name, month), 0, len(job.nodes), f"waiting for {name}, {task}"))
-        ended = instance.get_run_by_id(run.run_id)
-        if same and ended is not None and ended.is_finished:
-            if ended.is_success:
-                return ended
-            raise JoinedRunFailedError(failure_of(instance, ended).fault)
+        if same and (ended := outcome(instance, run.run_id)):
+            return ended
     return None
+
+
+def outcome(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun | None:
+    """A run that ended well; None for one that has not ended, or that Dagster runs again since its process died.
+
+    Raises RunFailedError.
+    """
+    import dagster as dg
+
+    from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG
+
+    while True:
+        [record] = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+        run = record.dagster_run
+        if run.is_success:
+            return run
+        if not run.is_finished or AUTO_RETRY_RUN_ID_TAG in run.tags:
+            return None
+        if state_of(record) == RunState.FAILED:
+            raise RunFailedError(failure_of(instance, run).fault)
+        time.sleep(_POLL_SECONDS)  # Dagster means to run it again, and has not begun yet
 
 
 def came_first(instance: dg.DagsterInstance, month: Month, mine: dg.DagsterRun) -> bool:
@@ -94,7 +112,7 @@ def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return time.time() - max(signs, default=0.0) < HEARTBEAT_SECONDS
 
 
-def _steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, str]]:
+def steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, str]]:
     """The number and key of the run's newest step, each time that there is one, until it ends or nobody ends it."""
     import dagster as dg
 

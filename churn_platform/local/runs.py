@@ -1,23 +1,22 @@
 """Runs: Dagster runs started from this process, so that the UI shows what the command line does.
 
-Here: running jobs in process on the shared instance, closing months, retraining. Not here: people's decisions
-(`decisions`), what jobs do (`jobs`), or the words on the screen (`cli`).
+Here: running jobs on the shared instance, in this process or through a platform that is up; closing months, retraining.
+Not here: people's decisions (`decisions`), what jobs do (`jobs`), or the words on the screen (`cli`).
 """
 
 from __future__ import annotations
 
-import getpass
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from churn_platform.automation.closing import not_over
 from churn_platform.automation.history import fault_of, runs_of, was_interrupted
-from churn_platform.automation.instance import LOCATION, answering, open_instance
+from churn_platform.automation.instance import answering, open_instance
 from churn_platform.automation.triggers import PROMOTE, RETRAIN, RunState
 from churn_platform.automation.watch import EXPECTED_DROPS
 from churn_platform.champion.promotion import paused
@@ -28,7 +27,9 @@ from churn_platform.files.owners import own_process
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.drops import delivered, drop_of, passed_over
-from churn_platform.local import joining
+from churn_platform.local import joining, submitting
+from churn_platform.local.joining import RunFailedError
+from churn_platform.local.making import RefusedError, make
 from churn_platform.local.steps import followed
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.closed import Closed, closed
@@ -42,16 +43,6 @@ from churn_platform.telling import safe
 
 if TYPE_CHECKING:
     import dagster as dg
-
-    from churn_platform.automation.dagster_private import RemoteJobOrigin
-
-
-class RunFailedError(Fault):
-    """A run that ended badly; the message is the fault's own sentence."""
-
-
-class RefusedError(Fault):
-    """A request that cannot be met now; the message says what is needed first."""
 
 
 class Runs:
@@ -82,31 +73,37 @@ class Runs:
     ) -> dg.DagsterRun:
         """Run a job to its end. `again` is a run of it that was cut off, and that this one repeats.
 
-        Where a run of the month is under way, it waits for that one; if that one did the very job, it is the run.
+        Where a run of the month is under way, it waits for that one; if that one did the very job, it is the run. Where
+        a platform is up, its queue has the run; otherwise, and without a month, it is executed in this process.
 
-        Raises RefusedError before it runs where the platform has no such month, RunFailedError, JoinedRunFailedError,
-        and KeyboardInterrupt where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it
+        Raises RefusedError before it runs where the platform has no such month, RunFailedError, and
+        KeyboardInterrupt where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it
         wants the command to end.
         """
         definition = self._definitions.resolve_job_def(job)
+        made = partial(make, self.instance, definition, month, config=config, tags=tags or {}, again=again)
         with _one_sentence(), answering(self.home.settings):
             while True:
                 if month and (other := joining.join(self.instance, definition, month, self._follow)):
                     return other
-                if run := self._run(definition, month, lambda: self._make(definition, month, config, tags, again)):
+                if month and submitting.is_up(self.home.settings, self.instance):
+                    run = submitting.submit(self.instance, definition, month, made, self._follow)
+                else:
+                    run = self._execute(definition, month, made)
+                if run:
                     return run
 
-    def _run(
-        self, job: dg.JobDefinition, month: Month | None, make: Callable[[], dg.DagsterRun]
+    def _execute(
+        self, job: dg.JobDefinition, month: Month | None, made: Callable[..., dg.DagsterRun]
     ) -> dg.DagsterRun | None:
-        """Make a run and run it to its end; None where another one of the month came first, which it gives way to."""
+        """Make a run and run it to its end here; None where another one of the month came first, and has to end."""
         import dagster as dg
 
         from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
 
         # Interrupts are captured early: a run that is made but never begins would count as under way for ever.
         with capture_interrupts():
-            run = make()
+            run = made(process=own_process())
             if month and joining.came_first(self.instance, month, run):
                 self.instance.delete_run(run.run_id)
                 return None
@@ -117,40 +114,6 @@ class Runs:
         if was_interrupted(events):
             raise KeyboardInterrupt
         raise RunFailedError(fault_of(run.run_id, events))
-
-    def _make(
-        self,
-        job: dg.JobDefinition,
-        month: Month | None,
-        config: dict[str, Any] | None,
-        tags: Mapping[str, str] | None,
-        again: dg.DagsterRun | None,
-    ) -> dg.DagsterRun:
-        """A run that has not begun, with the origin by which the UI's timeline and its job's page find it."""
-        from churn_platform.automation.dagster_private import MAX_RETRIES_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
-        from churn_platform.automation.launcher import PROCESS_TAG
-
-        parent, root = (again.run_id, again.root_run_id or again.run_id) if again else (None, None)
-        return self.instance.create_run_for_job(
-            job,
-            parent_run_id=parent,
-            root_run_id=root,
-            run_config={
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the UI has the log
-                **({"ops": config} if config else {}),
-            },
-            tags={
-                **job.run_tags,
-                **(_partition(job, month) if month else {}),
-                "churn/by": getpass.getuser(),
-                # If this process dies, the run is found dead. The daemon could not run it again; a person can.
-                PROCESS_TAG: own_process(),
-                MAX_RETRIES_TAG: "0",
-                **({PARENT_RUN_ID_TAG: parent, ROOT_RUN_ID_TAG: root} if parent and root else {}),
-                **(tags or {}),
-            },
-            remote_job_origin=_origin(job.name),
-        )
 
     def close(self, month: Month) -> Iterator[Closed]:
         """Close a month, and then close again each later month that was built from what has changed.
@@ -262,23 +225,3 @@ def _one_sentence() -> Iterator[None]:
     except BaseException:
         sys.stderr.write(safe(written.getvalue()))
         raise
-
-
-def _partition(job: dg.JobDefinition, month: Month) -> Mapping[str, str]:
-    """The tags of a run for this month. Raises RefusedError where the platform has no such month."""
-    months = job.partitions_def
-    assert months is not None, f"{job.name} is not run by month"
-    if not months.has_partition_key(str(month)):
-        first, last = months.get_first_partition_key(), months.get_last_partition_key()
-        known = f"they begin with {first} (CHURN_FIRST_MONTH) and end with {last}" if first else "none has ended yet"
-        raise RefusedError(f"{month} is not one of the platform's months: {known}")
-    return job.get_tags_for_partition_key(str(month), selected_asset_keys=None)
-
-
-def _origin(job: str) -> RemoteJobOrigin:
-    """Where the UI finds the job: in the code location that `churn up` serves."""
-    from churn_platform.automation import dagster_private
-
-    location = dagster_private.RegisteredCodeLocationOrigin(LOCATION)
-    repository = dagster_private.RemoteRepositoryOrigin(location, dagster_private.SINGLETON_REPOSITORY_NAME)
-    return dagster_private.RemoteJobOrigin(repository, job)

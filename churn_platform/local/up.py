@@ -1,7 +1,8 @@
 """Up: the whole platform on one machine, with one command.
 
 Here: running it until it is stopped. Not here: which programs it has (`programs`), keeping them running
-(`supervision`), the checks before (`checks`), what it notices meanwhile (`following`), how it looks (`screen`).
+(`supervision`), what is checked before (`lock`, `checks`), what it notices meanwhile (`following`), or how it looks
+(`screen`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import httpx
 
 from churn_platform.automation import instance
 from churn_platform.champion.quiet import quiet_mlflow
-from churn_platform.local.checks import only_one, refuse_taken_ports
+from churn_platform.local.checks import refuse_taken_ports
+from churn_platform.local.lock import only_one
 from churn_platform.local.programs import environment, links, programs
 from churn_platform.local.supervision import Supervisor
 from churn_platform.settings import Settings

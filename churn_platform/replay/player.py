@@ -18,7 +18,9 @@ from pydantic import SecretStr
 from churn_platform.automation import watch
 from churn_platform.automation.triggers import RETRAIN, Launch
 from churn_platform.contracts import KEY, LABEL, LABELS, USERS
-from churn_platform.local.runs import RefusedError, RunFailedError, Runs
+from churn_platform.local.joining import RunFailedError
+from churn_platform.local.making import RefusedError
+from churn_platform.local.runs import Runs
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation

@@ -14,7 +14,8 @@ from churn_platform.cli import main
 from churn_platform.home import Home
 from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
-from churn_platform.local.runs import RefusedError, RunFailedError
+from churn_platform.local.joining import RunFailedError
+from churn_platform.local.making import RefusedError
 from churn_platform.months import Month
 from churn_platform.progress import Progress
 from churn_platform.replay.player import replay, settings_in

@@ -14,7 +14,8 @@ from churn_platform.automation.jobs import BY_HAND, monthly
 from churn_platform.definitions import build_defs
 from churn_platform.intake import landing
 from churn_platform.intake.drops import DropError
-from churn_platform.local.runs import RunFailedError, Runs
+from churn_platform.local.joining import RunFailedError
+from churn_platform.local.runs import Runs
 from churn_platform.local.steps import followed
 from churn_platform.progress import Step
 from churn_platform_tests import homes

@@ -22,7 +22,8 @@ from rich.console import Console
 
 from churn_platform.cli import main
 from churn_platform.local import first_start, following
-from churn_platform.local.checks import CannotStartError, only_one, refuse_taken_ports
+from churn_platform.local.checks import refuse_taken_ports
+from churn_platform.local.lock import CannotStartError, only_one
 from churn_platform.local.programs import links, programs
 from churn_platform.local.screen import Screen
 from churn_platform.local.up import ending

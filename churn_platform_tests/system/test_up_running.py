@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from churn_platform.automation.launcher import PROCESS_TAG
 from churn_platform.home import Home
 from churn_platform.months import Month
 from churn_platform_tests import homes, processes
@@ -178,6 +179,28 @@ def test_a_decision_is_made_though_its_process_dies(job: str, company: Company) 
 def test_the_tables_are_those_of_an_undisturbed_platform(company: Company, undisturbed: Undisturbed) -> None:
     company.closes(company.month)
     assert tables(company.up.home / "lake", company.month) == undisturbed.tables(company.month)
+
+
+@pytest.mark.parametrize("ended", ["nothing", "the command", "the run", "Ctrl-C"])
+def test_a_command_goes_through_the_platform(ended: str, company: Company) -> None:
+    """Its run outlives it, and is run again where its own process dies; Ctrl-C still ends it."""
+    up, month = company.up, Month(2024, 2)
+    before = len(company.runs(month))
+    with up.beside("close", str(month)) as command:
+        run = up.until(lambda: [r for r in company.runs(month)[:-before] if r["status"] == "STARTED"])[0]
+        if ended == "the command":
+            command.kill()
+        elif ended == "the run":
+            kill(up.until(lambda: up.process_of(run["id"])))
+        elif ended == "Ctrl-C":
+            command.send_signal(signal.SIGINT)
+        told, _ = command.communicate(timeout=PATIENCE)
+    expected = {"the run": ["SUCCESS", "FAILURE"], "Ctrl-C": ["CANCELED"]}.get(ended, ["SUCCESS"])
+    up.until(lambda: [r["status"] for r in company.runs(month)[:-before]] == expected)
+    tags = {tag["key"] for tag in run["tags"]}
+    assert "churn/by" in tags and PROCESS_TAG not in tags
+    assert (command.returncode == 0) == (ended in ("nothing", "the run")), told
+    assert (f"{month} closed" in told) == (command.returncode == 0)
 
 
 def test_a_stop_leaves_nothing(company: Company) -> None:
