@@ -12,10 +12,11 @@ there. Its names are not promised: `serving/test_connections.py` holds what is r
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import collections
 
 import httptools
 from litestar.serialization import encode_json
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.problems import MEDIA_TYPE, ProblemError
@@ -36,6 +37,7 @@ class Connection(HttpToolsProtocol):
 
     seconds: float
     most: int
+    ended: Counter
 
     _since: float | None = None
     """When the client's turn to send began; None while whole requests are being answered."""
@@ -132,6 +134,7 @@ class Connection(HttpToolsProtocol):
         Where none is under way, why is told; so it is where the newest broke off and nothing stands before it.
         """
         self._ended = why
+        self.ended.labels(why[1]).inc()
         self._since = self.loop.time()
         self.flow.pause_reading()
         newest = self.cycle
@@ -161,6 +164,8 @@ class Connection(HttpToolsProtocol):
         if left > 0:
             self._timer = self.loop.call_later(left, self._watch)
         elif self._unread_since is not None or self._ended is not None or not self._in_head_or_body():
+            if not self.transport.is_closing() and self._unread_since is not None:
+                self.ended.labels("unread").inc()
             self.transport.abort()
         else:
             self._end(_TOO_SLOW)
@@ -173,10 +178,11 @@ class Connection(HttpToolsProtocol):
     def _make_room(self) -> None:
         """End the connection that has waited longest for its client, of the address that has the most."""
         everyone = [connection for connection in self.connections if isinstance(connection, Connection)]
-        greedy = Counter(connection._address for connection in everyone).most_common(1)[0][0]
+        greedy = collections.Counter(connection._address for connection in everyone).most_common(1)[0][0]
         waiting = [(one._since, number) for number, one in enumerate(everyone) if one._address == greedy and one._since]
         ended = everyone[min(waiting)[1]] if waiting else self
         self.connections.discard(ended)
+        self.ended.labels("no_room").inc()
         ended.transport.abort()
 
     @property
@@ -184,6 +190,9 @@ class Connection(HttpToolsProtocol):
         return self.client[0] if self.client else ""
 
 
-def limited(seconds: float, most: int) -> type[Connection]:
-    """The protocol with these limits: the seconds that a client may take to send, or to read; how many connections."""
-    return type("LimitedConnection", (Connection,), {"seconds": seconds, "most": most})
+def limited(seconds: float, most: int, ended: Counter) -> type[Connection]:
+    """The protocol with these limits: the seconds that a client may take to send, or to read; how many connections.
+
+    `ended` counts, by reason, those that ran into one.
+    """
+    return type("LimitedConnection", (Connection,), {"seconds": seconds, "most": most, "ended": ended})

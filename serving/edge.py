@@ -46,7 +46,7 @@ class Edge:
         self.app = app
         self._hosts = hosts
         self._limit = limit
-        self._metrics = metrics
+        self.metrics = metrics
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class Edge:
             # Labels come from the routes alone: a client must not be able to make new ones.
             route = str(scope.get("path_template") or "unmatched")
             method = str(scope["method"]) if scope["method"] in _METHODS else "other"
-            self._metrics.answered(method, route, status, perf_counter() - started)
+            self.metrics.answered(method, route, status, perf_counter() - started)
 
 
 def _by_path(path: str) -> Iterator[tuple[bytes, bytes]]:

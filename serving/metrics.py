@@ -27,6 +27,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.ended_connections = Counter(
+            "churn_connections_ended",
+            "Connections that ran into a limit before a request.",
+            ["reason"],
+            registry=registry,
+        )
         self.predictions = Counter(
             "churn_predictions", "Predictions answered.", ["model_version", "prediction"], registry=registry
         )

@@ -7,7 +7,6 @@ thirds of the CPU time and of the memory, which leaves more of a small machine t
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import uvicorn
 
@@ -15,16 +14,17 @@ from churn_platform.faults import entrance
 from churn_platform.settings import Settings, begin
 from serving.app import create_app
 from serving.connections import limited
+from serving.edge import Edge
 
 
-def server(app: Any, settings: Settings) -> uvicorn.Server:
-    """The server of an ASGI app, ready to run."""
+def server(app: Edge, settings: Settings) -> uvicorn.Server:
+    """The server of the app, ready to run."""
     config = uvicorn.Config(
         app,
         host=settings.serving_host,
         port=settings.serving_port,
         loop="uvloop",
-        http=limited(settings.serving_client_seconds, settings.serving_connections),
+        http=limited(settings.serving_client_seconds, settings.serving_connections, app.metrics.ended_connections),
         ws="none",
         proxy_headers=False,  # anybody can write X-Forwarded-For, and the limits count by address
         lifespan="on",

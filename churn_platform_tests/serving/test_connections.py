@@ -21,6 +21,7 @@ SECONDS, CONNECTIONS = 0.5, 20
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LARGE = b"GET /docs/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF_BODY = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n{"
+ENDED = 'churn_connections_ended_total{{reason="{}"}}'
 STATUS = re.compile(rb"HTTP/1.1 (\d+)")
 
 
@@ -68,7 +69,9 @@ def head(size: int, *, url: bool = False) -> bytes:
 @pytest.mark.parametrize("url", [True, False])
 def test_a_head_may_be_so_large_and_no_larger(url: bool, impatient: Service) -> None:
     assert statuses(impatient, head(MOST_OF_HEAD, url=url)) == [200]
+    before = impatient.metric(ENDED.format("head_too_large"))
     assert statuses(impatient, head(MOST_OF_HEAD + 1, url=url)) == [431]
+    assert impatient.metric(ENDED.format("head_too_large")) == before + 1
 
 
 @pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nA: ", b"A" * 1000])
@@ -122,8 +125,10 @@ def test_as_many_as_may_wait_are_answered_for_as_long_as_they_come(impatient: Se
 )
 def test_who_sends_nothing_more_is_given_up(sent: bytes, told: list[int], impatient: Service) -> None:
     began = time.monotonic()
+    slow = impatient.metric(ENDED.format("too_slow"))
     assert statuses(impatient, sent) == told
     assert time.monotonic() - began > SECONDS / 2
+    assert impatient.metric(ENDED.format("too_slow")) == slow + told.count(408)
 
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"a"])
@@ -137,10 +142,12 @@ def test_who_sends_slowly_is_given_up(sent: bytes, impatient: Service) -> None:
 
 
 def test_who_reads_nothing_is_given_up(impatient: Service) -> None:
+    before = sum(impatient.metric(ENDED.format(reason)) for reason in ("unread", "too_many_waiting"))
     with closing(connected(impatient.settings.serving_port)) as client, pytest.raises(ConnectionError):
         while True:
             client.sendall(LARGE * MOST_WAITING)
     assert impatient.client.get("/health").status_code == 200
+    assert sum(impatient.metric(ENDED.format(reason)) for reason in ("unread", "too_many_waiting")) > before
 
 
 def test_a_slow_answer_ends_no_connection(impatient: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +170,7 @@ def test_there_are_so_many_connections(impatient: Service) -> None:
             stack.enter_context(closing(connected(impatient.settings.serving_port)))
         assert answers(impatient.settings.serving_port)
         assert impatient.connections() <= CONNECTIONS
+        assert impatient.metric(ENDED.format("no_room")) >= 2 * CONNECTIONS - 1
 
 
 def test_memory_comes_back(world: World) -> None:
