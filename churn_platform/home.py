@@ -7,13 +7,18 @@ the registry, which makes it where there is none. Not here: what they do.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from churn_platform.champion.books import Book, FileBook
+from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
 from churn_platform.faults import entrance
 from churn_platform.lake import Lake
+from churn_platform.online import store
 from churn_platform.settings import Settings, begin
+
+if TYPE_CHECKING:
+    from churn_platform.champion.postgres import PostgresBook
 
 
 class Home:
@@ -35,14 +40,26 @@ class Home:
     @cached_property
     def ledger(self) -> Ledger:
         """The decisions: in the platform's PostgreSQL, or in files."""
-        files = FileBook(self.settings.home / "receipts")
-        url = self.settings.postgres_url.get_secret_value()
-        book: Book = files
-        if url:
-            from churn_platform.champion.postgres import PostgresBook
+        return Ledger(self._postgres_book or self._files)
 
-            book = PostgresBook(url, earlier=files)
-        return Ledger(book)
+    @cached_property
+    def _files(self) -> FileBook:
+        return FileBook(self.settings.home / "receipts")
+
+    @cached_property
+    def _postgres_book(self) -> PostgresBook | None:
+        url = self.settings.postgres_url.get_secret_value()
+        if not url:
+            return None
+        from churn_platform.champion.postgres import PostgresBook
+
+        return PostgresBook(url, earlier=self._files)
+
+    def make_tables(self) -> None:
+        """Make the receipts' and the online store's tables, where they are PostgreSQL's: serving may only read them."""
+        if self._postgres_book:
+            self._postgres_book.make_tables()
+        store.make_tables(self.settings.online_store)
 
 
 if __name__ == "__main__":

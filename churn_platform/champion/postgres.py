@@ -51,6 +51,11 @@ class PostgresBook:
         self._earlier = earlier
         self._held = threading.local()  # sensors share a home, each in its own thread
 
+    def make_tables(self) -> None:
+        """Make them where they are missing, as anybody does who comes first; a role that only reads could not."""
+        with self._connected():
+            pass
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Across hosts. A lost connection ends it. Raises BookError where it does not come free in LOCK_SECONDS."""
@@ -109,12 +114,12 @@ class PostgresBook:
         try:
             self._run(connection, f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
             if self._lacks_tables(connection):
-                self._make_tables(connection)
+                self._make(connection)
             yield connection
         finally:
             connection.close()
 
-    def _make_tables(self, connection: Connection) -> None:
+    def _make(self, connection: Connection) -> None:
         """Make them with what was there before, all or nothing. Of several who come first, one does."""
         self._run(connection, "SELECT pg_advisory_lock(%s)", (_MAKING_LOCK,))
         if self._lacks_tables(connection):  # asked in a transaction that began under the lock, or it may see the past

@@ -10,7 +10,8 @@ readers out nor mixes with the next one, and the transaction that replaces rows 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -61,37 +62,50 @@ def publish(
 ) -> Publication:
     """See `store.publish`. One transaction: readers see the old publication until it commits."""
     encoded = Encoded(month, rows)
+    with _told(f"{month} is not published"), transaction(url, seconds) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        cursor.execute(_POSTGRES_TABLES)
+        present = cursor.execute("SELECT publication, month FROM online_publication").fetchone()
+        refuse_older(month, present[1] if present else None)
+        number = present[0] + 1 if present else 1
+        with cursor.copy("COPY online_features (publication, user_id, as_of, features) FROM STDIN") as copy:
+            for row in encoded:
+                copy.write_row((number, *row))
+        publication = new_publication(month, encoded.count)
+        cursor.execute("DELETE FROM online_publication")
+        cursor.execute("DELETE FROM online_features WHERE publication <> %s", (number,))
+        cursor.execute(
+            "INSERT INTO online_publication VALUES (%s, %s, %s, %s, %s)",
+            (number, *msgspec.structs.astuple(publication)),
+        )
+        cursor.execute("ANALYZE online_features")
+    return publication
+
+
+def make_tables(url: str) -> None:
+    """See `store.make_tables`."""
+    with _told("the online store has no tables"), transaction(url, PUBLISH_SECONDS) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        connection.execute(_POSTGRES_TABLES)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what the database raises into a sentence that begins with what has not happened."""
     try:
-        with transaction(url, seconds) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
-            cursor.execute(_POSTGRES_TABLES)
-            present = cursor.execute("SELECT publication, month FROM online_publication").fetchone()
-            refuse_older(month, present[1] if present else None)
-            number = present[0] + 1 if present else 1
-            with cursor.copy("COPY online_features (publication, user_id, as_of, features) FROM STDIN") as copy:
-                for row in encoded:
-                    copy.write_row((number, *row))
-            publication = new_publication(month, encoded.count)
-            cursor.execute("DELETE FROM online_publication")
-            cursor.execute("DELETE FROM online_features WHERE publication <> %s", (number,))
-            cursor.execute(
-                "INSERT INTO online_publication VALUES (%s, %s, %s, %s, %s)",
-                (number, *msgspec.structs.astuple(publication)),
-            )
-            cursor.execute("ANALYZE online_features")
+        yield
     except psycopg.errors.UniqueViolation as error:
-        raise OnlineStoreError(f"{month} cannot be published: each customer must occur once: {error}") from error
+        raise OnlineStoreError(f"{what}: each customer must occur once: {error}") from error
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise StoreUnavailableError(
-            f"{month} is not published, since {NAME} cannot be used at present: {reason}: start it, or correct the URL"
+            f"{what}, since {NAME} cannot be used at present: {reason}: start it, or correct the URL"
         ) from error
     except psycopg.DataError as error:
-        raise OnlineStoreError(f"{month} cannot be published: {error}") from error
+        raise OnlineStoreError(f"{what}: {error}") from error
     except psycopg.Error as error:  # its own text may hold the URL's password
         reason = error.diag.message_primary or type(error).__name__
-        raise OnlineStoreError(f"{month} cannot be published, since {NAME} refuses it: {reason}") from error
-    return publication
+        raise OnlineStoreError(f"{what}, since {NAME} refuses it: {reason}") from error
 
 
 class PostgresReader:

@@ -40,6 +40,14 @@ def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value
     return sqlite.publish(_path(url), month, rows)
 
 
+def make_tables(url: str) -> None:
+    """Make the tables of a PostgreSQL that has none yet. Raises StoreUnavailableError and OnlineStoreError."""
+    if _is_postgres(url):
+        from churn_platform.online import postgres
+
+        postgres.make_tables(url)
+
+
 def open_reader(url: str, timeout: float = 1.0) -> Reader:
     """The reader of a store. Nothing is opened yet, so the store may still be absent. `timeout` is in seconds."""
     if _is_postgres(url):

@@ -66,13 +66,13 @@ class ServingSettings(PlaceSettings):
 
     @property
     def serving_home(self) -> Path:
-        """What serving keeps: its copies of bundles."""
+        """All that serving writes in the home: its copies of bundles, and the prediction log."""
         return self.home / "serving"
 
     @property
     def prediction_log(self) -> Path:
         """What serving has answered, as newline-delimited JSON."""
-        return self.lake / "prediction_log"
+        return self.serving_home / "prediction_log"
 
 
 class AddressSettings(ServingSettings):

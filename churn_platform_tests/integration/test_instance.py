@@ -15,7 +15,7 @@ import pytest
 
 from churn_platform.assets.models import TRAINING
 from churn_platform.automation.dagster_private import GRPC_INFO_TAG, WorkerStatus
-from churn_platform.automation.instance import make_storage, open_instance
+from churn_platform.automation.instance import make_storage, open_instance, take_over_log
 from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher
 from churn_platform.definitions import build_defs
 from churn_platform.files.owners import own_process
@@ -51,6 +51,22 @@ def test_the_instance_is_as_configured(settings: Settings) -> None:
         assert instance.get_run_by_id(run.run_id) is not None
     text = (settings.dagster_home / "dagster.yaml").read_text()
     assert not url or url not in text
+
+
+def test_an_earlier_versions_prediction_log_moves_to_what_serving_writes(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    before = settings.lake / "prediction_log"
+    for folder, day, text in ((before, 1, "one"), (before, 2, "two"), (settings.prediction_log, 2, "later")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"2024-01-0{day}-host-7.jsonl").write_text(text)
+    for _ in range(2):
+        take_over_log(settings)
+    assert not before.exists()
+    assert {file.name[5:]: file.read_text() for file in settings.prediction_log.iterdir()} == {
+        "01-01-host-7.jsonl": "one",
+        "01-02-host-7-before.jsonl": "two",
+        "01-02-host-7.jsonl": "later",
+    }
 
 
 def test_events_are_told_and_kept(settings: Settings) -> None:

@@ -19,19 +19,23 @@ import psycopg
 import pytest
 
 from churn_platform_tests import compose, homes
+from churn_platform_tests.postgres import psql
 from churn_platform_tests.running import free_ports
 
 PATIENCE = 120.0
 PASSWORD = "a9f3secret"
+SERVING_PASSWORD = "d6c5secret"
 TOKEN = "c7d5secret"
 DOTENV = {
     "POSTGRES_PASSWORD": PASSWORD,
+    "SERVING_PASSWORD": SERVING_PASSWORD,
     "GRAFANA_PASSWORD": "b8e4secret",
     "CHURN_API_TOKEN": TOKEN,
     "CHURN_ESTIMATOR": "logistic_regression",
     "CHURN_SETTLE_SECONDS": "3600",  # so that the sensors leave the month to the smoke script
     "CHURN_SENSOR_SECONDS": "3600",
 }
+ROLE = "serving-role"
 ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
 """Says that a request is from another machine."""
 INTERNAL = ("3000", "4000", "5000", "8000")
@@ -39,7 +43,7 @@ INTERNAL = ("3000", "4000", "5000", "8000")
 
 
 class Stack:
-    """The compose file's services that are built from this repository, as processes of this machine.
+    """The compose file's services that are built from this repository, and the role's, as processes of this machine.
 
     Each has the command, the variables and the health check that the file gives it, and no other variables than those
     of an image; volumes are folders, and services listen on free ports of 127.0.0.1.
@@ -48,7 +52,7 @@ class Stack:
     def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
         everything = compose.services(DOTENV)
-        self.services = {name: service for name, service in everything.items() if "build" in service}
+        self.services = {name: service for name, service in everything.items() if "build" in service or name == ROLE}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._names = everything
         self._socket = parse_qs(urlsplit(database).query)["host"][0]
@@ -70,13 +74,17 @@ class Stack:
         text = re.sub(rf"\b({'|'.join(self._names)})(?=:\d)|0\.0\.0\.0", "127.0.0.1", text)
         return re.sub(rf"(?<![\w.])({'|'.join(INTERNAL)})\b", lambda match: self.ports[match[1]], text)
 
+    def _host(self, name: str) -> str:
+        return self._socket if name == "postgres" else "127.0.0.1"
+
     def _command(self, service: str, words: list[str]) -> list[str]:
-        assert words[0] == "python"
-        return [sys.executable, *(self._native(service, word) for word in words[1:])]
+        program = {"python": sys.executable, "psql": str(psql())}
+        values = [word.split("=") for word in words[1:]]  # an option's may be a path of the container
+        return [program[words[0]], *("=".join(self._native(service, part) for part in parts) for parts in values)]
 
     def _environment(self, service: str) -> dict[str, str]:
         given = {
-            name: "127.0.0.1" if value in self._names else self._native(service, value)
+            name: self._host(value) if value in self._names else self._native(service, value)
             for name, value in self.services[service]["environment"].items()
         }
         python = {"PYTHONSAFEPATH": "1", "PYTHONFAULTHANDLER": "1"}
@@ -191,6 +199,7 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
         (served,) = connection.execute("SELECT month, customers FROM online_publication").fetchall()
         ((customers,),) = connection.execute("SELECT count(*) FROM features WHERE as_of = '2024-01-31'").fetchall()
         assert served == ("2024-01", customers)
+    serving_only_reads(database.replace("postgres:", "serving:"))
     with psycopg.connect(database.format("mlflow")) as connection:
         named = "SELECT version FROM registered_model_aliases WHERE alias = 'champion'"
         assert connection.execute(named).fetchall() == [(1,)]
@@ -217,6 +226,25 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
         assert secret not in stack.said(*stack.services)
     limits = {name: _seconds(service.get("stop_grace_period", "10s")) for name, service in stack.services.items()}
     assert {name: seconds for name, seconds in stack.stop().items() if seconds > limits[name]} == {}
+
+
+def serving_only_reads(database: str) -> None:
+    """What serving's own role may do: look at the receipts and the online store."""
+    with psycopg.connect(database.format("churn"), autocommit=True) as connection:
+        for table in ("receipts", "receipt_intent", "online_publication", "online_features"):
+            connection.execute(f"SELECT * FROM {table}")
+        refused = (
+            "SELECT * FROM runs",
+            "SELECT * FROM features",
+            "DELETE FROM receipts",
+            "UPDATE online_features SET as_of = ''",
+        )
+        for statement in (*refused, "CREATE TABLE more ()", "CREATE TEMPORARY TABLE more ()", "CREATE ROLE more"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+    for other in ("mlflow", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            psycopg.connect(database.format(other))
 
 
 def _seconds(duration: str) -> float:

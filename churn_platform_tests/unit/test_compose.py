@@ -20,11 +20,19 @@ from churn_platform_tests import compose
 from churn_platform_tests.compose import ROOT
 from serving.metrics import Metrics
 
-SECRETS = {"POSTGRES_PASSWORD": "p0stgres", "GRAFANA_PASSWORD": "gr4fana", "CHURN_API_TOKEN": "t0ken"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "p0stgres", "SERVING_PASSWORD": "s3rving",
+    "GRAFANA_PASSWORD": "gr4fana", "CHURN_API_TOKEN": "t0ken",
+}  # fmt: skip
 SERVICES: dict[str, dict[str, Any]] = compose.parsed()["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 OTHERS = SERVICES.keys() - OURS
-WRITES_HOME = {"storage", "code-server", "serving"}
+ONCE = {"storage", "serving-role"}
+WRITES = {
+    ("storage", "home"), ("storage", "serving"), ("code-server", "home"),
+    ("mlflow", "artifacts"), ("serving", "./data/seeds"),
+}  # fmt: skip
+"""Which services write to volumes that do not bear their name."""
 UNSET = {  # by compose: each means something only where the platform runs as one program on one machine
     "CHURN_DAGSTER_PORT", "CHURN_CODE_SERVER_PORT", "CHURN_MLFLOW_PORT",
 }  # fmt: skip
@@ -76,24 +84,24 @@ def test_every_image_has_a_version(name: str, services: compose.Services) -> Non
 @each(OURS | OTHERS)
 def test_everything_is_watched_and_comes_back(name: str, services: compose.Services) -> None:
     service = services[name]
-    once = name == "storage"
+    once = name in ONCE
     assert service["restart"] == ("no" if once else "unless-stopped")
     assert ("healthcheck" in service) is not once
     assert once or service["healthcheck"]["test"][0] == "CMD"
     for other, how in service.get("depends_on", {}).items():
-        wanted = "service_completed_successfully" if other == "storage" else "service_healthy"
+        wanted = "service_completed_successfully" if other in ONCE else "service_healthy"
         assert how == {"condition": wanted}
     assert service["logging"] == {"driver": "local"}
 
 
-@each(OURS | {"prometheus", "grafana"})
+@each(OURS | {"serving-role", "prometheus", "grafana"})
 def test_programs_may_do_little(name: str, services: compose.Services) -> None:
     service = services[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["init"] is True
-    assert "user" not in service  # the image's own, which is not root
+    assert service.get("user") == ("postgres" if name == "serving-role" else None)  # the image's own, which is not root
 
 
 @each(OTHERS)
@@ -114,8 +122,8 @@ def test_only_dagsters_programs_reach_the_code_server(services: compose.Services
 
 
 @each(OURS | OTHERS)
-def test_whoever_is_waited_for_shares_a_network(name: str, services: compose.Services) -> None:
-    for other in services[name].get("depends_on", {}):
+def test_whoever_is_asked_shares_a_network(name: str, services: compose.Services) -> None:
+    for other in services[name].get("depends_on", {}).keys() - ONCE:
         assert set(services[name]["networks"]) & set(services[other]["networks"])
 
 
@@ -139,8 +147,7 @@ def test_volumes_are_there_and_used(services: compose.Services) -> None:
 @each(OURS | OTHERS)
 def test_what_is_only_read_cannot_be_written(name: str, services: compose.Services) -> None:
     for target, (source, read_only) in compose.volumes(services[name]).items():
-        writes = source == name or (name, source) in {("mlflow", "artifacts"), ("serving", "./data/seeds")}
-        assert read_only is not (writes or (source == "home" and name in WRITES_HOME)), target
+        assert read_only is not (source == name or (name, source) in WRITES), target
 
 
 @each(OURS)
@@ -218,7 +225,7 @@ def test_who_is_asked_for_the_token_has_it_and_answers_to_the_name_it_is_called_
 def test_files_are_for_their_owner_alone_unless_set(services: compose.Services) -> None:
     """Ours set it by themselves, and share a volume as one user; MLflow's own program is started with it."""
     shared = {**SECRETS, "CHURN_FILE_MODE": "640"}
-    for name in WRITES_HOME:
+    for name in ("storage", "code-server", "serving"):
         assert "CHURN_FILE_MODE" not in services[name]["environment"]
         assert compose.services(shared)[name]["environment"]["CHURN_FILE_MODE"] == "640"
     assert services["mlflow"]["entrypoint"] == ["sh", "-c", 'umask 077; exec "$$@"', "--"]
