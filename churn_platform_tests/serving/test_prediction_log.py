@@ -57,7 +57,7 @@ def test_it_is_written_while_the_service_runs(world: World, serve: Serve) -> Non
 
 
 def test_a_disk_that_takes_nothing_costs_no_answer(world: World, serve: Serve) -> None:
-    world.settings.lake.mkdir()
+    world.settings.serving_home.mkdir()
     world.settings.prediction_log.write_text("a file where a folder should be")
     service = serve(world.settings)
     for number in range(5):
