@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test test-unit test-integration test-system test-browser torture coverage lint format types docs
+.PHONY: help run test test-unit test-integration test-system test-browser test-containers torture coverage lint format types docs
 .PHONY: bench bench-serving hooks lock clean
 
 help: ## this list
@@ -37,6 +37,10 @@ torture: $(INSTALLED) ## random kills, full disks, broken drops and files, wrong
 # Needs Chromium, which is not a Python package: apt-get install chromium, or CHROMIUM=/path/to/it.
 test-browser: $(INSTALLED) ## click through a platform in headless Chromium
 	$(BIN)/pytest churn_platform_tests/browser
+
+# It says which of Debian's packages it needs where one is missing.
+test-containers: $(INSTALLED) ## build the images and run the compose file's services, as root, without Docker
+	$(BIN)/pytest churn_platform_tests/containers
 
 # The same tests as `make test`, slower. The floor, in pyproject.toml, is what they covered when it was set.
 coverage: $(INSTALLED) ## `make test`, and which lines it ran

@@ -56,10 +56,10 @@ class Home:
         return PostgresBook(url, earlier=self._files)
 
     def make_tables(self) -> None:
-        """Make the receipts' and the online store's tables, where they are PostgreSQL's: serving may only read them."""
+        """Make the receipts' and the online store's tables in the platform's PostgreSQL: serving may only read them."""
         if self._postgres_book:
             self._postgres_book.make_tables()
-        store.make_tables(self.settings.online_store)
+            store.make_tables(self.settings.postgres_url.get_secret_value())
 
 
 if __name__ == "__main__":

@@ -41,17 +41,17 @@ def safe(text: str) -> str:
 
 def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python writes of an error that nobody has caught."""
-    sys.stderr.write(safe("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(f"{_as_record(kind, error, trace)}\n")
 
 
 def _telling_of_threads(other: Callable[[threading.ExceptHookArgs], Any]) -> Callable[[threading.ExceptHookArgs], Any]:
     def told(found: threading.ExceptHookArgs) -> None:
-        text = "".join(traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback))
-        if safe(text) == text:
+        trace = (found.exc_type, found.exc_value, found.exc_traceback)
+        if (text := _as_record(*trace)) == _formatted(*trace):
             other(found)
         else:
             name = found.thread.name if found.thread else "unknown"
-            sys.stderr.write(f"Exception in thread {name}:\n{safe(text)}")
+            sys.stderr.write(f"Exception in thread {name}:\n{text}\n")
 
     return told
 
@@ -65,14 +65,21 @@ def _recording(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.
             message = f"{made.msg} {made.args}"
         if (told := as_lines(blanked(message), _INDENTED)) != message:
             made.msg, made.args = told, ()
-        if made.exc_info:
-            text = "".join(traceback.format_exception(*made.exc_info)).rstrip("\n")
-            several = any(map(_has_lines, _chain(made.exc_info[1])))
-            if (told := as_lines(blanked(text), _INDENTED if several else "")) != text:
-                made.exc_info, made.exc_text = None, told
+        if made.exc_info and (told := _as_record(*made.exc_info)) != _formatted(*made.exc_info):
+            made.exc_info, made.exc_text = None, told
         return made
 
     return record
+
+
+def _formatted(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
+    return "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
+
+
+def _as_record(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
+    """A traceback as it may be told: where an error's own text has lines, none of them begins where a record would."""
+    several = any(map(_has_lines, _chain(error)))
+    return as_lines(blanked(_formatted(kind, error, trace)), _INDENTED if several else "")
 
 
 def _has_lines(error: BaseException) -> bool:

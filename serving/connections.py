@@ -48,13 +48,17 @@ class Connection(HttpToolsProtocol):
     """How many bytes of a head came before what is being parsed."""
     _came = 0
     """How many bytes are being parsed."""
+    _apart = 0
+    """How many bytes of a request came after its head and were none of its body: a chunk's own line, or trailers."""
+    _in_body = False
+    """Whether what is being parsed has a part of a body."""
     _ended: tuple[int, str, str] | None = None
     """Why nothing more is read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; where there are too many connections, end one of whoever has the most."""
         super().connection_made(transport)
-        self._since = self.loop.time()
+        self._since = self._came_at = self.loop.time()
         self._timer = self.loop.call_later(self.seconds, self._watch)
         if len(self.connections) > self.most:
             self._make_room()
@@ -74,7 +78,7 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
         self._came = len(data)
-        was_in_head = self._in_head
+        was_in_head, self._in_body = self._in_head, False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -82,15 +86,26 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._end(self._ended or _MALFORMED)
         else:
-            if was_in_head and self._in_head:
-                self._before += len(data)
-                if self._before > MOST_OF_HEAD:
-                    self._end(_TOO_LARGE)
+            self._count(was_in_head)
+
+    def _count(self, was_in_head: bool) -> None:
+        """Add what was parsed to a head, or to what stands apart from head and body, which is no part of a body."""
+        if was_in_head and self._in_head:
+            self._before += self._came
+        elif not (was_in_head or self._in_body) and self.cycle is not None and self.cycle.more_body:
+            self._apart += self._came
+        if max(self._before, self._apart) > MOST_OF_HEAD:
+            self._end(_TOO_LARGE)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a request's body."""
+        self._in_body = True
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head, self._before = True, 0
+        self._in_head, self._before, self._apart = True, 0, 0
 
     def on_headers_complete(self) -> None:
         """A request's head is whole: answer it, or have it wait. An exception ends the parser's work."""
@@ -159,8 +174,8 @@ class Connection(HttpToolsProtocol):
         now = self.loop.time()
         if self.transport.is_closing() and self._unread_since is None:
             self._unread_since = now
-        waiting = [since for since in (self._since, self._unread_since) if since is not None]
-        left = min(waiting) + self.seconds - now if waiting else self.seconds
+        since = self._waits_since
+        left = self.seconds if since is None else since + self.seconds - now
         if left > 0:
             self._timer = self.loop.call_later(left, self._watch)
         elif self._unread_since is not None or self._ended is not None or not self._in_head_or_body():
@@ -176,14 +191,22 @@ class Connection(HttpToolsProtocol):
         return self._in_head or (self.cycle is not None and self.cycle.more_body)
 
     def _make_room(self) -> None:
-        """End the connection that has waited longest for its client, of the address that has the most."""
+        """End the connection that has waited longest for its client, of the address that has the most.
+
+        Where that one has none that waits, its newest goes: whoever has fewer is not shut out.
+        """
         everyone = [connection for connection in self.connections if isinstance(connection, Connection)]
         greedy = collections.Counter(connection._address for connection in everyone).most_common(1)[0][0]
-        waiting = [(one._since, number) for number, one in enumerate(everyone) if one._address == greedy and one._since]
-        ended = everyone[min(waiting)[1]] if waiting else self
-        self.connections.discard(ended)
+        theirs = [connection for connection in everyone if connection._address == greedy]
+        longest = min(theirs, key=lambda one: (one._waits_since is None, one._waits_since or 0, -one._came_at))
+        self.connections.discard(longest)
         self.ended.labels("no_room").inc()
-        ended.transport.abort()
+        longest.transport.abort()
+
+    @property
+    def _waits_since(self) -> float | None:
+        """Since when it has waited for its client to send or to take something."""
+        return min((since for since in (self._since, self._unread_since) if since is not None), default=None)
 
     @property
     def _address(self) -> str:

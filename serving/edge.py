@@ -36,6 +36,7 @@ _REPORTS = (
     b" style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'"
 )
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -69,6 +70,10 @@ class Edge:
             if not self._hosts.know(scope["headers"]):
                 raise ProblemError(
                     403, "unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others."
+                )
+            if scope["method"] not in _READING and not self._hosts.know_page(scope["headers"]):
+                raise ProblemError(
+                    403, "foreign_page", "A page of another origin asks; CHURN_ALLOWED_HOSTS names others."
                 )
             self._access.check(scope)
             await self.app(scope, receive, observed)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from churn_platform.settings import Settings
+from churn_platform.settings.access import LOOPBACK_NAMES
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*)(:\d{1,5})?")
@@ -29,6 +30,17 @@ class Hosts:
     def know(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether each Host header names this service. Without one no browser has asked."""
         return all(value in self._seen or self._knows(value) for name, value in headers if name == b"host")
+
+    def know_page(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a request comes from no page, from one of this service's own, or from one of the names given to it.
+
+        A browser names the page's origin in every request that may change something.
+        """
+        named = {name: value.decode("latin-1").lower() for name, value in headers if name in (b"origin", b"host")}
+        if b"origin" not in named:
+            return True
+        page = urlsplit(named[b"origin"])
+        return page.netloc == named.get(b"host") or page.hostname in self.names - LOOPBACK_NAMES
 
     def _knows(self, value: bytes) -> bool:
         found = _HOST.fullmatch(value.decode("latin-1").lower())

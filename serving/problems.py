@@ -110,6 +110,8 @@ def _field(key: str, message: str) -> FieldProblem:
 
 def _on_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[ProblemDetails]:
     status = error.status_code
+    if status == 500 and "disconnected" in error.detail:  # nobody is left who would read the answer
+        return bad_request(FieldProblem("body", "ended early")).response()
     if status == 400:
         return bad_request(FieldProblem("body", error.detail)).response()
     if status not in _CODES:

@@ -122,6 +122,7 @@ def _log(
         mlflow.log_params(
             {
                 "estimator": training.estimator,
+                "seed": home.settings.seed,
                 **{k: v for k, v in training.pipeline[-1].get_params().items() if isinstance(v, str | int | float)},
                 "month": source.month,
                 "window_months": training.window,

@@ -45,6 +45,11 @@ class MonthFacts:
         return not self.to_close and self.unready is None and (self.labels != self.landed_labels or bool(self.lost))
 
     @property
+    def event(self) -> str:
+        """What taking the month in now is about."""
+        return event_of(self.month, self.state, self.labels, self.basis, *self.lost)
+
+    @property
     def why(self) -> str:
         """What has happened to the month, in words."""
         if self.lost and not (self.to_mature and self.labels is None):
@@ -54,7 +59,7 @@ class MonthFacts:
             return f"labels of {self.month} {happened if self.labels else 'were withdrawn'}"
         if not self.closed:
             return f"{self.month} was delivered"
-        return f"the drop of {self.month} was corrected" if self.state != self.landed else f"{self.month} is stale"
+        return f"the drop of {self.month} has changed" if self.state != self.landed else f"{self.month} is stale"
 
 
 def not_over(month: Month, today: Month) -> str | None:
@@ -92,5 +97,4 @@ def _closing(facts: MonthFacts, sound: Month, today: Month, history: History) ->
         return Wait(later)
     if facts.to_close and month - 1 != sound:
         return Wait(f"{month} waits for {month - 1} to be closed")
-    event = event_of(month, facts.state, facts.labels, facts.basis, *facts.lost)
-    return launch(MATURE if facts.to_mature else CLOSE, month, event, facts.why, history(month))
+    return launch(MATURE if facts.to_mature else CLOSE, month, facts.event, facts.why, history(month))

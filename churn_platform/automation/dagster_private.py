@@ -10,7 +10,11 @@ private name elsewhere: the daemon's module, which `local.programs` starts by na
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dagster import DefaultRunLauncher, deserialize_value
@@ -60,8 +64,9 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget as Workspace
 # The type of an argument that a storage's `from_config_value` gets and passes on.
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 
-# Holds Ctrl-C back while a run is being made, until it executes and Ctrl-C can end it.
-from dagster._utils.interrupts import capture_interrupts as capture_interrupts
+# Hold Ctrl-C back while a run is being made, until it executes and Ctrl-C can end it; and say whether there was one.
+from dagster._utils.interrupts import capture_interrupts as _capture_interrupts
+from dagster._utils.interrupts import check_captured_interrupt
 
 # Every error that Dagster stores or shows, whoever raised it and wherever, is made by this class from a traceback.
 from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
@@ -88,6 +93,21 @@ def _safe(kind: type[SerializableErrorInfo], found: traceback.TracebackException
     made: SerializableErrorInfo = _from_traceback(kind, found)  # those that caused it come by this function too
     stack = [safe(line) for line in made.stack]
     return kind(safe(made.message), stack, made.cls_name, made.cause, made.context)
+
+
+@contextmanager
+def capture_interrupts() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back while the block runs; what it yields says whether there was one, and has to be asked in time.
+
+    Dagster's own would have SIGTERM do from then on what SIGINT does, which is nothing in a shell's background.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with _capture_interrupts():
+            yield check_captured_interrupt
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 class Launcher(DefaultRunLauncher):

@@ -102,9 +102,14 @@ def answering(settings: Settings) -> Iterator[None]:
     """Turn what Dagster's storage raises where it is damaged, blocked or away into a StorageError."""
     from sqlalchemy.exc import DBAPIError
 
+    raised: tuple[type[Exception], ...] = (DBAPIError, sqlite3.Error)
+    if settings.postgres_url.get_secret_value():
+        from dagster_postgres.utils import DagsterPostgresException  # after some attempts, where it is opened
+
+        raised += (DagsterPostgresException,)
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except raised as error:
         reason = (str(getattr(error, "orig", error)).strip() or type(error).__name__).splitlines()[0]
         if settings.postgres_url.get_secret_value():
             raise StorageError(
@@ -146,8 +151,9 @@ def take_over_log(settings: Settings) -> None:
     if before.is_dir():
         settings.prediction_log.mkdir(parents=True, exist_ok=True)
         for file in before.iterdir():
-            target = settings.prediction_log / file.name
-            shutil.move(file, target.with_stem(f"{file.stem}-before") if target.exists() else target)
+            with (settings.prediction_log / file.name).open("ab") as target, file.open("rb") as source:
+                shutil.copyfileobj(source, target)
+            file.unlink()
         with suppress(OSError):  # a serving of that version still logs there; the next start moves it
             before.rmdir()
 

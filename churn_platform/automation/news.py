@@ -61,12 +61,16 @@ class Happening(NamedTuple):
     text: str
 
 
-def happening(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Happening]:
-    """What a screen shows as it happens, asked every few seconds: closed months too, but nothing that needs MLflow."""
+def happening(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Iterator[Happening]]:
+    """What a screen shows as it happens, by kind: closed months too, but nothing that needs MLflow.
+
+    It is asked every few seconds. Going through a kind raises a Fault where that cannot be read.
+    """
     records = _records(instance, timedelta(minutes=MINUTES))
-    yield from _of_closings(home, records)
+    for record in records:
+        yield _of_closing(home, record)
     for found in (_of_runs(home, records, instance), _of_decisions(home), _of_features(home, today)):
-        yield from (Happening(alert.event, in_a_line(alert)) for alert in found)
+        yield (Happening(alert.event, in_a_line(alert)) for alert in found)
 
 
 def in_a_line(alert: Alert) -> str:
@@ -87,19 +91,20 @@ def _records(instance: dg.DagsterInstance, ago: timedelta) -> list[dg.RunRecord]
     return list(reversed(instance.get_run_records(dg.RunsFilter(updated_after=datetime.now(UTC) - ago))))
 
 
-def _of_closings(home: Home, records: Iterable[dg.RunRecord]) -> Iterator[Happening]:
-    for record in records:
-        run = record.dagster_run
-        if not run.is_success or run.job_name not in (CLOSE, MATURE):
-            continue
-        month = Month.parse(run.tags[PARTITION_TAG])
-        if home.lake.has(FEATURES, month):  # it was delivered
-            found = closed(home, month)
-            happened = str(found) if run.job_name == CLOSE else f"the labels of {month} were taken in"
-            yield Happening(f"closed {run.run_id}", "\n".join((happened, *found.details())))
+def _of_closing(home: Home, record: dg.RunRecord) -> Iterator[Happening]:
+    run = record.dagster_run
+    if not run.is_success or run.job_name not in (CLOSE, MATURE):
+        return
+    month = Month.parse(run.tags[PARTITION_TAG])
+    if home.lake.has(FEATURES, month):  # it was delivered
+        found = closed(home, month)
+        happened = str(found) if run.job_name == CLOSE else f"the labels of {month} were taken in"
+        yield Happening(f"closed {run.run_id}", "\n".join((happened, *found.details())))
 
 
 def _of_runs(home: Home, records: Iterable[dg.RunRecord], instance: dg.DagsterInstance) -> Iterator[Alert]:
+    from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG  # Dagster runs that one again
+
     settings = home.settings
     for record in records:
         run = record.dagster_run
@@ -107,9 +112,10 @@ def _of_runs(home: Home, records: Iterable[dg.RunRecord], instance: dg.DagsterIn
         cause, event = run.tags.get(CAUSE_TAG, "by hand"), run.tags.get(EVENT_TAG, run.run_id)
         if run.job_name == RETRAIN:
             yield Alert(f"retraining {event}", f"Retraining for {month} started", _lines(cause, link))
-        if state_of(record) == RunState.FAILED:
+        if state_of(record) == RunState.FAILED and AUTO_RETRY_RUN_ID_TAG not in run.tags:
             failure = failure_of(instance, run)
-            title = f"{month} stopped" if run.job_name in (CLOSE, MATURE) else f"{run.job_name} {month} failed".strip()
+            failed = " ".join(filter(None, (run.job_name, month, "failed")))
+            title = f"{month} stopped" if run.job_name in (CLOSE, MATURE) else failed
             again = () if failure.lasting or EVENT_TAG not in run.tags else ("It is tried again by itself.",)
             day = record.update_timestamp.date()  # however often it is tried, once a day is enough
             yield Alert(f"failure of {run.job_name} {event} {day}", title, _lines(failure.fault, *again, link))

@@ -66,7 +66,7 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     if running := under_way(instance, CLOSE, MATURE):
         return Wait(running)
     settings = home.settings
-    facts = month_facts(home)
+    facts = month_facts(home, settings.settle_seconds)
     notes = (
         *deliveries.before(settings.drops, settings.first),
         *drops.passed_over(settings.drops, settings.first),
@@ -79,10 +79,10 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     return Wait("; ".join((decision.why, *notes))) if isinstance(decision, Wait) else decision
 
 
-def month_facts(home: Home) -> list[MonthFacts]:
+def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
     """The facts of every month that is delivered or was landed, oldest first. Raises DropError."""
     lake, settings = home.lake, home.settings
-    delivered = deliveries.found_in(settings.drops, settings.first, settings.settle_seconds, time.time())
+    delivered = deliveries.found_in(settings.drops, settings.first, settle_seconds, time.time())
     found = {delivery.month: delivery for delivery in delivered}
     for month in lake.months(landed(USERS.name)):
         if month >= settings.first and month not in found:

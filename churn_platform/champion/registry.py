@@ -185,6 +185,12 @@ class Registry:
         raise NoVersionError(f"{MODEL} has no version {number}; it has {names}")
 
     @_bounded
+    def parameters(self, version: Version) -> dict[str, str]:
+        """What the version's run was told, such as its estimator."""
+        with self.reachable():
+            return dict(self.client.get_run(version.run_id).data.params)
+
+    @_bounded
     def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
         """Put a logged model's bundle beside it and register both as a new version, with the alias `challenger`.
 

@@ -63,9 +63,10 @@ def _show(months: Iterable[Closed], progress: Progress, task: str, prefixes: Ite
 @click.argument("month", type=MonthType(closed))
 @click.option("--again", is_flag=True, help="Train even where a sensor has done so from the same data.")
 def retrain(month: Month, again: bool) -> None:
-    """Train a candidate for MONTH, compare it with the champion, and promote it if it wins.
+    """Train a candidate for MONTH, and promote it if it wins.
 
-    Where a sensor has done that and the data is the same, it says what came of it.
+    It is compared with the champion on customers on whom neither was trained. Where a sensor has done that and nothing
+    has changed since, it says what came of it.
     """
     from churn_platform.local.runs import Runs
 
@@ -73,7 +74,7 @@ def retrain(month: Month, again: bool) -> None:
     with progress.of(f"training for {month}"):
         runs = Runs(begin(), progress.step)
         known = None if again else runs.trained_by_itself(month)
-        evaluation, receipt = known or runs.retrain(month)
+        evaluation, receipt = known or runs.retrain(month, own=again)
     if known:
         say(f"a sensor has trained for {month} from the data that is there now; --again trains anyway")
     if receipt is None and evaluation.promote:

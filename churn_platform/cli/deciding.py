@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("version", type=click.IntRange(min=1))
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def promote(version: int, reason: str) -> None:
-    """Make VERSION the champion on your own decision; the gate is not asked."""
+    """Make VERSION the champion, whatever the gate says."""
     _decide(f"promoting version {version}", lambda decisions: decisions.promote(version, reason))
 
 
@@ -41,7 +41,10 @@ def rollback(reason: str) -> None:
 @click.command()
 @click.option("--reason", required=True, help="Why, for the receipt.")
 def pause(reason: str) -> None:
-    """Let nothing be promoted or retrained by itself until `churn resume`; people still can."""
+    """Let nothing be promoted or retrained by itself.
+
+    It lasts until `churn resume`; people still can.
+    """
     _decide("pausing", lambda decisions: decisions.pause(reason))
 
 
@@ -54,9 +57,9 @@ def resume(reason: str) -> None:
 
 @click.command()
 def receipts() -> None:
-    """Show every decision about the champion, and prove that none has been changed since and that the registry agrees.
+    """Show who decided what about the champion, and prove it.
 
-    Ends with 1 where it does not.
+    Ends with 1 where a receipt was changed since, or where the registry has another champion.
     """
     from churn_platform.champion.agreement import findings
     from churn_platform.home import Home

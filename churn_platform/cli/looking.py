@@ -55,7 +55,10 @@ def predict(user_id: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def status(as_json: bool) -> None:
-    """Show every month, its candidate, and the champion, what has stopped, and when the next month is due."""
+    """Show the months, their candidates and the champion.
+
+    Also what has stopped, and when the next month is due.
+    """
     from datetime import date
 
     from churn_platform.home import Home
@@ -101,10 +104,10 @@ def _stopped(home: Home) -> tuple[tuple[Stopped, ...], str | None]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
-    """Live through a synthetic company's months in a temporary home, as the sensors would.
+    """Live through the months of a synthetic company.
 
-    Says what retraining when it helps is worth, in AUC: compared with the best reachable, with never retraining, and
-    with retraining every month.
+    It does so in a temporary home, as the sensors would. It says what retraining when it helps is worth, in AUC:
+    compared with the best reachable, with never retraining, and with retraining every month.
     """
     import tempfile
 

@@ -15,9 +15,10 @@ from churn_platform.settings import begin
 
 @click.command("up")
 def start() -> None:
-    """Start the whole platform on this machine; Ctrl-C stops all of it.
+    """Start the whole platform on this machine.
 
-    On a new home it closes the delivered months and trains the first champion. Everything is kept in CHURN_HOME.
+    Ctrl-C stops all of it. On a new home it closes the delivered months and trains the first champion. Everything is
+    kept in CHURN_HOME.
     """
     from churn_platform.local.up import up
 
@@ -26,6 +27,9 @@ def start() -> None:
 
 @click.command()
 def serve() -> None:
-    """Answer predictions over HTTP, without the rest of the platform; `churn up` starts this too."""
+    """Answer predictions over HTTP, and nothing else.
+
+    `churn up` starts this too.
+    """
     # Serving is a program of its own: it replaces this process and keeps none of its memory.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "serving"])  # noqa: S606  # there is no shell to ask

@@ -19,14 +19,19 @@ _OLD = 86_400.0  # seconds; nothing takes that long
 
 
 def own_process() -> str:
-    """This process as a text: host, number, and start time, since numbers are reused."""
-    return json.dumps([socket.gethostname(), os.getpid(), _started(os.getpid())])
+    """This process as a text: host, number, start time since numbers are reused, kernel since hosts are renamed."""
+    return json.dumps([socket.gethostname(), os.getpid(), _started(os.getpid()), _kernel()])
 
 
 def lives(owner: str) -> bool:
     """Whether a process, as `own_process` names it, exists; of one on another host nothing is known: yes."""
-    host, number, started = json.loads(owner)
-    return host != socket.gethostname() or bool(_started(number) == started)
+    host, number, started, *kernel = json.loads(owner)
+    return (host != socket.gethostname() and kernel != [_kernel()]) or bool(_started(number) == started)
+
+
+def _kernel() -> str:
+    """Which boot of a kernel this is, and which of its processes are seen: containers on one kernel see their own."""
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def mark() -> str:

@@ -64,7 +64,12 @@ async def happenings(
     for name in (STORAGE, FIRST_START):
         if name in running:
             await running[name].arrived.wait()
-    home, instance = Home(settings), await asyncio.to_thread(open_instance, settings)
+    instance = None
+    while instance is None:
+        with suppress(Fault):  # its database may be away for a while
+            instance = await asyncio.to_thread(open_instance, settings)
+        await asyncio.sleep(0 if instance else seconds)
+    home = Home(settings)
     told = {one.event for one in await asyncio.to_thread(_happening, home, instance)}
     while True:
         await asyncio.sleep(seconds)
@@ -75,9 +80,10 @@ async def happenings(
 
 
 def _happening(home: Home, instance: dg.DagsterInstance) -> list[news.Happening]:
-    """What happens now, as far as it can be read."""
-    found = []
+    """What happens now, as far as it can be read: what cannot does not keep back the rest."""
+    found: list[news.Happening] = []
     with suppress(Fault), answering(home.settings):
-        for one in news.happening(home, instance, date.today()):
-            found.append(one)
+        for kind in news.happening(home, instance, date.today()):
+            with suppress(Fault):
+                found += kind
     return found

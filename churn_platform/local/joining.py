@@ -3,8 +3,9 @@
 Here: finding a run of the month that is under way, and following it to its end. Not here: running a job (`runs`), or
 what the platform starts by itself (`automation.watch`).
 
-Two runs of a month would write the same tables. Dagster's queue holds the runs back that it starts; a command's run is
-in its own process, so the command looks first. A run that does what it asks for is joined: it counts as the command's.
+Two runs of a month would write the same tables. Dagster's queue holds the runs back that it starts; a command's run may
+be in its own process, so the command looks first. A run that does what it asks for is joined: it counts as the
+command's, unless what it has read has changed since, which only the command can say.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ class RunFailedError(Fault):
     """A run that ended badly, whoever began it; the message is its fault's own sentence."""
 
 
-def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, follow: Follow) -> dg.DagsterRun | None:
-    """Wait for the month's runs that are under way. Returns the first that did what the job does, None without one.
+def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, follow: Follow) -> dg.RunRecord | None:
+    """Wait for the month's runs that are under way. Returns the first that did what the job does, once it has ended.
 
-    Raises RunFailedError where that one failed.
+    None where there is none, so that nothing is in the way.
     """
     while others := under_way(instance, month):
         run = others[0].dagster_run
@@ -49,31 +50,33 @@ def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, foll
             if same:
                 follow(Step(f"{task} (joined {name}, which was under way)", number, len(job.nodes), told))
             else:
-                follow(Step(task_of(job.name, month), 0, len(job.nodes), f"waiting for {name}, {task}"))
-        if same and (ended := outcome(instance, run.run_id)):
-            return ended
+                follow(Step(f"{task_of(job.name, month)} after {name}, {task}", 0, len(job.nodes), told))
+        if same and (record := ended(instance, run.run_id)):
+            return record
     return None
 
 
-def outcome(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun | None:
-    """A run that ended well; None for one that has not ended, or that Dagster runs again since its process died.
-
-    Raises RunFailedError.
-    """
+def ended(instance: dg.DagsterInstance, run_id: str) -> dg.RunRecord | None:
+    """A run that has ended; None for one that has not, is deleted, or is run again since its process died."""
     import dagster as dg
 
     from churn_platform.automation.dagster_private import AUTO_RETRY_RUN_ID_TAG
 
     while True:
-        [record] = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
-        run = record.dagster_run
-        if run.is_success:
-            return run
-        if not run.is_finished or AUTO_RETRY_RUN_ID_TAG in run.tags:
+        found = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+        run = found[0].dagster_run if found else None
+        if run is None or not run.is_finished or AUTO_RETRY_RUN_ID_TAG in run.tags:
             return None
-        if state_of(record) == RunState.FAILED:
-            raise RunFailedError(failure_of(instance, run).fault)
+        if state_of(found[0]) != RunState.UNDER_WAY:
+            return found[0]
         time.sleep(_POLL_SECONDS)  # Dagster means to run it again, and has not begun yet
+
+
+def success(instance: dg.DagsterInstance, record: dg.RunRecord) -> dg.DagsterRun:
+    """A run that ended well. Raises RunFailedError for one that did not."""
+    if record.dagster_run.is_success:
+        return record.dagster_run
+    raise RunFailedError(failure_of(instance, record.dagster_run).fault)
 
 
 def came_first(instance: dg.DagsterInstance, month: Month, mine: dg.DagsterRun) -> bool:
@@ -97,9 +100,9 @@ def under_way(instance: dg.DagsterInstance, month: Month) -> list[dg.RunRecord]:
 
 
 def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether its process lives, or a daemon that starts it, or notices that it died. A run may outlive both.
+    """Whether somebody will bring the run to an end: its process, or a daemon that starts it or notices its death.
 
-    One of this process's own is over: it runs one after the other, and may not have been able to say that one ended.
+    One of this process's own is over, since it runs them one after the other; it may only not have been able to say so.
     """
     from churn_platform.automation.launcher import PROCESS_TAG, WatchedRunLauncher
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from churn_platform.faults import Fault
+from churn_platform.files.owners import began
 
 _FILE = "up.lock"
 _PATIENCE = 20.0  # seconds that a killed predecessor's programs have to end
@@ -26,7 +27,8 @@ class CannotStartError(Fault):
 def only_one(home: Path) -> Iterator[int]:
     """Hold the home's lock and yield its file descriptor. Raises CannotStartError where another `churn up` holds it.
 
-    One that was killed leaves a guard, which holds the lock for the seconds that it needs to end what is left.
+    One that was killed leaves a guard, which holds the lock for the seconds that it needs to end what is left; and
+    commands that look at the lock hold it for a moment.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / _FILE).open("a+") as lock:
@@ -34,7 +36,7 @@ def only_one(home: Path) -> Iterator[int]:
         while not _locked(lock.fileno()):
             lock.seek(0)
             holder = lock.read().strip()
-            if not holder or _exists(int(holder)) or time.monotonic() > until:
+            if (holder and _exists(int(holder))) or time.monotonic() > until:
                 raise CannotStartError(
                     f"the platform of {home} (CHURN_HOME) is already up, process {holder or 'unknown'}: "
                     "stop it, or set another CHURN_HOME and other ports"
@@ -46,19 +48,22 @@ def only_one(home: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def is_locked(home: Path) -> bool:
-    """Whether a `churn up` holds the home's lock."""
+def held_since(home: Path) -> float | None:
+    """When the `churn up` began that holds the home's lock, in seconds since 1970; None where nobody holds it."""
     try:
         with (home / _FILE).open() as lock:
-            return not _locked(lock.fileno())
+            if _locked(lock.fileno(), fcntl.LOCK_SH):  # which others may look at meanwhile
+                return None
+            holder = lock.read().strip()
     except FileNotFoundError:
-        return False
+        return None
+    return began(int(holder)) if holder else None
 
 
-def _locked(file: int) -> bool:
+def _locked(file: int, kind: int = fcntl.LOCK_EX) -> bool:
     """Take the lock, and say whether that worked."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -126,17 +126,25 @@ def ports(settings: Settings) -> dict[str, int]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """What the programs find in their environment in addition to what this process has in its own."""
+    mlflow = _from_anywhere(settings.mlflow_tracking_uri.get_secret_value())
     return {
         "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),
+        "CHURN_MLFLOW_TRACKING_URI": mlflow,
+        "CHURN_ONLINE_STORE_URL": _from_anywhere(settings.online_store_url.get_secret_value()),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "MLFLOW_BACKEND_STORE_URI": home.Home(
-            settings
-        ).registry.mlflow_uri,  # may hold a password, and everyone can see arguments
+        # It may hold a password, and everyone can see arguments.
+        "MLFLOW_BACKEND_STORE_URI": mlflow or home.Home(settings).registry.mlflow_uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its workers would only cost memory
         "PYTHONUNBUFFERED": "1",  # so that what a program says before it is killed is in its log
     }
+
+
+def _from_anywhere(url: str) -> str:
+    """The URL, whatever folder it is read in: that of SQLite may name a file by a path from the current one."""
+    path = url.removeprefix("sqlite:///")
+    return url if path == url or path.startswith("/") else f"sqlite:///{Path.cwd() / path}"
 
 
 def links(settings: Settings) -> list[Link]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from churn_platform.automation.closing import not_over
 from churn_platform.automation.history import fault_of, runs_of, was_interrupted
 from churn_platform.automation.instance import answering, open_instance
-from churn_platform.automation.triggers import PROMOTE, RETRAIN, RunState
-from churn_platform.automation.watch import EXPECTED_DROPS
+from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, PROMOTE, RETRAIN, RunState
+from churn_platform.automation.watch import EXPECTED_DROPS, month_facts
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
 from churn_platform.contracts import USERS
@@ -38,7 +38,7 @@ from churn_platform.progress import Follow, unseen
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
 from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, TRAINING_SET, landed
-from churn_platform.tables.training_set import TrainingSet, is_current
+from churn_platform.tables.training_set import TrainingSet, is_current, months_to_learn_from
 from churn_platform.telling import safe
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Runs:
     def __init__(self, settings: Settings, follow: Follow = unseen) -> None:
         self.home = Home(settings)
         self._follow = follow
+        self._own: set[str] = set()
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -70,11 +71,14 @@ class Runs:
         config: dict[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         again: dg.DagsterRun | None = None,
+        *,
+        own: bool = False,
     ) -> dg.DagsterRun:
         """Run a job to its end. `again` is a run of it that was cut off, and that this one repeats.
 
-        Where a run of the month is under way, it waits for that one; if that one did the very job, it is the run. Where
-        a platform is up, its queue has the run; otherwise, and without a month, it is executed in this process.
+        Where a run of the month is under way, it waits for that one. If that one did the very job, from what is there
+        now, it is the run, unless it has to be an `own` one. Where a platform is up, its queue has the run; otherwise,
+        and without a month, it is executed in this process.
 
         Raises RefusedError before it runs where the platform has no such month, RunFailedError, and
         KeyboardInterrupt where a signal ended it: to Dagster, Ctrl-C only fails the run, but whoever pressed it
@@ -85,13 +89,32 @@ class Runs:
         with _one_sentence(), answering(self.home.settings):
             while True:
                 if month and (other := joining.join(self.instance, definition, month, self._follow)):
-                    return other
+                    if not own and self._is_of_now(month, other):
+                        return joining.success(self.instance, other)
+                    continue
                 if month and submitting.is_up(self.home.settings, self.instance):
                     run = submitting.submit(self.instance, definition, month, made, self._follow)
                 else:
                     run = self._execute(definition, month, made)
                 if run:
+                    self._own.add(run.run_id)
                     return run
+
+    def _is_of_now(self, month: Month, record: dg.RunRecord) -> bool:
+        """Whether somebody else's run of the month has read what there is now."""
+        import dagster as dg
+
+        run, lake = record.dagster_run, self.home.lake
+        if run.status == dg.DagsterRunStatus.CANCELED:
+            return False  # by whoever had asked for it, or tidied up after a platform that had ended
+        if run.job_name == RETRAIN:
+            gathered = lake.document(TRAINING_SET, month, TrainingSet, "churn retrain")
+            return run.is_success and gathered is not None and is_current(lake, month, gathered)
+        drop = delivered(self.home.settings.drops, self.home.settings.first).get(month)
+        if run.job_name not in (CLOSE, MATURE) or drop is None:
+            return True
+        changed = max(path.stat().st_ctime for path in (drop, *drop.rglob("*")))
+        return changed < (record.start_time or record.create_timestamp.timestamp())
 
     def _execute(
         self, job: dg.JobDefinition, month: Month | None, made: Callable[..., dg.DagsterRun]
@@ -99,19 +122,24 @@ class Runs:
         """Make a run and run it to its end here; None where another one of the month came first, and has to end."""
         import dagster as dg
 
-        from churn_platform.automation.dagster_private import InMemoryJob, capture_interrupts, execute_run_iterator
+        from churn_platform.automation import dagster_private as private
 
+        events: list[dg.DagsterEvent] = []
         # Interrupts are captured early: a run that is made but never begins would count as under way for ever.
-        with capture_interrupts():
+        with private.capture_interrupts() as captured:
             run = made(process=own_process())
-            if month and joining.came_first(self.instance, month, run):
+            if behind := month is not None and joining.came_first(self.instance, month, run):
                 self.instance.delete_run(run.run_id)
-                return None
-            executing = execute_run_iterator(InMemoryJob(job), run, self.instance)
-            events = list(followed(executing, job, month, self._follow))
+                interrupted = captured()
+            else:
+                executing = private.execute_run_iterator(private.InMemoryJob(job), run, self.instance)
+                events = list(followed(executing, job, month, self._follow))
+                interrupted = was_interrupted(events)
+        if behind and not interrupted:
+            return None
         if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events):
             return run
-        if was_interrupted(events):
+        if interrupted:
             raise KeyboardInterrupt
         raise RunFailedError(fault_of(run.run_id, events))
 
@@ -158,28 +186,45 @@ class Runs:
             raise RefusedError("; ".join((none, *passed_over(settings.drops, settings.first))))
         return months
 
-    def retrain(self, month: Month, tags: Mapping[str, str] | None = None) -> tuple[Evaluation, Receipt | None]:
+    def retrain(
+        self, month: Month, tags: Mapping[str, str] | None = None, *, own: bool = False
+    ) -> tuple[Evaluation, Receipt | None]:
         """Train and compare a candidate, then settle the evaluation if the gate passes, unless a daemon has done it.
 
         Returns the receipt too where the gate passed, otherwise None; None as well while promotions are paused. Raises
-        RunFailedError.
+        NotTrainableError before anything runs where the month has no labels, and RunFailedError.
         """
-        self.run(RETRAIN, month, tags=tags)
+        months_to_learn_from(self.home.lake, month)
+        self.run(RETRAIN, month, tags=tags, own=own)
         return self._settled(month)
 
     def trained_by_itself(self, month: Month) -> tuple[Evaluation, Receipt | None] | None:
         """What `retrain` would return, where the platform has just done that by itself, from the data that is there.
 
-        None where it has not: where the newest retraining for the month was a person's, or the data has changed since.
+        None where it has not: where the newest retraining for the month was a person's, or the data, the champion or
+        the settings have changed since.
         """
         with answering(self.home.settings):
             runs = runs_of(self.instance, month, RETRAIN)
         if not runs or not runs[0].event or runs[0].state != RunState.SUCCEEDED:
             return None
         gathered = self.home.lake.document(TRAINING_SET, month, TrainingSet, "churn retrain")
-        if gathered is None or not is_current(self.home.lake, month, gathered):
+        if gathered is None or not is_current(self.home.lake, month, gathered) or not self._would_be_same(month):
             return None
         return self._settled(month)
+
+    def _would_be_same(self, month: Month) -> bool:
+        """Whether training now would compare the same candidate with the same champion, by the same rule."""
+        settings, registry = self.home.settings, self.home.registry
+        evaluation = self.home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
+        if evaluation is None or evaluation.delta != settings.delta:
+            return False
+        receipt, champion = self.home.ledger.of_evaluation(evaluation), registry.champion()
+        winner = evaluation.candidate if receipt and receipt.appoints else evaluation.champion
+        if (champion and champion.number) != (winner and winner.version):
+            return False  # somebody has decided otherwise since
+        made_by = registry.parameters(registry.version(evaluation.candidate.version))
+        return (made_by.get("estimator"), made_by.get("seed")) == (settings.estimator, str(settings.seed))
 
     def _settled(self, month: Month) -> tuple[Evaluation, Receipt | None]:
         """The month's evaluation and its receipt, after settling it where nobody has."""
@@ -204,8 +249,11 @@ class Runs:
 
     def _close(self, month: Month) -> Closed:
         before = self._state(month)
-        self.run("month_close", month)
-        return closed(self.home, month, changed=bool(before) and self._state(month) != before)
+        # A run that says what it is about is not repeated by a sensor, which waits for something else to happen.
+        events = {facts.month: facts.event for facts in month_facts(self.home, settle_seconds=0)}
+        run = self.run(CLOSE, month, tags={EVENT_TAG: events[month]} if month in events else None)
+        told = bool(before) and run.run_id in self._own  # before somebody else's there was another state
+        return closed(self.home, month, changed=told and self._state(month) != before)
 
     def _state(self, month: Month) -> dict[str, str]:
         """The content of the month's snapshots; empty where it is not closed."""

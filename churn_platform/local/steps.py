@@ -42,7 +42,7 @@ _TASKS = {
 }
 """What a job does, before its month if it has one."""
 
-_STEPS = {
+STEPS = {
     "land_drop": "judging the drop and taking it in",
     **{name: f"building the snapshot of {table.name}" for name, table in SNAPSHOTS.items()},
     FEATURES: "building the features",
@@ -87,7 +87,7 @@ def task_of(job: str, month: Month | None) -> str:
 
 
 def words(step: str) -> str:
-    """What a step does, in a few words. Raises KeyError for one that has none yet."""
+    """What a step does, in a few words; its key where it has none, as in a run of another version."""
     if step.startswith(_PUBLISHED):
         return f"publishing {step.removeprefix(_PUBLISHED)} in PostgreSQL"
-    return _STEPS[step]
+    return STEPS.get(step, step)

@@ -166,6 +166,7 @@ class Supervisor:
                 stdout=subprocess.PIPE if program.once else log,
                 stderr=log if program.once else subprocess.STDOUT,
                 env=self._environment,
+                cwd=self._logs,  # it has no modules: Dagster's and MLflow's children look in the current folder
                 start_new_session=True,
             )
         running.process = process

@@ -84,7 +84,7 @@ def publish(
 
 def make_tables(url: str) -> None:
     """See `store.make_tables`."""
-    with _told("the online store has no tables"), transaction(url, PUBLISH_SECONDS) as connection:
+    with _told("the online store's tables cannot be made sure of"), transaction(url, PUBLISH_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
         connection.execute(_POSTGRES_TABLES)
 

@@ -60,6 +60,18 @@ class Settings(
             told = [f"{_named(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             raise SettingsError("; ".join(told)) from None
 
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Self:
+        by_token: dict[str, str] = {}
+        for name in ("api_token", "contact_token", "read_token"):
+            token = getattr(self, name).get_secret_value()
+            if token and (other := by_token.setdefault(token, name)) != name:
+                raise SettingsError(
+                    f"{variable(name)} is the same as {variable(other)}, so whoever has one could do what the other"
+                    " allows: choose another one (`openssl rand -hex 24` makes one)"
+                )
+        return self
+
     @property
     def token_file(self) -> Path:
         """The API's token where `CHURN_API_TOKEN` is not set. It is its owner's alone, whatever `file_mode` says."""

@@ -22,8 +22,8 @@ class AccessSettings(Group):
         "",
         description="The names, without ports and separated by commas, by which Dagster, MLflow and serving may be"
         " asked besides those of this machine; serving knows those in `CHURN_SERVING_HOST` and"
-        " `CHURN_PUBLIC_SERVING_URL` too. They answer no other, so that no page in a browser can"
-        " reach them under a name of its own.",
+        " `CHURN_PUBLIC_SERVING_URL` too. They answer to no other name, so that no page in a browser"
+        " can reach them under a name of its own.",
     )
     api_token: SecretStr = Field(
         SecretStr(""),

@@ -47,7 +47,10 @@ class ServingSettings(PlaceSettings):
         0, ge=0, description="The most requests per second that serving answers from one address; 0 for no limit."
     )
     serving_change_limit: int = Field(
-        10, ge=1, description="The most calls to `/generate` and `/retrain` per minute from one client address."
+        10,
+        ge=1,
+        description="The most calls to `/generate` and `/retrain` per minute from one client address, and the most"
+        " with a wrong token.",
     )
     serving_remembered_scores: int = Field(
         8192, ge=0, description="How many scores of unchanged rows serving remembers, at about 2 kB each."

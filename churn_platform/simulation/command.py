@@ -42,9 +42,9 @@ from churn_platform.simulation.hazard import Shock, ShockKind
 def simulate(
     out: Path, months: int | None, only_next: bool, customers: int, seed: int, shocks: tuple[str, ...]
 ) -> None:
-    """Write the monthly drops of a synthetic company; one JSON line per month says what was written.
+    """Write the monthly drops of a synthetic company.
 
-    The first month is CHURN_FIRST_MONTH.
+    One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH.
     """
     from churn_platform.simulation import drops
 

@@ -218,6 +218,14 @@ def test_a_failure_that_is_retried_is_no_news_unless_the_retry_was_lost(
     assert list(told(settings, instance, date(2024, 1, 1))) == ["2024-01 stopped"]
 
 
+def test_a_failure_that_was_retried_is_no_news(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    settings = homes.settings_of(tmp_path)
+    request = dg.RunRequest("key", job_name="month_close", partition_key="2024-01")
+    retried = {"dagster__will_retry": "true", "dagster__auto_retry_run_id": "another"}
+    Daemon(settings, instance).pretend(request, Status.FAILURE, **retried)
+    assert told(settings, instance, date(2024, 1, 1)) == {}
+
+
 def test_what_fails_again_and_again_in_the_same_way_is_told_once_a_day(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:

@@ -64,8 +64,7 @@ def test_an_earlier_versions_prediction_log_moves_to_what_serving_writes(tmp_pat
     assert not before.exists()
     assert {file.name[5:]: file.read_text() for file in settings.prediction_log.iterdir()} == {
         "01-01-host-7.jsonl": "one",
-        "01-02-host-7-before.jsonl": "two",
-        "01-02-host-7.jsonl": "later",
+        "01-02-host-7.jsonl": "latertwo",
     }
 
 
@@ -103,16 +102,20 @@ def test_settings_reach_the_queue(tmp_path: Path) -> None:
         ("dead", WorkerStatus.NOT_FOUND),
         ("number used again", WorkerStatus.NOT_FOUND),
         ("another host", WorkerStatus.RUNNING),
+        ("another host's", WorkerStatus.RUNNING),
+        ("renamed host", WorkerStatus.NOT_FOUND),
         ("none", WorkerStatus.RUNNING),
     ],
 )
 def test_a_run_without_its_process_is_dead(tag: str, status: WorkerStatus, tmp_path: Path) -> None:
-    host, number, started = json.loads(own_process())
+    host, number, started, kernel = json.loads(own_process())
     code = "from churn_platform.files.owners import own_process; print(own_process())"
     tags = {
         "own": {PROCESS_TAG: own_process()},
         "number used again": {PROCESS_TAG: json.dumps([host, number, started - 1])},
         "another host": {PROCESS_TAG: json.dumps(["elsewhere", number, started - 1])},
+        "another host's": {PROCESS_TAG: json.dumps(["elsewhere", number, started - 1, "another kernel"])},
+        "renamed host": {PROCESS_TAG: json.dumps(["elsewhere", number, started - 1, kernel])},
         "none": {},
     }
     if tag == "dead":

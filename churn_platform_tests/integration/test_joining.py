@@ -25,8 +25,10 @@ from churn_platform.files.owners import own_process
 from churn_platform.local import joining
 from churn_platform.local.runs import Runs
 from churn_platform.months import Month
+from churn_platform.progress import Step
 from churn_platform.tables.names import landed
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.daemon import Daemon
 
 MONTH = Month(2024, 2)
 DEAD = json.dumps([socket.gethostname(), 1, -1])
@@ -102,14 +104,16 @@ def test_commands_that_begin_at_once_run_it_once(platform: Platform) -> None:
 
 
 def test_another_job_of_the_month_waits(platform: Platform) -> None:
+    told: list[Step] = []
     break_drop(platform)
     with elsewhere(platform, "close", str(MONTH)):
         until(lambda: runs(platform, CLOSE))
-        second = platform.churn("retrain", str(MONTH))
+        with pytest.raises(joining.RunFailedError):  # the month is not closed
+            Runs(platform.settings, told.append).run(RETRAIN, MONTH)
     [closing], [training] = runs(platform, CLOSE), runs(platform, RETRAIN)
     assert closing.end_time is not None and training.start_time is not None
     assert training.start_time >= closing.end_time
-    assert f"waiting for run {closing.dagster_run.run_id[:8]}, closing {MONTH}" in second.output
+    assert told[0].task == f"training for {MONTH} after run {closing.dagster_run.run_id[:8]}, closing {MONTH}"
 
 
 @pytest.mark.parametrize(
@@ -146,16 +150,43 @@ def test_only_what_somebody_brings_to_an_end_is_waited_for(
         assert joining.under_way(instance, MONTH + 1) == []
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_run_that_has_read_something_else_counts_for_nothing(
+    changed: bool, begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = begun.copy(tmp_path)
+    assert platform.churn("close", str(MONTH)).exit_code == 0
+    [record] = runs(platform, CLOSE)
+    told = iter([record, None])  # as if it had been under way
+    monkeypatch.setattr(joining, "join", lambda *_: next(told))
+    if changed:
+        break_drop(platform)
+    again = platform.churn("close", str(MONTH))
+    assert (again.exit_code, len(runs(platform, CLOSE))) == ((1, 2) if changed else (0, 1))
+    assert ", changed" not in again.output
+
+
+FRESH = {EVENT_TAG: "an event"}
+
+
 @pytest.mark.parametrize(
-    ("tags", "changed", "counts"),
+    ("tags", "since", "counts"),
     [
-        ({EVENT_TAG: "an event"}, False, True),
-        ({EVENT_TAG: "an event"}, True, False),
-        ({}, False, False),  # a person's
+        (FRESH, "nothing", True),
+        (FRESH, "labels", False),
+        (FRESH, "rollback", False),
+        (FRESH, "CHURN_DELTA=0.02", False),
+        (FRESH, "CHURN_SEED=8", False),
+        ({}, "nothing", False),  # a person's
     ],
 )
 def test_what_a_sensor_has_trained_is_not_trained_again(
-    tags: dict[str, str], changed: bool, counts: bool, trained: Platform, tmp_path: Path
+    tags: dict[str, str],
+    since: str,
+    counts: bool,
+    trained: Platform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     platform = trained.copy(tmp_path)
 
@@ -165,13 +196,37 @@ def test_what_a_sensor_has_trained_is_not_trained_again(
     with open_instance(platform.settings) as instance:
         done = dg.DagsterRunStatus.SUCCESS
         instance.create_run_for_job(retrain, status=done, tags={PARTITION_TAG: str(MONTH), **tags})
-    if changed:
+    settings = platform.settings
+    if since == "labels":
         labels = platform.home.lake.path(landed("labels"), MONTH)
         labels.write_bytes(platform.home.lake.path(landed("labels"), MONTH - 1).read_bytes())
-    assert bool(Runs(platform.settings).trained_by_itself(MONTH)) == counts
+    elif since == "rollback":
+        assert platform.churn("rollback", "--reason", "a test").exit_code == 0
+    elif since.startswith("CHURN"):
+        name, _, value = since.partition("=")
+        settings = settings.model_copy(update={name.removeprefix("CHURN_").lower(): type(settings.delta)(value)})
+    assert bool(Runs(settings).trained_by_itself(MONTH)) == counts
     if counts:
         told = platform.churn("retrain", str(MONTH))
         assert "a sensor has trained for 2024-02 from the data that is there now; --again trains anyway" in told.output
         assert "version 3 is not promoted" in told.output
         with pytest.raises(RegistryError):
             platform.home.registry.version(4)
+
+
+def test_a_month_that_cannot_be_trained_for_has_no_run(platform: Platform) -> None:
+    result = platform.churn("retrain", "2024-07")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: 2024-07 is not closed: close 2024-07 first (churn close 2024-07)")
+    with open_instance(platform.settings) as instance:
+        assert instance.get_runs(dg.RunsFilter(job_name=RETRAIN)) == []
+
+
+def test_what_a_person_could_not_close_is_not_tried_again_by_a_sensor(platform: Platform) -> None:
+    settings = platform.settings.model_copy(update={"settle_seconds": 0.0})
+    assert platform.churn("close", str(MONTH - 1)).exit_code == 0
+    break_drop(platform)
+    assert platform.churn("close", str(MONTH)).exit_code == 1
+    with open_instance(settings) as instance:
+        told = Daemon(settings, instance).skipped("drops")
+    assert f"{MONTH} stopped because month_close failed: users" in told

@@ -90,7 +90,7 @@ def test_a_correction_reaches_a_month_whose_drop_is_gone(
     archive(settings, "month_001", "month_002")
     before = homes.contents(settings.lake, "landed/**/2024-02.parquet")
     causes = live(Daemon(settings, instance))
-    assert causes[0] == "month_close the drop of 2024-01 was corrected"
+    assert causes[0] == "month_close the drop of 2024-01 has changed"
     assert "month_close 2024-02 is stale" in causes
     wanted, found = homes.contents(undisturbed.root), homes.contents(settings.lake)
     assert {name: found[name] for name in wanted} == wanted

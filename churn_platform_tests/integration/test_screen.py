@@ -77,7 +77,7 @@ def test_what_happens_is_told_whoever_did_it(
     assert before is not None
     happening = news.happening
 
-    def counted(*asked: object) -> Iterator[news.Happening]:
+    def counted(*asked: object) -> Iterator[Iterator[news.Happening]]:
         yield from happening(*asked)  # type: ignore[arg-type]
         looks[0] += 1
 

@@ -205,7 +205,7 @@ def test_a_corrected_drop_closes_its_month_and_the_later_ones_again(daemon: Daem
     while isinstance(request := daemon.tick("drops"), dg.RunRequest):
         closings.append((request.partition_key, request.tags["churn/cause"]))
         assert daemon.launch(request).success
-    assert closings[0] == ("2024-01", "the drop of 2024-01 was corrected")
+    assert closings[0] == ("2024-01", "the drop of 2024-01 has changed")
     assert [month for month, _ in closings] == ["2024-01", "2024-02", "2024-03"]
     after = homes.contents(daemon.settings.lake, "features/*.parquet")
     assert after["features/2024-01.parquet"] != before["features/2024-01.parquet"]

@@ -5,6 +5,7 @@ A platform that is really up: `system/test_up_running`.
 
 from __future__ import annotations
 
+import signal
 import time
 from itertools import chain, repeat
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import PROCESS_TAG
 from churn_platform.champion.tags import PARTITION_TAG
-from churn_platform.local import joining, submitting
+from churn_platform.local import joining, lock, submitting
 from churn_platform.local.lock import only_one
 from churn_platform.settings import Settings
 from churn_platform_tests.conftest import Platform
@@ -37,13 +38,19 @@ def beats(monkeypatch: pytest.MonkeyPatch, daemon: str, *ages: float) -> None:
 
 @pytest.mark.parametrize(
     ("daemon", "age", "up"),
-    [(QUEUE, 1, True), (QUEUE, joining.HEARTBEAT_SECONDS + 1, False), ("SENSOR", 1, False)],  # the last starts nothing
+    [
+        (QUEUE, 1, True),
+        (QUEUE, joining.HEARTBEAT_SECONDS + 1, False),
+        (QUEUE, 30, False),  # of a daemon before this `churn up`
+        ("SENSOR", 1, False),  # it starts nothing
+    ],
 )
 def test_on_one_machine_it_is_up_while_its_lock_is_held(
     daemon: str, age: float, up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(home=tmp_path)
     beats(monkeypatch, daemon, age)
+    monkeypatch.setattr(lock, "began", lambda _: time.time() - 20)
     with open_instance(settings) as instance:
         assert not submitting.is_up(settings, instance)  # nothing was ever up here
         with only_one(tmp_path):
@@ -64,7 +71,22 @@ def test_a_platform_that_goes_before_it_begins_leaves_the_run_to_the_command(
     assert "waiting to begin" in result.output and "lacks column user_id" in result.output.splitlines()[-1]
     with open_instance(platform.settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: MONTH}))
-    assert [(run.status, PROCESS_TAG in run.tags) for run in reversed(runs)] == [
-        (dg.DagsterRunStatus.CANCELED, False),
-        (dg.DagsterRunStatus.FAILURE, True),
-    ]
+    assert [(run.status, PROCESS_TAG in run.tags) for run in runs] == [(dg.DagsterRunStatus.FAILURE, True)]
+
+
+def test_ctrl_c_while_the_run_is_made_leaves_none(
+    begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, create = begun.copy(tmp_path), dg.DagsterInstance.create_run_for_job
+
+    def interrupted(*arguments: object, **named: object) -> dg.DagsterRun:
+        signal.raise_signal(signal.SIGINT)
+        return create(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dg.DagsterInstance, "create_run_for_job", interrupted)
+    with only_one(platform.settings.home):
+        beats(monkeypatch, QUEUE, 1)
+        result = platform.churn("close", MONTH)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Aborted!")
+    with open_instance(platform.settings) as instance:
+        assert instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: MONTH})) == []

@@ -126,6 +126,21 @@ def test_what_dies_is_reported_and_starts_again_without_its_leftovers(tmp_path: 
     assert sum("parent died (SIGKILL)" in text for text in told) == 3
 
 
+def test_no_program_takes_modules_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its children do, such as Dagster's and MLflow's, which look there."""
+    (tmp_path / "started").mkdir()
+    monkeypatch.chdir(tmp_path / "started")
+    Path("numpy.py").touch()
+    found = tmp_path / "found"
+    look = f"import pathlib, os; pathlib.Path({str(found)!r}).write_text(os.getcwd())"
+
+    async def script(_: Supervisor) -> None:
+        await _eventually(lambda: found.exists() and found.read_text())
+
+    _supervise([Program("one", (sys.executable, "-c", look), once=True)], tmp_path, script)
+    assert found.read_text() == str(tmp_path / "logs")
+
+
 def test_last_words_are_told(tmp_path: Path) -> None:
     failing = Program("failing", (sys.executable, "-c", "print('a bad setting'); raise SystemExit(3)"))
 

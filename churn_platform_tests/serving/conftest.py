@@ -98,11 +98,11 @@ class Service:
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=10)
         self.edge = create_app(self.settings)
-        self._server = server(self.edge, self.settings)
+        self.server = server(self.edge, self.settings)
         # In the server's own loop policy: asyncio's plain loop, since a thread cannot receive signals.
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.server.serve()), daemon=True)
         self._thread.start()
-        self.until(lambda: self._server.started)
+        self.until(lambda: self.server.started)
 
     def until(self, condition: Callable[[], object], seconds: float = 30) -> float:
         """Wait for a condition; returns how many seconds it took."""
@@ -114,7 +114,7 @@ class Service:
 
     def connections(self) -> int:
         """How many connections are open."""
-        return len(self._server.server_state.connections)
+        return len(self.server.server_state.connections)
 
     def ready(self) -> None:
         """Wait until predictions are answered."""
@@ -129,7 +129,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop as on SIGTERM."""
-        self._server.should_exit = True
+        self.server.should_exit = True
         self._thread.join(10)
         assert not self._thread.is_alive()
         self.client.close()

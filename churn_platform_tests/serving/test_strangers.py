@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from churn_platform.settings import Settings, SettingsError
 from churn_platform_tests.serving.conftest import Service, running
-from churn_platform_tests.serving.world import World
+from churn_platform_tests.serving.world import World, user_id
 from serving.access import OPEN
 from serving.hosts import Hosts, hosts_of
 
@@ -50,6 +51,40 @@ def test_settings_name_more_hosts() -> None:
     assert hosts.know([(b"accept", b"evil.example")])  # without the header no browser has asked
     with pytest.raises(SettingsError, match="CHURN_ALLOWED_HOSTS: it must hold names of hosts"):
         Settings(allowed_hosts="https://serving")
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://{host}", 200),
+        ("https://churn.example", 200),  # it passes on another Host
+        ("http://evil.example", 403),
+        ("http://127.0.0.1:1", 403),  # another program's page
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_pages_of_others_ask_for_nothing_by_post(origin: str | None, status: int, steady: Service) -> None:
+    hosts = Hosts([*hosts_of(steady.settings).names, "churn.example"])
+    host = f"127.0.0.1:{steady.settings.serving_port}"
+    headers = {"Origin": origin.format(host=host)} if origin is not None else {}
+    assert hosts.know_page([(b"host", host.encode()), *((b"origin", v.encode()) for v in headers.values())]) == (
+        status == 200
+    )
+    if origin != "https://churn.example":
+        asked = steady.client.post("/predict", json={"user_id": user_id(1)}, headers=headers)
+        assert asked.status_code == status
+
+
+def test_a_body_that_breaks_off_is_no_error_of_ours(steady: Service, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"
+    counted = 'churn_request_seconds_count{method="POST",route="/predict",status="400"}'
+    before = steady.metric(counted)
+    with socket.create_connection(("127.0.0.1", steady.settings.serving_port)) as client:
+        client.sendall(head)
+    steady.until(lambda: steady.metric(counted) > before)
+    assert "unexpected error" not in caplog.text
 
 
 def test_headers_that_were_seen_do_not_fill_the_memory() -> None:

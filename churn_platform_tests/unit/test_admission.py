@@ -236,7 +236,10 @@ def test_this_machine_needs_no_token(client: tuple[str, int]) -> None:
     assert status(headers={"authorization": "Bearer wrong"}, client=client) == 200
 
 
-@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
+@pytest.mark.parametrize(
+    "header",
+    ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto", "cf-connecting-ip"],
+)
 def test_no_header_makes_an_address(header: str) -> None:
     for told in ("127.0.0.1", "for=127.0.0.1", "::1", "192.0.2.7", ""):
         assert status(headers={header: told}, client=ELSEWHERE) == 401

@@ -75,6 +75,13 @@ def test_all_wrong_values_are_named_in_one_sentence_and_never_shown() -> None:
     assert "hidden" not in "".join(traceback.format_exception(refused.value))
 
 
+def test_tokens_differ() -> None:
+    with pytest.raises(SettingsError, match="CHURN_READ_TOKEN is the same as CHURN_API_TOKEN, so ") as refused:
+        Settings(api_token="hidden", contact_token="another", read_token="hidden")
+    assert "hidden" not in str(refused.value)
+    Settings(api_token="one", contact_token="", read_token="")
+
+
 def test_everything_lives_under_one_home(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     places = (settings.lake, settings.data_docs, settings.dagster_home, settings.mlflow_home, settings.serving_home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_tracebacks_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert told.startswith(r"ValueError: \x1b]0;owned\x07AAA")
     assert told.endswith("... (9,022 characters)\n")
+
+
+def test_an_error_that_nobody_caught_forges_no_record(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ValueError("a\n2024-01-01 00:00:00 ERROR forged: b")
+    sys.excepthook(ValueError, error, None)
+    thread = threading.Thread(target=_raise, args=[error])
+    thread.start()
+    thread.join()
+    told = capsys.readouterr().err
+    assert told.count("ERROR forged: b") == 2
+    assert "\n2024" not in told
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_errors_that_dagster_keeps_are_text() -> None:

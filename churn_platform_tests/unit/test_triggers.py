@@ -92,7 +92,7 @@ def test_a_month_that_is_not_over_waits() -> None:
 
 def test_a_corrected_month_is_closed_again_and_then_what_is_built_on_it() -> None:
     corrected = closed(JAN, landed="older")
-    assert launched(ask(corrected, closed(FEB))).why == "the drop of 2024-01 was corrected"
+    assert launched(ask(corrected, closed(FEB))).why == "the drop of 2024-01 has changed"
     launch = launched(ask(closed(JAN), closed(FEB, stale=True), closed(MAR, stale=True)))
     assert (launch.job, launch.month, launch.why) == (CLOSE, FEB, "2024-02 is stale")
 

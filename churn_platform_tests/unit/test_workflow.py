@@ -10,6 +10,7 @@ import pytest
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
+from churn_platform_tests.compose import FILE as FILE_OF_COMPOSE
 from churn_platform_tests.compose import ROOT, strictly
 
 FILE = ROOT / ".github/workflows/ci.yml"
@@ -54,6 +55,11 @@ def test_it_checks_what_has_to_pass_before_a_change_lands() -> None:
     asked = {word for call in re.findall(r"^make (.+)", (ROOT / ".ci/run").read_text(), re.M) for word in call.split()}
     assert {entry["what"] for entry in MATRIX} == asked
     assert "make ${{ matrix.what }}" in commands("check")
+
+
+def test_it_makes_up_every_password() -> None:
+    required = set(re.findall(r"\$\{(\w+):\?", FILE_OF_COMPOSE.read_text()))
+    assert required <= set(re.findall(r"(?:'|\\n)(\w+)=%s", commands("smoke")))
 
 
 def test_the_cache_is_of_one_lock() -> None:
