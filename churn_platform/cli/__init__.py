@@ -14,7 +14,8 @@ from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
 from churn_platform.cli.looking import predict, replay, status
 from churn_platform.cli.starting import serve, start
-from churn_platform.faults import entrance
+from churn_platform.faults import Fault, entrance, placing
+from churn_platform.saying import say
 from churn_platform.simulation.command import simulate
 
 
@@ -22,9 +23,14 @@ class Commands(click.Group):
     """Ends with one sentence and exit code 1 where the platform refuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a fault's sentence is all that a person needs to see."""
+        """Run a command; a fault's sentence is all that a person needs to see, wrapped between words."""
         with entrance():
-            return super().invoke(ctx)
+            try:
+                with placing():
+                    return super().invoke(ctx)
+            except Fault as fault:
+                say(f"Error: {fault}", err=True)
+                raise SystemExit(1) from fault
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

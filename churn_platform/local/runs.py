@@ -194,7 +194,8 @@ class Runs:
         Returns the receipt too where the gate passed, otherwise None; None as well while promotions are paused. Raises
         NotTrainableError before anything runs where the month has no labels, and RunFailedError.
         """
-        months_to_learn_from(self.home.lake, month)
+        if not_over(month, Month.of(date.today())) is None:  # a later one is refused as none of the platform's
+            months_to_learn_from(self.home.lake, month)
         self.run(RETRAIN, month, tags=tags, own=own)
         return self._settled(month)
 

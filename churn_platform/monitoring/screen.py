@@ -48,7 +48,7 @@ def _table(found: Status) -> Table:
         candidate = ("", "", "", "")
         if found_one := month.candidate:
             against = "" if found_one.champion_auc is None else f"{found_one.champion_auc:.4f}"
-            promoted = "yes" if found_one.promoted else "no"
+            promoted = {True: "yes", False: "no", None: "open"}[found_one.promoted]
             candidate = (f"version {found_one.version}", f"{found_one.auc:.4f}", against, promoted)
         table.add_row(
             month.month,
@@ -66,7 +66,7 @@ def _line(month: MonthStatus) -> str:
     told.append(f"{counted(sum(month.quarantined.values()), 'row')} in quarantine")
     if candidate := month.candidate:
         against = "" if candidate.champion_auc is None else f" against {candidate.champion_auc:.4f}"
-        verdict = "promoted" if candidate.promoted else "not promoted"
+        verdict = {True: "promoted", False: "not promoted", None: "wins, and is not promoted yet"}[candidate.promoted]
         told.append(f"candidate version {candidate.version} with AUC {candidate.auc:.4f}{against} {verdict}")
     return f"{month.month}: {', '.join(told)}"
 

@@ -24,12 +24,15 @@ from churn_platform.tables.training_set import matured
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A month's candidate: both AUCs on the month's holdout customers, and whether it became champion."""
+    """A month's candidate: both AUCs on the month's holdout customers, and whether it became champion.
+
+    `promoted` is None for one that has won and is not settled yet.
+    """
 
     version: int
     auc: float
     champion_auc: float | None
-    promoted: bool
+    promoted: bool | None
 
 
 class MonthStatus(msgspec.Struct, frozen=True):
@@ -176,11 +179,13 @@ def _candidate(home: Home, month: Month) -> Candidate | None:
     found = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
     if found is None:
         return None
+    promoted = any(receipt.champion == receipt.version == found.candidate.version for receipt in home.ledger.all())
+    is_open = found.promote and not promoted and home.ledger.of_evaluation(found) is None
     return Candidate(
         version=found.candidate.version,
         auc=found.candidate.metrics["auc"],
         champion_auc=found.champion.metrics["auc"] if found.champion else None,
-        promoted=any(receipt.champion == receipt.version == found.candidate.version for receipt in home.ledger.all()),
+        promoted=None if is_open else promoted,
     )
 
 

@@ -190,6 +190,8 @@ def test_a_winner_waits_while_paused(closed: Platform, tmp_path: Path) -> None:
     assert result.stdout == "version 1 wins, and is promoted after `churn resume`\n"
     assert "promotions and retrainings are paused since " in result.stderr
     assert platform.home.registry.champion() is None
+    assert "candidate version 1 with AUC " in (told := platform.churn("status").stdout)
+    assert "wins, and is not promoted yet" in told
 
 
 # Refusals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from churn_platform.monitoring.screen import show
@@ -54,6 +55,17 @@ def test_each_thing_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         *("two", "three", "four"),
         "next: 2024-02 ends on 2024-02-29 and is to be closed by 2024-03-10",
     ]
+
+
+@pytest.mark.parametrize(
+    ("promoted", "told"), [(True, "promoted"), (False, "not promoted"), (None, "wins, and is not promoted yet")]
+)
+def test_what_became_of_a_candidate_is_told(
+    promoted: bool | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    month = msgspec.structs.replace(MONTH, candidate=Candidate(3, 0.8, None, promoted))
+    found = Status((month,), champion=None, next=NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue=False))
+    assert shown(capsys, found)[0].endswith(f"candidate version 3 with AUC 0.8000 {told}")
 
 
 @pytest.mark.parametrize(
