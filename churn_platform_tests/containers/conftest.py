@@ -1,9 +1,8 @@
-"""Fixtures of the containers' tests: images are built once, and a stack is shared by a file's tests."""
+"""Fixtures of the containers' tests: images are built once, and all tests share a stack, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,7 +33,7 @@ def _images() -> None:
     images.make_all()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole, with two months delivered."""
     drops = tmp_path_factory.mktemp("drops") / "drops"
@@ -47,9 +46,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
     finally:
         made.remove()
-
-
-@pytest.fixture(scope="module")
-def drops(stack: Stack) -> Path:
-    """Where the company delivers."""
-    return Path(stack.place("./data/seeds"))

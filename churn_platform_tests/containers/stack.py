@@ -19,7 +19,7 @@ from churn_platform_tests.containers.engine import EngineError, inspect, podman,
 from churn_platform_tests.running import free_ports
 
 PATIENCE = 180.0
-_LIMITS = (
+LIMITS = (
     "--ulimit",
     "nofile=1024:1024",
     "--ulimit",
@@ -70,7 +70,7 @@ class Stack:
 
     def _options(self, name: str, service: Mapping[str, Any]) -> list[str]:
         """The file's words in podman's."""
-        found = [*_LIMITS, "--pull=never", "--log-driver=k8s-file"]
+        found = [*LIMITS, "--pull=never", "--log-driver=k8s-file"]
         for network in service["networks"]:
             found += ["--network", f"{self.name}-{network}:alias={name}"]
         found += ["--init"] * service.get("init", False) + ["--read-only"] * service.get("read_only", False)

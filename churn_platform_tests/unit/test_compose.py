@@ -250,7 +250,9 @@ def test_links_lead_to_where_people_are(tmp_path: Path) -> None:
 def test_services_call_each_other_by_name_and_port(services: compose.Services) -> None:
     """A service that is called listens there: on the port of its health check, on all addresses of its container."""
     said = yaml.safe_dump([service.get("environment") for service in services.values()])
-    said += (ROOT / "deploy/prometheus.yml").read_text() + (PROVISIONING / "datasources/prometheus.yml").read_text()
+    said += (ROOT / "deploy/prometheus/prometheus.yml").read_text() + (
+        PROVISIONING / "datasources/prometheus.yml"
+    ).read_text()
     called = set(re.findall(r"(?:@|//|\")([a-z-]+):(\d+)", said))
     assert {"postgres", "serving"} <= {name for name, _ in called} <= services.keys()  # the file was really read
     for name, port in called - {("postgres", "5432")}:  # its image's own
@@ -364,7 +366,9 @@ def test_the_dashboard_is_provisioned() -> None:
 
 
 def _scrapes() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = compose.strictly((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    found: list[dict[str, Any]] = compose.strictly((ROOT / "deploy/prometheus/prometheus.yml").read_text())[
+        "scrape_configs"
+    ]
     return found
 
 
