@@ -16,7 +16,7 @@ MOST = 80
 MOST_OF_TEXT = 4000
 """How many characters of a whole text are."""
 
-_MEANING = re.compile(r"[<>&*`\[\]|~\\@]|_(?![^\W_])|:(?=//)|(?<=www)\.")
+_MEANING = re.compile(r"[<>&*`\[\]|~\\@]|_(?![^\W_])|:(?=//)|(?<=[Ww]{3})\.")
 """What HTML or Markdown takes for more than text: tags, ends of emphasis, links, addresses, code, ends of cells."""
 
 

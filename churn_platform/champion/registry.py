@@ -22,7 +22,7 @@ from churn_platform.faults import Fault, placing
 from churn_platform.files.links import plain
 from churn_platform.files.scratch import scratch
 from churn_platform.months import Month
-from churn_platform.settings.urls import shown
+from churn_platform.settings.urls import without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -92,7 +92,7 @@ class Registry:
     @property
     def name(self) -> str:
         """The store for messages: its URI without user and password."""
-        return shown(self.uri)
+        return without_secrets(self.uri)
 
     @cached_property
     def mlflow_uri(self) -> str:

@@ -55,7 +55,7 @@ def make(
             **job.run_tags,
             **(_partition(job, month) if month else {}),
             "churn/by": getpass.getuser(),
-            # If that process dies, the run is found dead. The daemon could not run it again; a person can.
+            # If that process dies, Dagster finds the run dead. The daemon cannot run it again, but a person can.
             **({PROCESS_TAG: process, MAX_RETRIES_TAG: "0"} if process else {}),
             **({PARENT_RUN_ID_TAG: parent, ROOT_RUN_ID_TAG: root} if parent and root else {}),
             **tags,

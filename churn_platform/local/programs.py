@@ -21,7 +21,7 @@ from churn_platform.local import first_start
 from churn_platform.local.health import answers, has_heartbeats, serves_grpc
 from churn_platform.local.supervision import Program
 from churn_platform.settings import DELIVERED, Settings
-from churn_platform.settings.urls import shown
+from churn_platform.settings.urls import without_secrets
 
 if TYPE_CHECKING:
     from churn_platform.local.screen import Link
@@ -151,7 +151,9 @@ def links(settings: Settings) -> list[Link]:
     """What a person may want to open."""
     from churn_platform.local.screen import Link
 
-    mlflow = f"http://{HOST}:{settings.mlflow_port}" if _has_mlflow_ui(settings) else shown(settings.mlflow_uri)
+    mlflow = (
+        f"http://{HOST}:{settings.mlflow_port}" if _has_mlflow_ui(settings) else without_secrets(settings.mlflow_uri)
+    )
     token = "CHURN_API_TOKEN" if settings.api_token.get_secret_value() else str(settings.token_file)
     return [
         Link("Dagster", f"http://{HOST}:{settings.dagster_port}", "months, runs, lineage"),

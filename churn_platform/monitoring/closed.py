@@ -58,7 +58,7 @@ class Closed:
             yield f"{self.month}: {counted(found.rows, 'row')} in quarantine from {found.table}"
             yield from (f"    {violation}" for violation in found.first)
         if self.put_aside:
-            yield f"all {self.month} rows in quarantine: {self.quarantine}"
+            yield f"all rows of {self.month} in quarantine: {self.quarantine}"
         yield from self.notes
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from churn_platform.settings.groups import PlaceSettings
-from churn_platform.settings.urls import HttpUrl, PublicUrl, shown
+from churn_platform.settings.urls import HttpUrl, PublicUrl, without_secrets
 
 
 class ServingSettings(PlaceSettings):
@@ -109,7 +109,7 @@ class AddressSettings(ServingSettings):
 
     def run_url(self, run_id: str) -> str:
         """Where the Dagster UI shows a run."""
-        return f"{self.public_dagster_url.rstrip('/') or shown(self.dagster_api)}/runs/{run_id}"
+        return f"{self.public_dagster_url.rstrip('/') or without_secrets(self.dagster_api)}/runs/{run_id}"
 
     def page_url(self, page: Path) -> str:
         """Where serving shows a page of `reports`; browsers open no files that the Dagster UI links to."""

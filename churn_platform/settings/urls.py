@@ -64,7 +64,7 @@ def secrets_of_alerts(urls: str) -> Iterator[str]:
         yield from (word for word in re.split(r"[/?&=@:#]", rest) if len(word) >= _WORDS and "." not in word)
 
 
-def shown(url: str) -> str:
+def without_secrets(url: str) -> str:
     """What may be shown of a URL: no user, no password, no options."""
     found = _PARTS.fullmatch(url)
     if found is None or _SQLITE.fullmatch(url):

@@ -124,7 +124,7 @@ def test_broken_rows_within_the_tolerance_are_put_aside_and_told(drop: Path, tmp
         "    line 17, column failed_payments_90d: 'many' is not a whole number",
         "2024-01: 1 row in quarantine from labels",
         "    line 202, column user_id: '0000-ZZZZZ' is an unknown customer",
-        f"all 2024-01 rows in quarantine: {platform.home.lake.path('quarantine/TABLE', homes.MONTHS[0])}",
+        f"all rows of 2024-01 in quarantine: {platform.home.lake.path('quarantine/TABLE', homes.MONTHS[0])}",
     ]
     lake, month = platform.home.lake, homes.MONTHS[0]
     frame = lake.frame("quarantine/payments_agg_90d", month)

@@ -18,7 +18,6 @@ from churn_platform.automation.instance import open_instance
 from churn_platform.champion.registry import EXPERIMENT, MODEL
 from churn_platform.champion.tags import CAUSE_TAG
 from churn_platform.contracts import TABLES
-from churn_platform.months import Month
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.frozen import Frozen
@@ -190,11 +189,3 @@ def test_alerts_are_text_of_the_platforms_own_lines(company: Company) -> None:
         assert dangers(alert.title + alert.body, markup=False) == []
     [paused] = [alert.body for alert in alerts if alert.title == "Promotions and retrainings paused"]
     assert len(paused.splitlines()) == 2
-
-
-def test_scores_are_no_formulas(company: Company) -> None:
-    csvs = list(company.platform.settings.exports.glob("*.csv"))
-    assert csvs
-    for row in (row for path in csvs for row in homes.rows_of(path)):
-        assert not any(cell.startswith(("=", "+", "@", "\t")) for cell in row)
-    assert company.platform.home.lake.months("churn_scores")[-1] == Month(2024, 3)

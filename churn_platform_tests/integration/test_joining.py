@@ -93,7 +93,7 @@ def test_a_command_joins_the_run_that_does_what_it_asks_for(platform: Platform) 
     assert "user_id" in told.splitlines()[-1]
 
 
-def test_commands_that_begin_at_once_run_it_once(platform: Platform) -> None:
+def test_commands_that_begin_at_once_run_one_after_the_other(platform: Platform) -> None:
     with elsewhere(platform, "close", str(MONTH)) as one, elsewhere(platform, "close", str(MONTH)) as other:
         told = [one.communicate()[0], other.communicate()[0]]
     assert (one.returncode, other.returncode) == (0, 0), told

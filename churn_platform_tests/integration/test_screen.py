@@ -115,7 +115,7 @@ def test_what_happens_is_told_whoever_did_it(
     assert re.fullmatch(r"2024-03 closed: \d+ active customers, labels landed", closed)
     assert aside == "2024-03: 1 row in quarantine from payments_agg_90d"
     assert where == "    line 17, column failed_payments_90d: 'many' is not a whole number"
-    assert everything.startswith("all 2024-03 rows in quarantine: ")
+    assert everything.startswith("all rows of 2024-03 in quarantine: ")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_plain_values_are_shown_as_they_are(text: str) -> None:
         ("https://evil.example", r"https\x3a//evil.example"),
         ("ann@evil.example", r"ann\x40evil.example"),
         ("www.evil.example", r"www\x2eevil.example"),
+        ("WwW.evil.example", r"WwW\x2eevil.example"),
         ("**b** _i_ ~~s~~ `c`", r"\x2a\x2ab\x2a\x2a _i\x5f \x7e\x7es\x7e\x7e \x60c\x60"),
         ("a | b", r"a \x7c b"),
         ("a\r\nb\tc\0d", r"a\x0d\x0ab\x09c\x00d"),

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from churn_platform.settings import Settings, SettingsError
-from churn_platform.settings.urls import secrets_of, secrets_of_alerts, shown
+from churn_platform.settings.urls import secrets_of, secrets_of_alerts, without_secrets
 from churn_platform_tests.hostile_urls import MALFORMED, PASSWORDS, SOUND, left_in
 
 
@@ -43,7 +43,7 @@ def test_all_libraries_read_an_encoded_password(password: str) -> None:
     assert Settings(postgres_url=url).postgres_url.get_secret_value() == url
     assert conninfo_to_dict(url)["password"] == make_url(url).password == password
     assert password in map(unquote, secrets_of(url))
-    assert left_in(shown(url)) == []
+    assert left_in(without_secrets(url)) == []
 
 
 def test_a_password_that_is_shown_anyway_is_no_secret() -> None:
@@ -69,7 +69,7 @@ def test_tokens_of_alerts_are_secrets() -> None:
     ],
 )
 def test_what_is_shown_of_a_url(url: str, what: str) -> None:
-    assert shown(url) == what
+    assert without_secrets(url) == what
 
 
 def test_links_hold_no_password() -> None:
