@@ -111,7 +111,8 @@ def compare(
         found = report.run(
             Dataset.from_pandas(current[names], definition), Dataset.from_pandas(past[names], definition)
         )
-        write_page(found, f"Drift of {month}", pages / f"{month}.html")
+        since = f"{reference[0]} to {reference[-1]}" if len(reference) > 1 else str(reference[0])
+        write_page(found, f"Drift of {month} from {since}", pages / f"{month}.html")
         with replacing(pages / f"{month}.json") as page:
             found.save_json(str(page))
         columns = _columns(found.dict()["metrics"])
