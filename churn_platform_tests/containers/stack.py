@@ -6,8 +6,10 @@ should follow (the tests). Debian's podman cannot wait for a container's health,
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +72,7 @@ class Stack:
 
     def _options(self, name: str, service: Mapping[str, Any]) -> list[str]:
         """The file's words in podman's."""
-        found = [*LIMITS, "--pull=never", "--log-driver=k8s-file"]
+        found = [*LIMITS, "--pull=never", "--log-driver=k8s-file", "--restart", service["restart"]]
         for network in service["networks"]:
             found += ["--network", f"{self.name}-{network}:alias={name}"]
         found += ["--init"] * service.get("init", False) + ["--read-only"] * service.get("read_only", False)
@@ -112,21 +114,22 @@ class Stack:
         if "healthcheck" not in self.services[name]:
             assert state["Running"] or state["ExitCode"] == 0, self.said(name)
             return not state["Running"]
-        assert state["Running"], self.said(name)
         try:
             podman("healthcheck", "run", self.container(name))
         except EngineError:
-            return False
+            return False  # also where it has died and is being started again
         return True
 
     def kill(self, name: str) -> None:
-        """As a machine's lack of memory does it: at once, and compose starts it again."""
-        podman("kill", "--signal", "KILL", self.container(name))
-        podman("wait", self.container(name))
-        podman("start", self.container(name))
+        """As a machine's lack of memory does it. The file says that it is started again; then all have to be well."""
+        killed = inspect(self.container(name))["State"]["Pid"]
+        os.kill(killed, signal.SIGKILL)
         until = time.monotonic() + PATIENCE
-        while not self.is_well(name):
+        while inspect(self.container(name))["State"]["Pid"] in (0, killed):
             assert time.monotonic() < until, self.said(name)
+            time.sleep(0.2)
+        while unwell := [other for other in self.services if not self.is_well(other)]:
+            assert time.monotonic() < until, self.said(*unwell)
             time.sleep(0.5)
 
     def stop(self) -> None:

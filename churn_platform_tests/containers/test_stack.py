@@ -72,8 +72,6 @@ def test_only_dagsters_programs_reach_the_code_server(stack: Stack) -> None:
 def test_what_is_killed_comes_back_with_the_same_bytes(name: str, stack: Stack) -> None:
     before = told(stack)
     stack.kill(name)
-    for other in stack.services:
-        assert stack.is_well(other) or name == "postgres", stack.said(other)
     assert told(stack) == before
 
 
