@@ -113,7 +113,7 @@ class Runs:
         drop = delivered(self.home.settings.drops, self.home.settings.first).get(month)
         if run.job_name not in (CLOSE, MATURE) or drop is None:
             return True
-        changed = max(path.stat().st_ctime for path in (drop, *drop.rglob("*")))
+        changed = max(path.stat().st_ctime for path in (drop, *drop.rglob("*")) if path.exists())
         return changed < (record.start_time or record.create_timestamp.timestamp())
 
     def _execute(
