@@ -73,8 +73,11 @@ def retrain(month: Month, again: bool) -> None:
     progress = Progress()
     with progress.of(f"training for {month}"):
         runs = Runs(begin(), progress.step)
+        missed = runs.not_taken_in(month)
         known = None if again else runs.trained_by_itself(month)
         evaluation, receipt = known or runs.retrain(month, own=again)
+    if missed:
+        say(f"this is about the month as it was closed: {missed}", err=True)
     if known:
         say(f"a sensor has trained for {month} from the data that is there now; --again trains anyway")
     if receipt is None and evaluation.promote:

@@ -199,6 +199,13 @@ class Runs:
         self.run(RETRAIN, month, tags=tags, own=own)
         return self._settled(month)
 
+    def not_taken_in(self, month: Month) -> str | None:
+        """A sentence about what has happened to the month and is not taken in yet; None where nothing has."""
+        facts = next((found for found in month_facts(self.home, settle_seconds=0) if found.month == month), None)
+        if facts is None or facts.unready or not (facts.to_close or facts.to_mature):
+            return None
+        return f"{facts.why}, which is not taken in yet"
+
     def trained_by_itself(self, month: Month) -> tuple[Evaluation, Receipt | None] | None:
         """What `retrain` would return, where the platform has just done that by itself, from the data that is there.
 

@@ -214,6 +214,16 @@ def test_what_a_sensor_has_trained_is_not_trained_again(
             platform.home.registry.version(4)
 
 
+def test_training_on_what_has_changed_since_is_told(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    assert "as it was closed" not in platform.churn("retrain", str(MONTH)).stderr
+    break_drop(platform)
+    told = platform.churn("retrain", str(MONTH)).stderr
+    assert (
+        f"this is about the month as it was closed: the drop of {MONTH} has changed, which is not taken in yet" in told
+    )
+
+
 def test_a_month_that_cannot_be_trained_for_has_no_run(platform: Platform) -> None:
     result = platform.churn("retrain", "2024-07")
     assert result.exit_code == 1
