@@ -16,7 +16,7 @@ import msgspec
 
 from churn_platform.bundle import Value
 from churn_platform.online.types import Row, StoreUnavailableError
-from churn_platform.shown import as_text
+from serving.asking import shown
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
 from serving.messages import (
@@ -164,4 +164,4 @@ def _unknown(user_id: str) -> ProblemError:
 
 
 def _no_features(user_id: str) -> str:
-    return f"No features for {as_text(user_id)}: not an active customer in the newest published month."
+    return f"No features for {shown(user_id)}: not an active customer in the newest published month."
