@@ -41,13 +41,13 @@ def safe(text: str) -> str:
 
 def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python writes of an error that nobody has caught."""
-    sys.stderr.write(f"{_as_record(kind, error, trace)}\n")
+    sys.stderr.write(f"{_as_record(_formatted(kind, error, trace), error)}\n")
 
 
 def _telling_of_threads(other: Callable[[threading.ExceptHookArgs], Any]) -> Callable[[threading.ExceptHookArgs], Any]:
     def told(found: threading.ExceptHookArgs) -> None:
-        trace = (found.exc_type, found.exc_value, found.exc_traceback)
-        if (text := _as_record(*trace)) == _formatted(*trace):
+        formatted = _formatted(found.exc_type, found.exc_value, found.exc_traceback)
+        if (text := _as_record(formatted, found.exc_value)) == formatted:
             other(found)
         else:
             name = found.thread.name if found.thread else "unknown"
@@ -65,8 +65,10 @@ def _recording(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.
             message = f"{made.msg} {made.args}"
         if (told := as_lines(blanked(message), _INDENTED)) != message:
             made.msg, made.args = told, ()
-        if made.exc_info and (told := _as_record(*made.exc_info)) != _formatted(*made.exc_info):
-            made.exc_info, made.exc_text = None, told
+        if made.exc_info:
+            formatted = _formatted(*made.exc_info)
+            if (told := _as_record(formatted, made.exc_info[1])) != formatted:
+                made.exc_info, made.exc_text = None, told
         return made
 
     return record
@@ -76,10 +78,10 @@ def _formatted(kind: type[BaseException] | None, error: BaseException | None, tr
     return "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
 
 
-def _as_record(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
-    """A traceback as it may be told: where an error's own text has lines, none of them begins where a record would."""
+def _as_record(formatted: str, error: BaseException | None) -> str:
+    """An error's traceback as it may be told: where its own text has lines, none looks like a record's first."""
     several = any(map(_has_lines, _chain(error)))
-    return as_lines(blanked(_formatted(kind, error, trace)), _INDENTED if several else "")
+    return as_lines(blanked(formatted), _INDENTED if several else "")
 
 
 def _has_lines(error: BaseException) -> bool:

@@ -45,8 +45,7 @@ def join(instance: dg.DagsterInstance, job: dg.JobDefinition, month: Month, foll
         same = run.job_name == job.name
         name = f"run {run.run_id[:8]}"
         task = task_of(run.job_name, month)
-        for number, step in steps(instance, run.run_id):
-            told = words(step) if step else "waiting to begin"
+        for number, told in steps(instance, run.run_id):
             if same:
                 follow(Step(f"{task} (joined {name}, which was under way)", number, len(job.nodes), told))
             else:
@@ -116,11 +115,11 @@ def _is_alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, str]]:
-    """The number and key of the run's newest step, each time that there is one, until it ends or nobody ends it."""
+    """The number and words of the run's newest step, each time that there is one, until it ends or nobody ends it."""
     import dagster as dg
 
     cursor, number = None, 0
-    yield 0, ""
+    yield 0, "waiting to begin"
     while True:
         run = instance.get_run_by_id(run_id)
         over = run is None or run.is_finished or not _is_alive(instance, run)
@@ -130,7 +129,7 @@ def steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, str]
             if event and event.event_type in (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SKIPPED):
                 number, newest = number + 1, event.step_key
         if newest:
-            yield number, newest
+            yield number, words(newest)
         if over:
             return
         time.sleep(_POLL_SECONDS)

@@ -14,7 +14,7 @@ from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.automation.closing import not_over
+from churn_platform.automation.closing import MonthFacts, not_over
 from churn_platform.automation.history import fault_of, runs_of, was_interrupted
 from churn_platform.automation.instance import answering, open_instance
 from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, PROMOTE, RETRAIN, RunState
@@ -201,7 +201,7 @@ class Runs:
 
     def not_taken_in(self, month: Month) -> str | None:
         """A sentence about what has happened to the month and is not taken in yet; None where nothing has."""
-        facts = next((found for found in month_facts(self.home, settle_seconds=0) if found.month == month), None)
+        facts = self._facts(month)
         if facts is None or facts.unready or not (facts.to_close or facts.to_mature):
             return None
         return f"{facts.why}, which is not taken in yet"
@@ -258,10 +258,14 @@ class Runs:
     def _close(self, month: Month) -> Closed:
         before = self._state(month)
         # A run that says what it is about is not repeated by a sensor, which waits for something else to happen.
-        events = {facts.month: facts.event for facts in month_facts(self.home, settle_seconds=0)}
-        run = self.run(CLOSE, month, tags={EVENT_TAG: events[month]} if month in events else None)
+        facts = self._facts(month)
+        run = self.run(CLOSE, month, tags={EVENT_TAG: facts.event} if facts else None)
         told = bool(before) and run.run_id in self._own  # before somebody else's there was another state
         return closed(self.home, month, changed=told and self._state(month) != before)
+
+    def _facts(self, month: Month) -> MonthFacts | None:
+        """What a sensor would decide on about the month, if its drop had settled; None where there is no such month."""
+        return next((facts for facts in month_facts(self.home, settle_seconds=0) if facts.month == month), None)
 
     def _state(self, month: Month) -> dict[str, str]:
         """The content of the month's snapshots; empty where it is not closed."""

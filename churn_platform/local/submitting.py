@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.local import joining
 from churn_platform.local.lock import held_since
-from churn_platform.local.steps import task_of, words
+from churn_platform.local.steps import task_of
 from churn_platform.months import Month
 from churn_platform.progress import Follow, Step
 from churn_platform.settings import Settings
@@ -66,8 +66,8 @@ def submit(
     if behind:
         return None
     try:
-        for number, step in joining.steps(instance, run.run_id):
-            follow(Step(task_of(job.name, month), number, len(job.nodes), words(step) if step else "waiting to begin"))
+        for number, told in joining.steps(instance, run.run_id):
+            follow(Step(task_of(job.name, month), number, len(job.nodes), told))
         ended = joining.ended(instance, run.run_id)
     except KeyboardInterrupt:
         _cancel(instance, run.run_id)
