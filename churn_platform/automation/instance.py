@@ -18,7 +18,7 @@ from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
 from churn_platform.files import modes, replacing
 from churn_platform.files.links import plain
-from churn_platform.home import Home
+from churn_platform.home import Home, refuse_half
 from churn_platform.settings import Settings, begin
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ def _storage(settings: Settings) -> dict[str, Any]:
 def prepare(settings: Settings) -> Path:
     """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it.
 
-    Returns Dagster's home by a path that Dagster takes as it is.
+    Returns Dagster's home by a path that Dagster takes as it is. Raises RestoreError.
     """
     import yaml
 
+    refuse_half(settings.home)
     text = "# Generated from CHURN_* settings; changes are overwritten.\n" + yaml.safe_dump(configuration(settings))
     file = settings.dagster_home / "dagster.yaml"
     if not file.exists() or file.read_text() != text:

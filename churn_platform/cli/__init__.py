@@ -12,6 +12,7 @@ import click
 
 from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
+from churn_platform.cli.keeping import backup, restore
 from churn_platform.cli.looking import predict, replay, status
 from churn_platform.cli.starting import serve, start
 from churn_platform.faults import Fault, entrance, placing
@@ -41,6 +42,6 @@ def main() -> None:
 
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
-    *(receipts, serve, predict, status, simulate, replay),
+    *(receipts, serve, predict, status, simulate, replay, backup, restore),
 ):
     main.add_command(_command)

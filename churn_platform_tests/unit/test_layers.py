@@ -28,6 +28,7 @@ ROOMS = (
     ("tables",),
     ("champion",),
     ("home",),
+    ("backup",),
     ("monitoring",),
     ("assets",),
     ("automation",),

@@ -1,0 +1,27 @@
+"""Restored: the runs of a platform that was brought back from a backup.
+
+Here: ending those that were under way when it was made. Not here: bringing it back (`backup.restoring`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def end_runs(instance: dg.DagsterInstance, made_at: str) -> int:
+    """Mark the runs that were under way when the backup was made as failed, and say how many there were.
+
+    Their processes are another platform's, perhaps another machine's, so nobody could find out that they are gone.
+    Dagster starts them again as it does where a run's process has died; those that waited in the queue still wait.
+    """
+    import dagster as dg
+
+    status = dg.DagsterRunStatus
+    begun = dg.RunsFilter(statuses=[status.STARTING, status.STARTED, status.CANCELING])
+    runs = instance.get_runs(begun)
+    for run in runs:
+        instance.report_run_failed(run, f"it was under way when the backup of {made_at} was made")
+    return len(runs)

@@ -1,0 +1,110 @@
+"""The archive: a backup's file, which is a tar that ends with an inventory.
+
+Here: writing one, and unpacking one if every byte is as it was written. Not here: what goes into it (`making`), or
+where it goes from there (`restoring`).
+
+    home/...                        the files of CHURN_HOME
+    databases/NAME/schema.json      a PostgreSQL database's tables
+    databases/NAME/rows/TABLE       their rows, as COPY writes them
+    inventory.json                   what all of this is, and the SHA-256 of every file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from churn_platform.faults import Fault
+from churn_platform.files import sha256_of
+
+INVENTORY = "inventory.json"
+FORMAT = 1
+
+
+class ArchiveError(Fault):
+    """A file that is no backup, or no longer the one that was written; the message names it."""
+
+    lasting = True
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    """What a backup is: made when (UTC, ISO 8601), by which version of the platform, of which home.
+
+    `databases` are the PostgreSQL databases in it, `published` the tables and months that analysts saw in them, and
+    `sha256` names every file's content.
+    """
+
+    format: int
+    made_at: str
+    version: str
+    home: str
+    databases: tuple[str, ...]
+    published: tuple[tuple[str, str], ...]
+    sha256: dict[str, str]
+
+
+class Archive:
+    """One that is being written to a file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # see `close`
+        self.sha256: dict[str, str] = {}
+
+    def add(self, name: str, path: Path) -> None:
+        """Add a file under this name, as long as it is now: what is written to its end meanwhile is not in it."""
+        with path.open("rb") as file:
+            reading = _Digesting(file)
+            info = self._tar.gettarinfo(name, arcname=name, fileobj=file)
+            info.type, info.uname, info.gname = (
+                tarfile.REGTYPE,
+                "",
+                "",
+            )  # links are files here
+            self._tar.addfile(info, reading)  # type: ignore[arg-type]  # it reads and does nothing else
+        self.sha256[name] = reading.digest.hexdigest()
+
+    def close(self, inventory: Inventory) -> None:
+        """End it."""
+        data = msgspec.json.format(msgspec.json.encode(inventory))
+        info = tarfile.TarInfo(INVENTORY)
+        info.size = len(data)
+        self._tar.addfile(info, io.BytesIO(data))
+        self._tar.close()
+
+
+class _Digesting:
+    """A file that remembers what was read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+def unpack(file: Path, folder: Path) -> Inventory:
+    """Unpack a backup into a folder, and return its inventory. Raises ArchiveError, and FileNotFoundError."""
+    if not file.is_file():
+        raise ArchiveError(f"{file} is not a file: name a backup, as `churn backup` has written it")
+    try:
+        with tarfile.open(file, "r:") as tar:
+            tar.extractall(folder, filter="data")
+        inventory = msgspec.json.decode((folder / INVENTORY).read_bytes(), type=Inventory)
+    except (tarfile.TarError, EOFError, FileNotFoundError, msgspec.DecodeError) as error:
+        raise ArchiveError(f"{file} is no backup, or was cut short: {error}: use another one") from error
+    if inventory.format != FORMAT:
+        raise ArchiveError(f"{file} was made by version {inventory.version} of the platform: restore it with that one")
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    del found[INVENTORY]
+    for name in sorted(found.keys() | inventory.sha256.keys()):
+        if name not in found or name not in inventory.sha256 or sha256_of(found[name]) != inventory.sha256[name]:
+            raise ArchiveError(f"{file} has changed since it was written, in {name}: use another one")
+    return inventory

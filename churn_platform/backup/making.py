@@ -1,0 +1,116 @@
+"""Making a backup, of a platform that may be at work.
+
+Here: what is taken, and in which order. Not here: how files and databases are taken (`moment`, `databases`), or the
+file that they end in (`archive`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn_platform.backup.archive import FORMAT, Archive, Inventory
+from churn_platform.backup.databases import opened
+from churn_platform.backup.moment import taken
+from churn_platform.faults import Fault
+from churn_platform.files import replacing
+from churn_platform.files.scratch import scratch
+from churn_platform.home import Home
+from churn_platform.settings.urls import without_secrets
+
+if TYPE_CHECKING:
+    from churn_platform.settings import Settings
+
+_MLFLOW_DATABASE = re.compile(r"postgresql(\+\w+)?://")
+
+
+class BackupError(Fault):
+    """A backup that is not made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A backup that was made: of when, how many files and databases it holds, and what it does not hold."""
+
+    made_at: str
+    files: int
+    databases: int
+    lacks: tuple[str, ...]
+
+
+def databases_of(settings: Settings) -> dict[str, str]:
+    """The PostgreSQL databases of a platform, by what they are for, whoever tells of others first."""
+    urls = {
+        "platform": settings.postgres_url.get_secret_value(),
+        "mlflow": uri if _MLFLOW_DATABASE.match(uri := settings.mlflow_uri) else "",
+        "online": settings.online_store_url.get_secret_value(),
+    }
+    different = {url: name for name, url in reversed(urls.items()) if url}
+    return {name: url for name, url in urls.items() if different.get(url) == name}
+
+
+def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
+    """Back up a platform into a new file, and say what is in it. `follow` is told what is being done.
+
+    Raises BackupError, MomentError, DatabaseError, BookError and PlaceError.
+    """
+    settings = home.settings
+    _refuse(settings, file)
+    with ExitStack() as stack:
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        follow("taking what is there at one moment")
+        with home.ledger.locked():
+            databases = stack.enter_context(opened(databases_of(settings)))
+            files = stack.enter_context(taken(settings.home))
+        target = stack.enter_context(replacing(file))
+        archive = Archive(stack.enter_context(target.open("wb")))
+        follow(f"writing {len(files)} files")
+        for one in files:
+            archive.add(f"home/{one.name}", one.path)
+        for database in databases:
+            follow(f"writing the database {database.name}")
+            with scratch(file.absolute().parent) as folder:
+                place = folder / "databases" / database.name
+                database.write(place)
+                for path in sorted(path for path in place.rglob("*") if path.is_file()):
+                    archive.add(path.relative_to(folder).as_posix(), path)
+        archive.close(
+            Inventory(
+                format=FORMAT,
+                made_at=begun,
+                version=version("churn-platform"),
+                home=str(settings.home.absolute()),
+                databases=tuple(database.name for database in databases),
+                published=tuple(month for database in databases for month in database.published()),
+                sha256=archive.sha256,
+            )
+        )
+    return Made(begun, len(files), len(databases), tuple(_lacks(settings)))
+
+
+def _refuse(settings: Settings, file: Path) -> None:
+    """Raise where the backup cannot be what it should be, before anything is done."""
+    if not settings.home.is_dir():
+        raise BackupError(f"{settings.home} (CHURN_HOME) is not there, so there is nothing to back up")
+    if file.exists():
+        raise BackupError(f"{file} exists already: choose another name")
+    if file.absolute().parent.resolve().is_relative_to(settings.home.resolve()):
+        raise BackupError(f"{file} is in {settings.home} (CHURN_HOME), and would be lost with it: choose another place")
+
+
+def _lacks(settings: Settings) -> list[str]:
+    """What the platform keeps where this cannot reach it, in sentences."""
+    uri = settings.mlflow_uri
+    if uri.startswith("sqlite:///"):
+        store = Path(uri.removeprefix("sqlite:///"))
+        if not store.absolute().resolve().is_relative_to(settings.home.resolve()):
+            return [f"the versions in {store} are not in it: back up that file and its artifacts too"]
+    elif not _MLFLOW_DATABASE.match(uri):
+        return [f"the versions in {without_secrets(uri)} are not in it: back up MLflow's database and artifacts too"]
+    return []

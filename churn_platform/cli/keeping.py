@@ -1,0 +1,67 @@
+"""Keeping: the commands that take a backup and bring it back.
+
+Here: `backup` and `restore`, and what they print. Not here: what is in a backup (`backup`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from churn_platform.progress import Progress, Step
+from churn_platform.saying import say
+from churn_platform.settings import begin
+from churn_platform.shown import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+def backup(file: Path) -> None:
+    """Back up everything into FILE, a new one.
+
+    That is CHURN_HOME and the platform's PostgreSQL databases, as of one moment. The platform may be at work. Drops are
+    not in it.
+    """
+    from churn_platform.backup.making import make
+    from churn_platform.home import Home
+
+    progress = Progress()
+    with progress.of("backing up"):
+        made = make(Home(begin()), file, _steps(progress, "backing up"))
+    size = f"{file.stat().st_size / 1e6:.1f} MB"
+    say(f"{file}: {counted(made.files, 'file')} and {counted(made.databases, 'database')} of {made.made_at}, {size}")
+    for sentence in made.lacks:
+        say(f"Note: {sentence}", err=True)
+
+
+@click.command()
+@click.argument("file", type=_FILE)
+def restore(file: Path) -> None:
+    """Bring back what FILE holds, as `churn backup` wrote it.
+
+    CHURN_HOME has to be empty, and may be another one than it was. So do the PostgreSQL databases.
+    """
+    from churn_platform.automation.instance import open_instance
+    from churn_platform.automation.restored import end_runs
+    from churn_platform.backup import restoring
+
+    settings, progress = begin(), Progress()
+    with progress.of("restoring"):
+        inventory = restoring.restore(settings, file, _steps(progress, "restoring"))
+    with open_instance(settings) as instance:
+        ended = end_runs(instance, inventory.made_at)
+    say(f"{settings.home}: restored as of {inventory.made_at}")
+    if ended:
+        say(f"{counted(ended, 'run')} had not ended then, and will be started again by a platform that is up")
+
+
+def _steps(progress: Progress, task: str) -> Callable[[str], None]:
+    """What tells the progress each step, by its name alone."""
+    return lambda name: progress.step(Step(task, 0, 0, name))

@@ -1,0 +1,190 @@
+"""Backups of a platform in files: what comes back is what was there, at the same place or another one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from churn_platform.automation.instance import open_instance
+from churn_platform.automation.launcher import PROCESS_TAG
+from churn_platform.automation.triggers import CLOSE
+from churn_platform.backup import restoring
+from churn_platform.files.owners import own_process
+from churn_platform_tests import homes
+from churn_platform_tests.conftest import Platform
+
+REMEMBERS_PLACES = ("mlflow/mlflow.db", "MLmodel")
+
+
+@pytest.fixture
+def backup(trained: Platform, tmp_path: Path) -> Path:
+    """A platform's backup, of a home that is gone."""
+    platform = trained.copy(tmp_path)
+    made = platform.churn("backup", str(tmp_path / "one.tar"))
+    assert made.exit_code == 0, made.output
+    shutil.move(platform.settings.home, tmp_path / "before")
+    return tmp_path / "one.tar"
+
+
+def at(tmp_path: Path, home: Path) -> Platform:
+    """A platform with another home and the same drops."""
+    return Platform(homes.settings_of(tmp_path).model_copy(update={"home": home}))
+
+
+def files(home: Path) -> dict[str, bytes]:
+    """What is in a home, but for what is made anew, and for databases, whose bytes may be in another order."""
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in home.rglob("*")
+        if path.is_file() and path.name[0] != "." and path.suffix not in (".db", ".db-wal", ".db-shm")
+    }
+
+
+def rows(home: Path) -> dict[str, list[str]]:
+    """What every database says."""
+    found = {}
+    for path in home.rglob("*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            found[str(path.relative_to(home))] = list(database.iterdump())
+    return found
+
+
+def said(platform: Platform, *arguments: str) -> str:
+    result = platform.churn(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_at_the_same_place_all_of_it_is_as_it_was(backup: Path, tmp_path: Path) -> None:
+    platform = at(tmp_path, tmp_path / "home")
+    said(platform, "restore", str(backup))
+    assert files(platform.settings.home) == files(tmp_path / "before")
+    assert rows(platform.settings.home) == rows(tmp_path / "before")
+
+
+def test_at_another_place_it_goes_on(trained: Platform, backup: Path, tmp_path: Path) -> None:
+    platform = at(tmp_path, tmp_path / "elsewhere" / "home")
+    assert said(platform, "restore", str(backup)).startswith(f"{platform.settings.home}: restored as of ")
+    for name, content in files(platform.settings.home).items():
+        assert os.fsencode(tmp_path / "home") not in content, name
+    assert str(tmp_path / "home/") not in "".join(rows(platform.settings.home)["mlflow/mlflow.db"])
+    assert said(platform, "status") == said(trained, "status")
+    assert said(platform, "receipts").endswith("each as it was written\n")
+    assert "version 4" in said(platform, "retrain", "2024-02")
+    champion = platform.home.registry.champion()
+    assert champion is not None
+    assert platform.home.registry.bundle(champion)
+
+
+def test_a_backup_is_its_owners_alone(backup: Path, tmp_path: Path) -> None:
+    token = tmp_path / "before" / "api_token"
+    assert not token.exists()
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    platform = at(tmp_path, tmp_path / "home")
+    said(platform, "restore", str(backup))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in platform.settings.home.rglob("*") if path.is_file()}
+    assert modes == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("backup", "{0}/new/one.tar"), "CHURN_HOME) is not there"),
+        (("restore", "{0}/two.tar"), "two.tar is not a file"),
+        (("restore", "{0}/drops"), "is a directory"),
+        (("restore", "{0}/drops/month_000/users.csv"), "users.csv is no backup"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], told: str, backup: Path, tmp_path: Path) -> None:
+    assert backup.exists()
+    platform = at(tmp_path, tmp_path / "new")
+    done = platform.churn(*(word.format(tmp_path) for word in arguments))
+    assert done.exit_code != 0
+    assert told in " ".join(done.output.split())
+    assert not list(platform.settings.home.rglob("*"))
+
+
+def test_nothing_is_overwritten(trained: Platform, backup: Path, tmp_path: Path) -> None:
+    before = backup.read_bytes()
+    again = trained.churn("backup", str(backup))
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
+    inside = trained.churn("backup", str(trained.settings.home / "one.tar"))
+    assert (inside.exit_code, "would be lost with it" in inside.output) == (1, True)
+    used = trained.churn("restore", str(backup))
+    assert (used.exit_code, "is in use, since it has" in used.output) == (1, True)
+    assert backup.read_bytes() == before
+
+
+def test_a_backup_that_has_changed_is_refused(backup: Path, tmp_path: Path) -> None:
+    whole = backup.read_bytes()
+    place = whole.index(b"PAR1") + 100  # within a table
+    cases = {
+        "changed": whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],
+        "cut": whole[: len(whole) // 2],
+        "no inventory": whole[: whole.index(b"inventory.json") // 512 * 512],
+        "empty": b"",
+    }
+    for name, data in cases.items():
+        backup.write_bytes(data)
+        platform = at(tmp_path, tmp_path / name)
+        refused = platform.churn("restore", str(backup))
+        assert (refused.exit_code, "use another one" in " ".join(refused.output.split())) == (1, True), name
+        assert not list(platform.settings.home.rglob("*")), name
+
+
+@pytest.mark.parametrize("name", ["home/more.txt", "../outside.txt", "/outside.txt", "home/lake/../../../outside.txt"])
+def test_a_file_that_was_put_in_is_refused(name: str, backup: Path, tmp_path: Path) -> None:
+    with tarfile.open(backup, "a") as tar:
+        tar.add(__file__, name)
+    platform = at(tmp_path, tmp_path / "deep" / "home")
+    assert platform.churn("restore", str(backup)).exit_code == 1
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not list(platform.settings.home.rglob("*"))
+
+
+@pytest.mark.parametrize("where", ["_prepare", "_merge"])
+def test_cut_short_it_is_never_taken_for_a_platform(
+    where: str, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = at(tmp_path, tmp_path / "home")
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, where, _interrupted)
+        patched.setattr(shutil, "rmtree", lambda _: None)  # as a kill has it
+        assert platform.churn("restore", str(backup)).exit_code == 1
+    for command in (("close", "--all"), ("status",), ("restore", str(backup))):
+        refused = platform.churn(*command)
+        assert "is being restored, or that was cut short" in " ".join(refused.output.split()), command
+    shutil.rmtree(platform.settings.home)
+    said(platform, "restore", str(backup))
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_was_under_way_is_not_for_ever(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    with open_instance(platform.settings) as instance:
+        run = instance.create_run_for_job(
+            _nothing, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: own_process()}
+        )
+    said(platform, "backup", str(tmp_path / "one.tar"))
+    restored = at(tmp_path, tmp_path / "elsewhere")
+    assert "1 run had not ended then" in said(restored, "restore", str(tmp_path / "one.tar"))
+    with open_instance(restored.settings) as instance:
+        found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+@dg.job(name=CLOSE)
+def _nothing() -> None:
+    pass

@@ -1,0 +1,106 @@
+"""Backups of a platform on PostgreSQL: its own program, pg_dump, says the same of the databases before and after."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from pydantic import SecretStr
+
+from churn_platform.automation.instance import make_storage
+from churn_platform.champion.registry import EXPERIMENT
+from churn_platform.home import Home
+from churn_platform.tables import published
+from churn_platform.tables.catalog import CATALOG
+from churn_platform_tests.conftest import Platform
+from churn_platform_tests.postgres import pg_dump
+from churn_platform_tests.published_cases import JANUARY, ask, empty_database, execute
+
+VARIABLES = {"platform": "CHURN_POSTGRES_URL", "mlflow": "CHURN_MLFLOW_TRACKING_URI"}
+
+
+@pytest.fixture
+def before(postgres: str) -> Iterator[dict[str, str]]:
+    """The URLs of two empty databases."""
+    with empty_database(postgres) as platform, empty_database(postgres) as mlflow:
+        yield {"platform": platform, "mlflow": mlflow}
+
+
+@pytest.fixture
+def after(postgres: str) -> Iterator[dict[str, str]]:
+    """The URLs of two more."""
+    with empty_database(postgres) as platform, empty_database(postgres) as mlflow:
+        yield {"platform": platform, "mlflow": mlflow}
+
+
+def use(databases: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, url in databases.items():
+        monkeypatch.setenv(VARIABLES[name], url)
+
+
+def test_all_of_them_come_back(
+    trained: Platform, before: dict[str, str], after: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = trained.copy(tmp_path)
+    urls = {"postgres_url": SecretStr(before["platform"]), "mlflow_tracking_uri": SecretStr(before["mlflow"])}
+    settings = platform.settings.model_copy(update=urls)
+    home = Home(settings)
+    home.make_tables()
+    make_storage(settings)
+    place = f"{settings.home}/mlflow/artifacts"
+    MlflowClient(before["mlflow"]).create_experiment(EXPERIMENT, place)
+    for table in CATALOG:
+        if home.lake.has(table.source, JANUARY):
+            published.publish(before["platform"], home.lake, table, JANUARY)
+    execute(
+        before["platform"],
+        'CREATE TABLE "An analyst\'s" (id serial PRIMARY KEY, "what % of" text, at timestamptz DEFAULT now())',
+        "INSERT INTO \"An analyst's\" (\"what % of\") VALUES (E'tab\\t, new\\nline, \\\\ and é'), (NULL), ('')",
+    )
+    assert place in dumped(before["mlflow"])
+
+    use(before, monkeypatch)
+    file, moved = tmp_path / "one.tar", tmp_path / "elsewhere"
+    done = platform.churn("backup", str(file))
+    assert (done.exit_code, "2 databases" in " ".join(done.stdout.split())) == (0, True), done.output
+
+    use(after, monkeypatch)
+    monkeypatch.delenv("CHURN_POSTGRES_URL")
+    restored = Platform(settings.model_copy(update={"home": moved}))
+    refused = restored.churn("restore", str(file))
+    assert (refused.exit_code, "set CHURN_POSTGRES_URL" in " ".join(refused.output.split())) == (1, True)
+    use(before, monkeypatch)
+    refused = restored.churn("restore", str(file))
+    assert (refused.exit_code, "has tables already" in " ".join(refused.output.split())) == (1, True)
+    assert not list(moved.rglob("*"))
+
+    use(after, monkeypatch)
+    done = restored.churn("restore", str(file))
+    assert done.exit_code == 0, done.output
+    assert dumped(after["platform"]) == dumped(before["platform"])
+    assert dumped(after["mlflow"]) == dumped(before["mlflow"]).replace(place, f"{moved}/mlflow/artifacts")
+    execute(after["platform"], 'INSERT INTO "An analyst\'s" DEFAULT VALUES')  # its numbers go on
+    assert ask(after["platform"], 'SELECT max(id) FROM "An analyst\'s"') == [(4,)]
+
+
+def dumped(url: str) -> str:
+    """What pg_dump says of a database, but for when months were published, and PostgreSQL's rewriting of conditions."""
+    program = pg_dump()
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(program.parents[1] / "lib")}
+    done = subprocess.run(
+        [program, "--no-owner", "--rows-per-insert=1", "--dbname", url],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [re.sub(r"CHECK .*|CONSTRAINT \w+ (?=NOT NULL)", "", line) for line in done.stdout.splitlines()]
+    months = sorted(re.sub(r"'[^']*'\);$", "", line) for line in lines if "INTO public.published_months" in line)
+    others = [line for line in lines if "INTO public.published_months" not in line and "restrict " not in line]
+    return "\n".join([*others, *months])
