@@ -26,7 +26,7 @@ test-unit: $(INSTALLED) ## only what runs in seconds
 test-integration: $(INSTALLED) ## the rest of `make test`
 	$(PYTEST) --ignore churn_platform_tests/unit
 
-test-system: $(INSTALLED) ## whole platforms as processes: killed, in production's shape, as the documentation uses them
+test-system: $(INSTALLED) ## whole platforms as processes: killed, in odd places, in production's shape, as the docs use them
 	$(PYTEST) churn_platform_tests/system churn_platform_tests/torture
 
 # Its tests are many and independent, unlike those that share a platform. Another SEED tortures in other ways.

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +26,7 @@ from churn_platform.files import sha256_of
 
 INVENTORY = "inventory.json"
 FORMAT = 1
+_NO_PLACE = (FileExistsError, FileNotFoundError, NotADirectoryError)  # names that stand in each other's way
 
 
 class ArchiveError(Fault):
@@ -96,9 +99,10 @@ def unpack(file: Path, folder: Path) -> Inventory:
         raise ArchiveError(f"{file} is not a file: name a backup, as `churn backup` has written it")
     try:
         with tarfile.open(file, "r:") as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                _extract(tar, member, folder)
         inventory = msgspec.json.decode((folder / INVENTORY).read_bytes(), type=Inventory)
-    except (tarfile.TarError, EOFError, FileNotFoundError, msgspec.DecodeError) as error:
+    except (tarfile.TarError, EOFError, msgspec.DecodeError, *_NO_PLACE) as error:
         raise ArchiveError(f"{file} is no backup, or was cut short: {error}: use another one") from error
     if inventory.format != FORMAT:
         raise ArchiveError(f"{file} was made by version {inventory.version} of the platform: restore it with that one")
@@ -108,3 +112,16 @@ def unpack(file: Path, folder: Path) -> Inventory:
         if name not in found or name not in inventory.sha256 or sha256_of(found[name]) != inventory.sha256[name]:
             raise ArchiveError(f"{file} has changed since it was written, in {name}: use another one")
     return inventory
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Put a file into the folder. Raises TarError for anything else, or for a name that leads out of it."""
+    path = Path(member.name)
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None or path.is_absolute() or ".." in path.parts:
+        raise tarfile.TarError(f"it has {member.name}, which no backup has")
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("xb") as file:
+        shutil.copyfileobj(content, file)
+    os.utime(target, (member.mtime, member.mtime))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from churn_platform_tests import homes
 from churn_platform_tests.containers import engine, images
-from churn_platform_tests.containers.stack import Stack
+from churn_platform_tests.containers.stack import OWNER, Stack
 
 PASSWORDS = {
     "POSTGRES_PASSWORD": "a9f3secret",
@@ -34,15 +37,35 @@ def _images() -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for backups, made as the documentation says."""
+    folder = readable(tmp_path_factory.mktemp("backups"))
+    os.chown(folder, OWNER, OWNER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, backups: Path) -> Iterator[Stack]:
     """The whole, with two months delivered."""
     drops = tmp_path_factory.mktemp("drops") / "drops"
     homes.deliver(drops, months=2, customers=homes.CUSTOMERS)
-    for path in (drops, *drops.rglob("*"), *drops.parents[:3]):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # user 10001 reads them
-    made = Stack(SERVICES, {**PASSWORDS, **SETTINGS}, {"./data/seeds": drops})
+    with made(SERVICES, {"./data/seeds": readable(drops), "./data/backups": backups}) as whole:
+        whole.start()
+        yield whole
+
+
+@contextmanager
+def made(services: list[str], places: dict[str, Path], **variables: str) -> Iterator[Stack]:
+    """A stack that is not started, and leaves nothing."""
+    stack = Stack(services, {**PASSWORDS, **SETTINGS, **variables}, places)
     try:
-        made.start()
-        yield made
+        yield stack
     finally:
-        made.remove()
+        stack.remove()
+
+
+def readable(folder: Path) -> Path:
+    """The folder, which user 10001 may read now."""
+    for path in (folder, *folder.rglob("*"), *folder.parents[:3]):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from churn_platform_tests.compose import ROOT
@@ -113,5 +114,7 @@ def make_others() -> None:
 def make_all() -> None:
     """Everything that the tests run."""
     make_base()
-    make_others()
-    make_ours(ROOT, "local")
+    with ThreadPoolExecutor() as both:  # each waits for packages most of the time
+        made = [both.submit(make_others), both.submit(make_ours, ROOT, "local")]
+    for one in made:
+        one.result()

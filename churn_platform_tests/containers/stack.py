@@ -1,7 +1,8 @@
 """The stack: services of the compose file as containers, as compose would run them.
 
-Here: networks, volumes, containers and their order, by the file alone. Not here: their images (`images`), or what
-should follow (the tests). Debian's podman cannot wait for a container's health, hence this runner.
+Here: networks, volumes, containers and their order, by the file alone, and what volumes hold before. Not here: their
+images (`images`), or what should follow (the tests). Debian's podman cannot wait for a container's health, hence this
+runner.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ from churn_platform_tests.containers.engine import EngineError, inspect, podman,
 from churn_platform_tests.running import free_ports
 
 PATIENCE = 180.0
+OWNER = 10001
+"""The user of our images."""
 LIMITS = (
     "--ulimit",
     "nofile=1024:1024",
@@ -37,7 +41,8 @@ class Stack:
 
     def __init__(self, services: list[str], variables: Mapping[str, str], places: Mapping[str, Path]) -> None:
         self.name = f"churn-test-{secrets.token_hex(4)}"
-        self.services = {name: found for name, found in compose.services(variables).items() if name in services}
+        self._all = compose.services(variables)
+        self.services = {name: found for name, found in self._all.items() if name in services}
         self.ports: dict[str, int] = {}
         self._places = places
         self._networks = {name for service in self.services.values() for name in service["networks"]}
@@ -48,12 +53,12 @@ class Stack:
         """A service's container."""
         return f"{self.name}-{service}"
 
-    def start(self) -> None:
-        """Start everything in its order, each as soon as its conditions hold, until all are well."""
+    def start(self, *names: str) -> None:
+        """Start services, or everything, in their order, each as soon as its conditions hold, until all are well."""
         begun: set[str] = set()
         well: set[str] = set()
         until = time.monotonic() + PATIENCE
-        while missing := self.services.keys() - well:
+        while missing := (set(names) or self.services.keys()) - well:
             for name in sorted(missing):
                 if name not in begun and self.services[name].get("depends_on", {}).keys() <= well:
                     self._begin(name)
@@ -148,6 +153,26 @@ class Stack:
         """What a command in a service's container prints. Raises EngineError."""
         given = [word for variable, value in variables.items() for word in ("--env", f"{variable}={value}")]
         return podman("exec", *given, self.container(name), *command, seconds=600)
+
+    def run(self, name: str, *command: str) -> str:
+        """What a command prints in a container of its own, as `docker compose run --rm` has it. Raises EngineError."""
+        service = self._all[name]
+        options = [word for word in self._options(name, service) if word not in ("--restart", service["restart"])]
+        image, *_ = _program(service)
+        return podman("run", "--rm", *options, image, *command, seconds=600)
+
+    def fill(self, volume: str, folder: Path) -> None:
+        """Put a folder's content into a volume, as user 10001's."""
+        if not podman("volume", "ls", "--quiet", "--filter", f"name=^{self.place(volume)}$").strip():
+            podman("volume", "create", self.place(volume))
+        place = podman("volume", "inspect", "--format", "{{.Mountpoint}}", self.place(volume)).strip()
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+        for path in (Path(place), *Path(place).rglob("*")):
+            os.chown(path, OWNER, OWNER)
+
+    def copy(self, name: str, file: Path, target: str) -> None:
+        """Put a file into a service's container."""
+        podman("cp", str(file), f"{self.container(name)}:{target}")
 
     def said(self, *names: str) -> str:
         """The ends of what services have printed."""

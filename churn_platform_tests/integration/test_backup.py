@@ -140,10 +140,25 @@ def test_a_backup_that_has_changed_is_refused(backup: Path, tmp_path: Path) -> N
         assert not list(platform.settings.home.rglob("*")), name
 
 
-@pytest.mark.parametrize("name", ["home/more.txt", "../outside.txt", "/outside.txt", "home/lake/../../../outside.txt"])
-def test_a_file_that_was_put_in_is_refused(name: str, backup: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("home/more.txt", tarfile.REGTYPE),
+        ("../outside.txt", tarfile.REGTYPE),
+        ("/outside.txt", tarfile.REGTYPE),
+        ("home/lake/../../../outside.txt", tarfile.REGTYPE),
+        ("home/link", tarfile.SYMTYPE),
+        ("home/link", tarfile.LNKTYPE),
+        ("home/pipe", tarfile.FIFOTYPE),
+        ("inventory.json", tarfile.REGTYPE),
+        ("inventory.json/below", tarfile.REGTYPE),
+    ],
+)
+def test_a_file_that_was_put_in_is_refused(name: str, kind: bytes, backup: Path, tmp_path: Path) -> None:
     with tarfile.open(backup, "a") as tar:
-        tar.add(__file__, name)
+        more = tarfile.TarInfo(name)
+        more.type, more.linkname, more.mtime = kind, "../../outside.txt", 0
+        tar.addfile(more)
     platform = at(tmp_path, tmp_path / "deep" / "home")
     assert platform.churn("restore", str(backup)).exit_code == 1
     assert not list(tmp_path.rglob("outside.txt"))

@@ -27,10 +27,13 @@ SECRETS = {
 SERVICES: dict[str, dict[str, Any]] = compose.parsed()["services"]
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 OTHERS = SERVICES.keys() - OURS
-ONCE = {"storage", "serving-role"}
+BY_HAND = {"backup"}
+"""What only people start."""
+ONCE = {"storage", "serving-role", *BY_HAND}
 WRITES = {
     ("storage", "home"), ("storage", "serving"), ("code-server", "home"),
     ("mlflow", "artifacts"), ("serving", "./data/seeds"),
+    ("backup", "home"), ("backup", "serving"), ("backup", "artifacts"), ("backup", "./data/backups"),
 }  # fmt: skip
 """Which services write to volumes that do not bear their name."""
 UNSET = {  # by compose: each means something only where the platform runs as one program on one machine
@@ -87,6 +90,7 @@ def test_everything_is_watched_and_comes_back(name: str, services: compose.Servi
     once = name in ONCE
     assert service["restart"] == ("no" if once else "unless-stopped")
     assert ("healthcheck" in service) is not once
+    assert ("profiles" in service) is (name in BY_HAND)
     assert once or service["healthcheck"]["test"][0] == "CMD"
     for other, how in service.get("depends_on", {}).items():
         wanted = "service_completed_successfully" if other in ONCE else "service_healthy"
@@ -161,6 +165,18 @@ def test_modules_and_mounted_files_of_commands_exist(name: str, services: compos
     for path in (argument for argument in arguments if argument.startswith("/")):
         source, _ = compose.volumes(service)[path]
         assert (ROOT / source).is_file()
+
+
+def test_a_backup_holds_every_volume_of_ours_and_both_databases(services: compose.Services) -> None:
+    kept = {source for name in OURS for source, _ in compose.volumes(services[name]).values() if source[0] != "."}
+    places = {source: target for target, (source, _) in compose.volumes(services["backup"]).items()}
+    assert kept == places.keys() - {"./data/backups"}
+    settings = Settings(home=Path("/churn"))
+    wanted = {"home": settings.home, "serving": settings.serving_home, "artifacts": settings.mlflow_home / "artifacts"}
+    assert {name: Path(places[name]) for name in wanted} == wanted
+    given = services["backup"]["environment"]
+    assert given["CHURN_MLFLOW_TRACKING_URI"] == services["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"]
+    assert given["CHURN_POSTGRES_URL"] == services["code-server"]["environment"]["CHURN_POSTGRES_URL"]
 
 
 def test_settings_are_known_and_all_within_reach(services: compose.Services) -> None:
