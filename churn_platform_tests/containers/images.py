@@ -94,12 +94,19 @@ def _debootstrap(root: Path) -> None:
 
 
 def make_ours(source: Path, tag: str) -> None:
-    """Build the Dockerfile's images from a checkout."""
+    """Build the Dockerfile's images from a checkout, in the place of those of an earlier run."""
     for target, name in OURS.items():
+        before = _id_of(f"{name}:{tag}")
         where = ["--build-arg", f"BASE={BASE}", "--target", target, "--file", str(source / "deploy/Dockerfile")]
         buildah(
             "bud", "--isolation", "chroot", "--pull-never", "--layers", *where, "--tag", f"{name}:{tag}", str(source)
         )
+        if before and before != _id_of(f"{name}:{tag}"):
+            podman("image", "rm", "--force", before)
+
+
+def _id_of(image: str) -> str:
+    return podman("images", "--quiet", "--no-trunc", image).strip()
 
 
 def make_others() -> None:
