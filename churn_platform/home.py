@@ -36,8 +36,8 @@ def refuse_half(home: Path) -> None:
     """Raise RestoreError for a home whose restoring was cut short, or is under way."""
     if (home / RESTORING).is_dir():
         raise RestoreError(
-            f"{home} (CHURN_HOME) is being restored, or that was cut short: wait for it, or remove what is in that"
-            " folder and the tables in its databases, then restore again"
+            f"{home} (CHURN_HOME) is being restored, or a restore was cut short: wait for it to end, or empty that"
+            " folder and its databases and restore again"
         )
 
 

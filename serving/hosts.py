@@ -39,7 +39,10 @@ class Hosts:
         named = {name: value.decode("latin-1").lower() for name, value in headers if name in (b"origin", b"host")}
         if b"origin" not in named:
             return True
-        page = urlsplit(named[b"origin"])
+        try:
+            page = urlsplit(named[b"origin"])
+        except ValueError:  # such as `http://[`, which no browser sends
+            return False
         return page.netloc == named.get(b"host") or page.hostname in self.names - LOOPBACK_NAMES
 
     def _knows(self, value: bytes) -> bool:

@@ -7,7 +7,6 @@ definitions, running anything, or how a dead run is recognised (`launcher`).
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from churn_platform.automation import embedded
 from churn_platform.faults import Fault, entrance
 from churn_platform.files import modes, replacing
 from churn_platform.files.links import plain
-from churn_platform.home import Home, refuse_half
+from churn_platform.home import Home
 from churn_platform.settings import Settings, begin
 
 if TYPE_CHECKING:
@@ -81,11 +80,10 @@ def _storage(settings: Settings) -> dict[str, Any]:
 def prepare(settings: Settings) -> Path:
     """Write `dagster.yaml` where it is missing or out of date, and point Dagster to it.
 
-    Returns Dagster's home by a path that Dagster takes as it is. Raises RestoreError.
+    Returns Dagster's home by a path that Dagster takes as it is.
     """
     import yaml
 
-    refuse_half(settings.home)
     text = "# Generated from CHURN_* settings; changes are overwritten.\n" + yaml.safe_dump(configuration(settings))
     file = settings.dagster_home / "dagster.yaml"
     if not file.exists() or file.read_text() != text:
@@ -152,8 +150,12 @@ def take_over_log(settings: Settings) -> None:
     if before.is_dir():
         settings.prediction_log.mkdir(parents=True, exist_ok=True)
         for file in before.iterdir():
-            with (settings.prediction_log / file.name).open("ab") as target, file.open("rb") as source:
-                shutil.copyfileobj(source, target)
+            target = settings.prediction_log / file.name
+            lines = file.read_bytes()
+            there = target.read_bytes() if target.exists() else b""
+            if not there.startswith(lines):  # a start that was cut short has moved it already
+                with replacing(target) as temporary:
+                    temporary.write_bytes(lines + there)
             file.unlink()
         with suppress(OSError):  # a serving of that version still logs there; the next start moves it
             before.rmdir()
@@ -165,11 +167,12 @@ def main() -> None:
     Once at each start is enough, and this is what starts first.
     """
     with entrance():
-        settings = begin()
+        home = Home(begin())
+        settings = home.settings
         take_over_log(settings)
         modes.correct(settings.home, int(settings.file_mode, 8), secret=[settings.token_file])
         make_storage(settings)
-        Home(settings).make_tables()
+        home.make_tables()
 
 
 if __name__ == "__main__":

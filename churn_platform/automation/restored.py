@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def end_runs(instance: dg.DagsterInstance, made_at: str) -> int:
-    """Mark the runs that were under way when the backup was made as failed, and say how many there were.
+    """End the runs that were under way when the backup was made, and say how many there were.
 
     Their processes are another platform's, perhaps another machine's, so nobody could find out that they are gone.
-    Dagster starts them again as it does where a run's process has died; those that waited in the queue still wait.
+    They count as failed, so Dagster starts those again that it starts again where a process dies; those that somebody
+    was cancelling are cancelled. Those that waited in the queue still wait.
     """
     import dagster as dg
 
@@ -23,5 +24,9 @@ def end_runs(instance: dg.DagsterInstance, made_at: str) -> int:
     begun = dg.RunsFilter(statuses=[status.STARTING, status.STARTED, status.CANCELING])
     runs = instance.get_runs(begun)
     for run in runs:
-        instance.report_run_failed(run, f"it was under way when the backup of {made_at} was made")
+        told = f"it was under way when the backup of {made_at} was made"
+        if run.status == status.CANCELING:
+            instance.report_run_canceled(run, told)
+        else:
+            instance.report_run_failed(run, told)
     return len(runs)

@@ -26,7 +26,11 @@ from churn_platform.files import sha256_of
 
 INVENTORY = "inventory.json"
 FORMAT = 1
-_NO_PLACE = (FileExistsError, FileNotFoundError, NotADirectoryError)  # names that stand in each other's way
+_BROKEN = (
+    *(tarfile.TarError, EOFError, msgspec.DecodeError),
+    *(FileExistsError, NotADirectoryError),  # names that stand in each other's way
+    FileNotFoundError,  # there is no inventory
+)
 
 
 class ArchiveError(Fault):
@@ -51,11 +55,18 @@ class Inventory(msgspec.Struct, frozen=True):
     sha256: dict[str, str]
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """What an inventory of any format has."""
+
+    format: int
+    version: str
+
+
 class Archive:
     """One that is being written to a file."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # see `close`
+        self._tar = tarfile.open(fileobj=file, mode="w", dereference=True)  # noqa: SIM115  # see `close`
         self.sha256: dict[str, str] = {}
 
     def add(self, name: str, path: Path) -> None:
@@ -63,11 +74,7 @@ class Archive:
         with path.open("rb") as file:
             reading = _Digesting(file)
             info = self._tar.gettarinfo(name, arcname=name, fileobj=file)
-            info.type, info.uname, info.gname = (
-                tarfile.REGTYPE,
-                "",
-                "",
-            )  # links are files here
+            info.uname = info.gname = ""
             self._tar.addfile(info, reading)  # type: ignore[arg-type]  # it reads and does nothing else
         self.sha256[name] = reading.digest.hexdigest()
 
@@ -94,18 +101,20 @@ class _Digesting:
 
 
 def unpack(file: Path, folder: Path) -> Inventory:
-    """Unpack a backup into a folder, and return its inventory. Raises ArchiveError, and FileNotFoundError."""
+    """Unpack a backup into a folder, and return its inventory. Raises ArchiveError."""
     if not file.is_file():
         raise ArchiveError(f"{file} is not a file: name a backup, as `churn backup` has written it")
     try:
         with tarfile.open(file, "r:") as tar:
             for member in tar:
                 _extract(tar, member, folder)
-        inventory = msgspec.json.decode((folder / INVENTORY).read_bytes(), type=Inventory)
-    except (tarfile.TarError, EOFError, msgspec.DecodeError, *_NO_PLACE) as error:
+        told = (folder / INVENTORY).read_bytes()
+        head = msgspec.json.decode(told, type=_Head)
+        if head.format != FORMAT:
+            raise ArchiveError(f"{file} was made by version {head.version} of the platform: restore it with that one")
+        inventory = msgspec.json.decode(told, type=Inventory)
+    except _BROKEN as error:
         raise ArchiveError(f"{file} is no backup, or was cut short: {error}: use another one") from error
-    if inventory.format != FORMAT:
-        raise ArchiveError(f"{file} was made by version {inventory.version} of the platform: restore it with that one")
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     del found[INVENTORY]
     for name in sorted(found.keys() | inventory.sha256.keys()):

@@ -9,8 +9,8 @@ to be there, in the server's own version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -50,8 +50,23 @@ _FUNCTIONS = """
 """
 _TRIGGERS = """
     SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
-    WHERE relnamespace = 'public'::regnamespace AND NOT tgisinternal ORDER BY t.oid
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT relispartition AND NOT tgisinternal
+    ORDER BY t.oid
 """
+_CONSTRAINTS = """
+    SELECT relname, contype, count(*) FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
+    WHERE relnamespace = %s::regnamespace AND relname = ANY(%s) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_OTHERS = """
+    SELECT relname FROM pg_class WHERE relkind IN ('p', 'v', 'm') AND relnamespace = 'public'::regnamespace
+    UNION SELECT 'the schema ' || nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$|public$)'
+"""
+_GRANTED = """
+    SELECT DISTINCT grantee FROM information_schema.role_table_grants
+    WHERE table_schema = 'public' AND grantee NOT IN (grantor, 'PUBLIC', 'serving') ORDER BY 1
+"""
+_TRIAL = "churn_backup_trial"
+_MOVE = "move them to a database or schema of their own"
 _SET_SEQUENCE = "SELECT setval(pg_get_serial_sequence(quote_ident(%s), %s), %s)"
 _TEXTS = """
     SELECT table_name, column_name FROM information_schema.columns
@@ -87,68 +102,96 @@ class Schema(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """One open connection, in a transaction that sees one moment."""
+    """One open connection, in a transaction that sees one moment. Raises DatabaseError."""
 
-    def __init__(self, connection: sqlalchemy.Connection, name: str) -> None:
+    def __init__(self, connection: sqlalchemy.Connection, name: str, url: str) -> None:
         self._connection = connection
+        self._url = url
         self.name = name
+        self.place = without_secrets(url)
         driver: psycopg.Connection[tuple[Any, ...]] = connection.connection.driver_connection  # type: ignore[assignment]
         self._driver = driver
-        for statement in (*_PLAINLY, "SELECT"):  # the moment is that of the first query
-            self._ask(statement)
+        with self._told():
+            for statement in (*_PLAINLY, "SELECT"):  # the moment is that of the first query
+                self._ask(statement)
 
     def published(self) -> list[tuple[str, str]]:
         """The tables and months that analysts see, as `features` and `2024-01-31`."""
-        if self._ask("SELECT to_regclass('published_months')") == [(None,)]:
-            return []
-        found = self._ask("SELECT table_name, as_of FROM published_months ORDER BY as_of, table_name")
-        return [(str(name), str(day)) for name, day in found]
+        with self._told():
+            if self._ask("SELECT to_regclass('published_months')") == [(None,)]:
+                return []
+            found = self._ask("SELECT table_name, as_of FROM published_months ORDER BY as_of, table_name")
+            return [(str(name), str(day)) for name, day in found]
+
+    def column(self, table: str, column: str) -> list[str]:
+        """A column's values; none where there is no such table."""
+        with self._told():
+            if self._ask("SELECT to_regclass(%s)", (table,)) == [(None,)]:
+                return []
+            query = sql.SQL("SELECT DISTINCT {} FROM {}").format(sql.Identifier(column), sql.Identifier(table))
+            return [str(value) for (value,) in self._driver.execute(query)]
 
     def is_empty(self) -> bool:
         """Whether there is no table."""
-        return self._ask(_ANYTHING) == [(0,)]
+        with self._told():
+            return self._ask(_ANYTHING) == [(0,)]
+
+    def left_out(self) -> list[str]:
+        """What there is besides what `write` takes and publishing makes again: views, tables, rights of others."""
+        with self._told():
+            made = {name for table, _ in self.published() for name in (table, f"{table}_live")}
+            others = {str(name) for (name,) in self._ask(_OTHERS)} - made
+            return [*sorted(others), *(f"what {role} may do" for (role,) in self._ask(_GRANTED))]
 
     def write(self, folder: Path) -> None:
-        """Write its tables and rows to files."""
-        (folder / "rows").mkdir(parents=True)
-        last = tuple(str(statement) for query in (_FUNCTIONS, _TRIGGERS) for (statement,) in self._ask(query))
-        schema = Schema(tuple(self._tables()), last)
-        (folder / _SCHEMA).write_bytes(msgspec.json.format(msgspec.json.encode(schema)))
-        for table in schema.tables:
-            with (
-                (folder / "rows" / table.name).open("wb") as file,
-                self._driver.cursor().copy(_copying("COPY {} ({}) TO STDOUT", table)) as copy,
-            ):
-                for data in copy:
-                    file.write(data)
+        """Write its tables and rows to files, if a database can be made of them again."""
+        with self._told():
+            (folder / "rows").mkdir(parents=True)
+            last = tuple(str(statement) for query in (_FUNCTIONS, _TRIGGERS) for (statement,) in self._ask(query))
+            schema = Schema(tuple(self._tables()), last)
+            self._try(schema)
+            (folder / _SCHEMA).write_bytes(msgspec.json.format(msgspec.json.encode(schema)))
+            for table in schema.tables:
+                with (
+                    (folder / "rows" / table.name).open("wb") as file,
+                    self._driver.cursor().copy(_copying("COPY {} ({}) TO STDOUT", table)) as copy,
+                ):
+                    for data in copy:
+                        file.write(data)
 
     def read(self, folder: Path) -> None:
         """Make the tables, with their rows, of the files that `write` wrote."""
-        schema = msgspec.json.decode((folder / _SCHEMA).read_bytes(), type=Schema)
-        for table in schema.tables:
-            for statement in table.statements:
+        with self._told():
+            schema = msgspec.json.decode((folder / _SCHEMA).read_bytes(), type=Schema)
+            for table in schema.tables:
+                for statement in table.statements:
+                    self._ask(statement)
+                with (
+                    (folder / "rows" / table.name).open("rb") as file,
+                    self._driver.cursor().copy(_copying("COPY {} ({}) FROM STDIN", table)) as copy,
+                ):
+                    while data := file.read(1 << 20):
+                        copy.write(data)
+                for given in table.sequences:
+                    self._ask(_SET_SEQUENCE, (table.name, given.column, given.last))
+            for statement in schema.last:
                 self._ask(statement)
-            with (
-                (folder / "rows" / table.name).open("rb") as file,
-                self._driver.cursor().copy(_copying("COPY {} ({}) FROM STDIN", table)) as copy,
-            ):
-                while data := file.read(1 << 20):
-                    copy.write(data)
-            for given in table.sequences:
-                self._ask(_SET_SEQUENCE, (table.name, given.column, given.last))
-        for statement in schema.last:
-            self._ask(statement)
 
-    def replace(self, before: str, after: str) -> None:
-        """Replace a part of every text, wherever it is."""
-        for table, column in self._ask(_TEXTS):
-            change = sql.SQL("UPDATE {} SET {column} = replace({column}, %s, %s) WHERE strpos({column}, %s) > 0")
-            statement = change.format(sql.Identifier(table), column=sql.Identifier(column))
-            self._driver.execute(statement, (before, after, before))
+    def change_places(self, change: Callable[[str], str]) -> None:
+        """Change the paths among all texts."""
+        with self._told():
+            for table, column in self._ask(_TEXTS):
+                names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+                search = sql.SQL("SELECT ctid, {column} FROM {table} WHERE strpos({column}, '/') > 0").format(**names)
+                update = sql.SQL("UPDATE {table} SET {column} = %s WHERE ctid = %s").format(**names)
+                for row, text in self._driver.execute(search).fetchall():
+                    if (changed := change(text)) != text:
+                        self._driver.execute(update, (changed, row))
 
     def commit(self) -> None:
         """Keep what was read."""
-        self._driver.commit()
+        with self._told():
+            self._driver.commit()
 
     def _tables(self) -> Iterator[TableDump]:
         """The plain tables, each after those that it refers to."""
@@ -167,17 +210,38 @@ class Database:
                 str(table.name),
                 tuple(str(one.compile(dialect=plainly)).strip() for one in making),
                 tuple(str(column.name) for column in table.columns if column.computed is None),
-                tuple(self._sequences(table.name)),
+                tuple(Sequence(column, last) for column, last in self._ask(_SEQUENCES, (table.name,)) if last),
             )
 
-    def _sequences(self, table: str) -> Iterator[Sequence]:
-        for column, last in self._ask(_SEQUENCES, (table,)):
-            if last is not None:
-                yield Sequence(column, last)
+    def _try(self, schema: Schema) -> None:
+        """Make the tables in a place of their own, which is taken back, and see that nothing of them is missing."""
+        names = [table.name for table in schema.tables]
+        before = self._ask(_CONSTRAINTS, ("public", names))
+        with psycopg.connect(self._url, connect_timeout=_CONNECT_SECONDS) as trial:
+            try:
+                trial.execute(f"CREATE SCHEMA {_TRIAL}")
+                trial.execute(f"SET LOCAL search_path TO {_TRIAL}")
+                for statement in (statement for table in schema.tables for statement in table.statements):
+                    trial.execute(statement)
+                after = trial.execute(_CONSTRAINTS, (_TRIAL, names)).fetchall()
+            except psycopg.Error as error:
+                raise DatabaseError(f"{self._whole}: {_line(error)}: {_MOVE}") from error
+            finally:
+                trial.rollback()
+        if after != before:
+            tables = sorted({str(table) for table, *_ in set(before) ^ set(after)})
+            raise DatabaseError(f"{self._whole}: constraints of {', '.join(tables)} cannot be made again: {_MOVE}")
+
+    @property
+    def _whole(self) -> str:
+        return f"the PostgreSQL database {self.place} ({self.name}) has tables that no backup can hold"
 
     def _ask(self, statement: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
         cursor = self._driver.execute(statement, tuple(values) or None)
         return cursor.fetchall() if cursor.description else []
+
+    def _told(self) -> AbstractContextManager[None]:
+        return _told(self.name, self.place)
 
 
 def _copying(command: LiteralString, table: TableDump) -> sql.Composed:
@@ -186,10 +250,10 @@ def _copying(command: LiteralString, table: TableDump) -> sql.Composed:
 
 
 @contextmanager
-def opened(urls: dict[str, str]) -> Iterator[list[Database]]:
+def opened(urls: Mapping[str, str]) -> Iterator[list[Database]]:
     """Connections to these databases, by their names, each in a transaction that sees what was there as it began.
 
-    They begin one after the other. Raises DatabaseError.
+    They begin one after the other. URLs are libpq's. Raises DatabaseError.
     """
     import sqlalchemy
 
@@ -202,18 +266,23 @@ def opened(urls: dict[str, str]) -> Iterator[list[Database]]:
                 isolation_level="REPEATABLE READ",
                 connect_args={"connect_timeout": _CONNECT_SECONDS},
             )
-            stack.enter_context(_told(name, url))
-            databases.append(Database(stack.enter_context(engine.connect()), name))
+            with _told(name, without_secrets(url)):
+                connection = stack.enter_context(engine.connect())
+            databases.append(Database(connection, name, url))
         yield databases
 
 
 @contextmanager
-def _told(name: str, url: str) -> Iterator[None]:
+def _told(name: str, place: str) -> Iterator[None]:
     import sqlalchemy
 
     try:
         yield
     except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
-        reason = " ".join(str(getattr(error, "orig", error)).split())
-        place = f"{without_secrets(url)} ({name})"
-        raise DatabaseError(f"the PostgreSQL database {place} cannot be used: {reason}") from error
+        raise DatabaseError(
+            f"the PostgreSQL database {place} ({name}) cannot be used: {_line(error)}: mend that, then run this again"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "orig", error)).split())

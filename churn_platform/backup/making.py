@@ -7,7 +7,7 @@ file that they end in (`archive`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +25,10 @@ from churn_platform.home import Home
 from churn_platform.settings.urls import without_secrets
 
 if TYPE_CHECKING:
+    from churn_platform.backup.databases import Database
     from churn_platform.settings import Settings
 
-_MLFLOW_DATABASE = re.compile(r"postgresql(\+\w+)?://")
+_DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")  # how MLflow, or SQLAlchemy, calls a database and its driver
 
 
 class BackupError(Fault):
@@ -45,14 +46,25 @@ class Made:
 
 
 def databases_of(settings: Settings) -> dict[str, str]:
-    """The PostgreSQL databases of a platform, by what they are for, whoever tells of others first."""
+    """The URLs of a platform's PostgreSQL databases, by what they are for, whoever tells of others first."""
+    uri = settings.mlflow_uri
     urls = {
         "platform": settings.postgres_url.get_secret_value(),
-        "mlflow": uri if _MLFLOW_DATABASE.match(uri := settings.mlflow_uri) else "",
+        "mlflow": _DRIVER.sub("postgresql://", uri) if _DRIVER.match(uri) else "",
         "online": settings.online_store_url.get_secret_value(),
     }
-    different = {url: name for name, url in reversed(urls.items()) if url}
-    return {name: url for name, url in urls.items() if different.get(url) == name}
+    places = {name: _place(url) for name, url in urls.items() if url}
+    names = list(places)
+    return {name: urls[name] for name in names if places[name] not in [places[n] for n in names[: names.index(name)]]}
+
+
+def _place(url: str) -> tuple[object, ...]:
+    """What tells one database from another, whoever connects to it and how."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    said = conninfo_to_dict(url)
+    host = said.get("host") or said.get("hostaddr") or "localhost"
+    return host, said.get("port") or "5432", said.get("dbname") or said.get("user")
 
 
 def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
@@ -91,26 +103,34 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
                 sha256=archive.sha256,
             )
         )
-    return Made(begun, len(files), len(databases), tuple(_lacks(settings)))
+        return Made(begun, len(files), len(databases), tuple(_lacks(settings, databases)))
 
 
 def _refuse(settings: Settings, file: Path) -> None:
     """Raise where the backup cannot be what it should be, before anything is done."""
     if not settings.home.is_dir():
         raise BackupError(f"{settings.home} (CHURN_HOME) is not there, so there is nothing to back up")
+    if not str(settings.home).isprintable():
+        raise BackupError(f"{settings.home} (CHURN_HOME) has a name that is no text: give it another one")
     if file.exists():
         raise BackupError(f"{file} exists already: choose another name")
     if file.absolute().parent.resolve().is_relative_to(settings.home.resolve()):
         raise BackupError(f"{file} is in {settings.home} (CHURN_HOME), and would be lost with it: choose another place")
 
 
-def _lacks(settings: Settings) -> list[str]:
-    """What the platform keeps where this cannot reach it, in sentences."""
-    uri = settings.mlflow_uri
-    if uri.startswith("sqlite:///"):
-        store = Path(uri.removeprefix("sqlite:///"))
-        if not store.absolute().resolve().is_relative_to(settings.home.resolve()):
-            return [f"the versions in {store} are not in it: back up that file and its artifacts too"]
-    elif not _MLFLOW_DATABASE.match(uri):
-        return [f"the versions in {without_secrets(uri)} are not in it: back up MLflow's database and artifacts too"]
-    return []
+def _lacks(settings: Settings, databases: list[Database]) -> Iterator[str]:
+    """What the platform keeps where this cannot reach it, and what others keep in its databases, in sentences."""
+    uri, home = settings.mlflow_uri, settings.home.resolve()
+    embedded = uri.startswith("sqlite:///")
+    if embedded and not Path(uri.removeprefix("sqlite:///")).absolute().resolve().is_relative_to(home):
+        yield f"the model versions in {uri} are not in it: back up that file and its artifacts too"
+    elif not embedded and not _DRIVER.match(uri):
+        yield f"the model versions in {without_secrets(uri)} are not in it: back up MLflow's database and artifacts too"
+    for database in databases:
+        if names := database.left_out():
+            yield f"of the database {database.name}, these are not in it: {', '.join(names)}"
+        if database.name == "mlflow":
+            found = {*database.column("runs", "artifact_uri"), *database.column("logged_models", "artifact_location")}
+            own = (f"{settings.home.absolute().as_uri()}/", f"{settings.home.absolute()}/", "mlflow-artifacts:")
+            if outside := sorted(place for place in found if not place.startswith(own)):
+                yield f"MLflow's artifacts in {outside[0]}, and {len(outside) - 1:,} more places, are not in it"

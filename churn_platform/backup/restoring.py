@@ -6,6 +6,7 @@ what a backup is (`archive`, `making`), or the runs that were under way (`automa
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from churn_platform.backup.archive import Inventory, unpack
 from churn_platform.backup.databases import opened
 from churn_platform.backup.making import databases_of
+from churn_platform.backup.moment import first_file
 from churn_platform.files import modes
 from churn_platform.home import RESTORING, RestoreError, refuse_half
 from churn_platform.lake import Lake
@@ -37,12 +39,17 @@ _VARIABLES = {
 def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> Inventory:
     """Bring a backup back into an empty home and empty databases. `follow` is told what is being done.
 
-    Raises RestoreError, ArchiveError, DatabaseError and PlaceError, and then nothing of it may be used: the home has
-    the folder RESTORING, which no program of the platform begins with.
+    The home then still has the folder RESTORING, with which no program of the platform begins; `finish` removes it.
+    Raises RestoreError, ArchiveError, DatabaseError and PlaceError.
     """
     home = settings.home
     folder = home / RESTORING
-    _refuse_used(home)
+    refuse_half(home)
+    if path := first_file(home):
+        raise RestoreError(
+            f"{home} (CHURN_HOME) is in use, since it has {path.relative_to(home)}: move it away or set another folder,"
+            " so that nothing is overwritten"
+        )
     with opened(databases_of(settings)) as databases:
         _refuse_full(databases)
         folder.mkdir(parents=True)
@@ -59,8 +66,12 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         follow(f"publishing {name} of {day[:7]}")
         _publish(settings, name, Month.parse(day[:7]))
     modes.correct(home, int(settings.file_mode, 8), secret=[settings.token_file])
-    shutil.rmtree(folder)
     return inventory
+
+
+def finish(home: Path) -> None:
+    """All of it is there: the home is a platform's."""
+    shutil.rmtree(home / RESTORING)
 
 
 def _prepare(
@@ -71,25 +82,15 @@ def _prepare(
     inventory = unpack(file, folder)
     _refuse_others(inventory, databases)
     (folder / "home").mkdir(exist_ok=True)
-    moves = [(f"{inventory.home}/", f"{home.absolute()}/")]
-    moves += [(Path(before).as_uri() + "/", Path(after).as_uri() + "/") for before, after in moves]
-    _move_mlflow(folder / "home", moves)
+    move = _Move(Path(inventory.home), home.absolute())
+    if move.before != move.after:
+        move.store(folder / "home" / "mlflow")
     for database in databases:
         follow(f"filling the database {database.name}")
         database.read(folder / "databases" / database.name)
-        if database.name == "mlflow":
-            for before, after in moves:
-                database.replace(before, after)
+        if database.name == "mlflow" and move.before != move.after:
+            database.change_places(move.text)
     return inventory
-
-
-def _refuse_used(home: Path) -> None:
-    refuse_half(home)
-    if file := next((path for path in sorted(home.rglob("*")) if not path.is_dir()), None):
-        raise RestoreError(
-            f"{home} (CHURN_HOME) is in use, since it has {file.relative_to(home)}: move it away or set another folder,"
-            " so that nothing is overwritten"
-        )
 
 
 def _refuse_full(databases: list[Database]) -> None:
@@ -112,12 +113,14 @@ def _refuse_others(inventory: Inventory, databases: list[Database]) -> None:
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move what is in a folder into another one, which may have folders that are disks of their own."""
+    """Move what is in a folder into another one, which may have empty folders that are disks of their own."""
     target.mkdir(exist_ok=True)
     for path in sorted(source.iterdir()):
         place = target / path.name
         if path.is_dir() and place.is_dir():
             _merge(path, place)
+        elif place.exists():
+            raise RestoreError(f"{place} was made meanwhile: stop whatever uses {target}, empty it and restore again")
         else:
             shutil.move(path, place)
 
@@ -129,21 +132,31 @@ def _publish(settings: Settings, name: str, month: Month) -> None:
         published.publish(settings.postgres_url.get_secret_value(), lake, table, month)
 
 
-def _move_mlflow(home: Path, moves: list[tuple[str, str]]) -> None:
-    """Let an embedded MLflow store find its files at their new place: it remembers absolute paths."""
-    store = home / "mlflow" / "mlflow.db"
-    if not store.exists():
-        return
-    with closing(sqlite3.connect(store)) as database, database:
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            columns = database.execute(f"PRAGMA table_info('{table}')").fetchall()
-            for column in (name for _, name, kind, *_ in columns if kind.startswith(("VARCHAR", "TEXT"))):
-                for before, after in moves:
-                    change = f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)'  # noqa: S608  # names
-                    database.execute(change, (before, after, before))
-    for path in home.rglob("MLmodel"):
-        text = path.read_text()
-        for before, after in moves:
-            text = text.replace(before, after)
-        path.write_text(text)
+class _Move:
+    """MLflow's files at another place than before: it remembers absolute paths, and URLs of files."""
+
+    def __init__(self, before: Path, after: Path) -> None:
+        self.before = before
+        self.after = after
+        self._places = {f"{before}/": f"{after}/", f"{before.as_uri()}/": f"{after.as_uri()}/"}
+        begins = "|".join(map(re.escape, self._places))
+        self._begins = re.compile(rf"""(?:^|(?<=["'\s]))(?:{begins})""")
+
+    def text(self, text: str) -> str:
+        """A text with the places that stand at its beginning, or at that of a word, changed."""
+        return self._begins.sub(lambda found: self._places[found[0]], text)
+
+    def store(self, folder: Path) -> None:
+        """Change them in an embedded store."""
+        if not (folder / "mlflow.db").exists():
+            return
+        with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+            database.create_function("moved", 1, self.text, deterministic=True)
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                columns = database.execute(f"PRAGMA table_info('{table}')").fetchall()
+                for column in (name for _, name, kind, *_ in columns if kind.startswith(("VARCHAR", "TEXT"))):
+                    change = f'UPDATE "{table}" SET "{column}" = moved("{column}") WHERE instr("{column}", \'/\')'  # noqa: S608
+                    database.execute(change)
+        for path in folder.rglob("MLmodel"):
+            path.write_text(self.text(path.read_text()))

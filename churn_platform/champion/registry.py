@@ -132,8 +132,7 @@ class Registry:
     def client(self) -> MlflowClient:
         """MLflow's client, once the store has its tables and the experiment.
 
-        They are made before anything else asks, since steps that race the migration of a fresh database fail, and by
-        one process at a time.
+        One process at a time makes them, before anything else asks: steps that race a database's migration fail.
         """
         with self.reachable():
             from mlflow import MlflowClient
@@ -144,8 +143,9 @@ class Registry:
             with opening.alone(self.uri):
                 client = MlflowClient(self.mlflow_uri)
                 if client.get_experiment_by_name(EXPERIMENT) is None:
+                    place = None if self.uri.startswith("http") else self.artifacts.as_uri()  # a server has its own
                     try:
-                        client.create_experiment(EXPERIMENT, self.artifacts.as_uri() if self._sqlite else None)
+                        client.create_experiment(EXPERIMENT, place)
                     except MlflowException as error:
                         if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
                             raise

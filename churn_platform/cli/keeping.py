@@ -24,10 +24,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("file", type=_FILE)
 def backup(file: Path) -> None:
-    """Back up everything into FILE, a new one.
+    """Back up CHURN_HOME and the platform's PostgreSQL databases, as of one moment, into FILE.
 
-    That is CHURN_HOME and the platform's PostgreSQL databases, as of one moment. The platform may be at work. Drops are
-    not in it.
+    FILE must not exist yet. The platform can keep running. Drops are not included.
     """
     from churn_platform.backup.making import make
     from churn_platform.home import Home
@@ -46,7 +45,7 @@ def backup(file: Path) -> None:
 def restore(file: Path) -> None:
     """Bring back what FILE holds, as `churn backup` wrote it.
 
-    CHURN_HOME has to be empty, and may be another one than it was. So do the PostgreSQL databases.
+    CHURN_HOME and the PostgreSQL databases must be empty; they need not be the ones that were backed up.
     """
     from churn_platform.automation.instance import open_instance
     from churn_platform.automation.restored import end_runs
@@ -55,11 +54,12 @@ def restore(file: Path) -> None:
     settings, progress = begin(), Progress()
     with progress.of("restoring"):
         inventory = restoring.restore(settings, file, _steps(progress, "restoring"))
-    with open_instance(settings) as instance:
-        ended = end_runs(instance, inventory.made_at)
+        with open_instance(settings) as instance:
+            ended = end_runs(instance, inventory.made_at)
+        restoring.finish(settings.home)
     say(f"{settings.home}: restored as of {inventory.made_at}")
     if ended:
-        say(f"{counted(ended, 'run')} had not ended then, and will be started again by a platform that is up")
+        say(f"{counted(ended, 'run')} had not ended then: repeat what you began; what began by itself does so again")
 
 
 def _steps(progress: Progress, task: str) -> Callable[[str], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, backups: Path) -> Iterator[S
     """The whole, with two months delivered."""
     drops = tmp_path_factory.mktemp("drops") / "drops"
     homes.deliver(drops, months=2, customers=homes.CUSTOMERS)
-    with made(SERVICES, {"./data/seeds": readable(drops), "./data/backups": backups}) as whole:
+    with made(SERVICES, {"./data/seeds": readable(drops), "./backups": backups}) as whole:
         whole.start()
         yield whole
 
@@ -66,6 +67,8 @@ def made(services: list[str], places: dict[str, Path], **variables: str) -> Iter
 
 def readable(folder: Path) -> Path:
     """The folder, which user 10001 may read now."""
-    for path in (folder, *folder.rglob("*"), *folder.parents[:3]):
+    outside = Path(tempfile.gettempdir())
+    parents = [path for path in folder.parents if path.is_relative_to(outside) and path != outside]
+    for path in (folder, *folder.rglob("*"), *parents):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder

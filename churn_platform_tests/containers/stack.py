@@ -72,12 +72,13 @@ class Stack:
         if podman("ps", "--all", "--quiet", "--filter", f"name=^{self.container(name)}$").strip():
             podman("rm", "--force", "--time", "0", self.container(name))
         service = self.services[name]
-        podman("create", "--name", self.container(name), *self._options(name, service), *_program(service))
+        options = ["--restart", service["restart"], *self._options(name, service)]
+        podman("create", "--name", self.container(name), *options, *_program(service))
         podman("start", self.container(name))
 
     def _options(self, name: str, service: Mapping[str, Any]) -> list[str]:
         """The file's words in podman's."""
-        found = [*LIMITS, "--pull=never", "--log-driver=k8s-file", "--restart", service["restart"]]
+        found = [*LIMITS, "--pull=never", "--log-driver=k8s-file"]
         for network in service["networks"]:
             found += ["--network", f"{self.name}-{network}:alias={name}"]
         found += ["--init"] * service.get("init", False) + ["--read-only"] * service.get("read_only", False)
@@ -157,9 +158,8 @@ class Stack:
     def run(self, name: str, *command: str) -> str:
         """What a command prints in a container of its own, as `docker compose run --rm` has it. Raises EngineError."""
         service = self._all[name]
-        options = [word for word in self._options(name, service) if word not in ("--restart", service["restart"])]
-        image, *_ = _program(service)
-        return podman("run", "--rm", *options, image, *command, seconds=600)
+        assert "entrypoint" not in service
+        return podman("run", "--rm", *self._options(name, service), image_of(service), *command, seconds=600)
 
     def fill(self, volume: str, folder: Path) -> None:
         """Put a folder's content into a volume, as user 10001's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from churn_platform_tests import compose
 from churn_platform_tests.containers.conftest import PASSWORDS, SERVICES
 from churn_platform_tests.containers.engine import EngineError
-from churn_platform_tests.containers.stack import Stack
+from churn_platform_tests.containers.stack import PATIENCE, Stack
 
 TOKEN = PASSWORDS["CHURN_API_TOKEN"]
 
@@ -77,10 +78,21 @@ def test_what_is_killed_comes_back_with_the_same_bytes(name: str, stack: Stack) 
 
 def told(stack: Stack) -> list[str]:
     """The tables' bytes, the receipts, and a prediction."""
-    sums = "find /churn/lake /churn/reports -type f -name '*.parquet' | sort | xargs sha256sum"
+    sums = "find /churn/lake -type f -name '*.parquet' | sort | xargs sha256sum"
     receipts = stack.ask("code-server", "python", "-m", "churn_platform", "receipts")
-    customer = httpx.get(f"{address(stack, '8000')}/customers", headers=bearer(), trust_env=False).json()
-    return [stack.ask("code-server", "sh", "-c", sums), receipts, str(customer)]
+    return [stack.ask("code-server", "sh", "-c", sums), receipts, predicted(stack)]
+
+
+def predicted(stack: Stack) -> str:
+    """What serving says of a customer, once it is ready."""
+    serving, until = address(stack, "8000"), time.monotonic() + PATIENCE
+    while httpx.get(f"{serving}/ready", trust_env=False).status_code != 200:
+        assert time.monotonic() < until, stack.said("serving")
+        time.sleep(0.2)
+    customer = httpx.get(f"{serving}/customers", headers=bearer(), trust_env=False).json()["user_ids"][0]
+    answer = httpx.post(f"{serving}/predict", json={"user_id": customer}, headers=bearer(), trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 def bearer() -> dict[str, str]:

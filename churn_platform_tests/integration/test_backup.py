@@ -9,19 +9,20 @@ import stat
 import tarfile
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 import pytest
 
+from churn_platform.automation import restored
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import PROCESS_TAG
 from churn_platform.automation.triggers import CLOSE
 from churn_platform.backup import restoring
+from churn_platform.files import modes
 from churn_platform.files.owners import own_process
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
-
-REMEMBERS_PLACES = ("mlflow/mlflow.db", "MLmodel")
 
 
 @pytest.fixture
@@ -85,13 +86,66 @@ def test_at_another_place_it_goes_on(trained: Platform, backup: Path, tmp_path: 
 
 
 def test_a_backup_is_its_owners_alone(backup: Path, tmp_path: Path) -> None:
-    token = tmp_path / "before" / "api_token"
-    assert not token.exists()
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     platform = at(tmp_path, tmp_path / "home")
     said(platform, "restore", str(backup))
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in platform.settings.home.rglob("*") if path.is_file()}
-    assert modes == {0o600}
+    found = {stat.S_IMODE(path.stat().st_mode) for path in platform.settings.home.rglob("*") if path.is_file()}
+    assert found == {0o600}
+
+
+def test_a_token_stays_its_owners_alone(begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = begun.copy(tmp_path)
+    platform.settings.token_file.write_text("t0ken")
+    platform.settings.token_file.chmod(0o600)
+    monkeypatch.setenv("CHURN_FILE_MODE", "640")
+    said(platform, "backup", str(tmp_path / "one.tar"))
+    assert stat.S_IMODE((tmp_path / "one.tar").stat().st_mode) == 0o640
+    restored_platform = at(tmp_path, tmp_path / "elsewhere")
+    said(restored_platform, "restore", str(tmp_path / "one.tar"))
+    token = restored_platform.settings.token_file
+    assert (token.read_text(), stat.S_IMODE(token.stat().st_mode)) == ("t0ken", 0o600)
+    assert stat.S_IMODE((restored_platform.settings.lake / "features/2024-01.parquet").stat().st_mode) == 0o640
+
+
+def test_links_are_files_of_their_own(begun: Platform, tmp_path: Path) -> None:
+    platform = begun.copy(tmp_path)
+    lake = platform.settings.lake
+    shutil.move(lake, tmp_path / "big")
+    lake.symlink_to(tmp_path / "big")
+    one = lake / "features" / "2024-01.parquet"
+    (lake / "second.parquet").hardlink_to(one)
+    (lake / "third.parquet").symlink_to(one)
+    said(platform, "backup", str(tmp_path / "one.tar"))
+    content = one.read_bytes()
+
+    elsewhere = at(tmp_path, tmp_path / "elsewhere")
+    said(elsewhere, "restore", str(tmp_path / "one.tar"))
+    for name in ("features/2024-01.parquet", "second.parquet", "third.parquet"):
+        assert (elsewhere.settings.lake / name).read_bytes() == content
+
+    linked = at(tmp_path, tmp_path / "linked")
+    linked.settings.home.mkdir()
+    linked.settings.lake.symlink_to(tmp_path / "big")
+    refused = linked.churn("restore", str(tmp_path / "one.tar"))
+    assert (refused.exit_code, "is in use, since it has lake/" in " ".join(refused.output.split())) == (1, True)
+
+
+def test_only_mlflows_own_places_move(tmp_path: Path) -> None:
+    move = restoring._Move(Path("/srv/a b"), Path("/srv/a b/new"))
+    for text, moved in {
+        "/srv/a b/mlflow/1": "/srv/a b/new/mlflow/1",
+        "file:///srv/a%20b/mlflow/1": "file:///srv/a%20b/new/mlflow/1",
+        '{"path": "/srv/a b/x", "note": "see /srv/a bc/x"}': '{"path": "/srv/a b/new/x", "note": "see /srv/a bc/x"}',
+        "https://x.example/srv/a b/page": "https://x.example/srv/a b/page",
+        "/data/srv/a b/x": "/data/srv/a b/x",
+    }.items():
+        assert move.text(text) == moved
+
+
+def test_a_backup_of_a_later_format_names_its_version(backup: Path, tmp_path: Path) -> None:
+    backup.write_bytes(backup.read_bytes().replace(b'"format": 1,', b'"format": 2,').replace(b'"home"', b'"Home"'))
+    refused = at(tmp_path, tmp_path / "new").churn("restore", str(backup))
+    assert "was made by version 0.2.0 of the platform: restore it with that one" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(
@@ -165,18 +219,21 @@ def test_a_file_that_was_put_in_is_refused(name: str, kind: bytes, backup: Path,
     assert not list(platform.settings.home.rglob("*"))
 
 
-@pytest.mark.parametrize("where", ["_prepare", "_merge"])
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [(restoring, "_prepare"), (restoring, "_merge"), (modes, "correct"), (restored, "end_runs"), (restoring, "finish")],
+)
 def test_cut_short_it_is_never_taken_for_a_platform(
-    where: str, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, where: str, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = at(tmp_path, tmp_path / "home")
     with monkeypatch.context() as patched:
-        patched.setattr(restoring, where, _interrupted)
+        patched.setattr(module, where, _interrupted)
         patched.setattr(shutil, "rmtree", lambda _: None)  # as a kill has it
         assert platform.churn("restore", str(backup)).exit_code == 1
     for command in (("close", "--all"), ("status",), ("restore", str(backup))):
         refused = platform.churn(*command)
-        assert "is being restored, or that was cut short" in " ".join(refused.output.split()), command
+        assert "is being restored, or a restore was cut short" in " ".join(refused.output.split()), command
     shutil.rmtree(platform.settings.home)
     said(platform, "restore", str(backup))
 
@@ -187,17 +244,18 @@ def _interrupted(*_: object) -> None:
 
 def test_what_was_under_way_is_not_for_ever(trained: Platform, tmp_path: Path) -> None:
     platform = trained.copy(tmp_path)
+    status = dg.DagsterRunStatus
+    ends = {status.STARTED: status.FAILURE, status.CANCELING: status.CANCELED, status.NOT_STARTED: status.NOT_STARTED}
     with open_instance(platform.settings) as instance:
-        run = instance.create_run_for_job(
-            _nothing, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: own_process()}
-        )
+        runs = {
+            instance.create_run_for_job(_nothing, status=now, tags={PROCESS_TAG: own_process()}).run_id: end
+            for now, end in ends.items()
+        }
     said(platform, "backup", str(tmp_path / "one.tar"))
-    restored = at(tmp_path, tmp_path / "elsewhere")
-    assert "1 run had not ended then" in said(restored, "restore", str(tmp_path / "one.tar"))
-    with open_instance(restored.settings) as instance:
-        found = instance.get_run_by_id(run.run_id)
-    assert found is not None
-    assert found.status == dg.DagsterRunStatus.FAILURE
+    elsewhere = at(tmp_path, tmp_path / "elsewhere")
+    assert "2 runs had not ended then" in said(elsewhere, "restore", str(tmp_path / "one.tar"))
+    with open_instance(elsewhere.settings) as instance:
+        assert {run.run_id: run.status for run in instance.get_runs() if run.run_id in runs} == runs
 
 
 @dg.job(name=CLOSE)

@@ -17,6 +17,7 @@ from churn_platform.champion.registry import EXPERIMENT
 from churn_platform.home import Home
 from churn_platform.tables import published
 from churn_platform.tables.catalog import CATALOG
+from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.postgres import pg_dump
 from churn_platform_tests.published_cases import JANUARY, ask, empty_database, execute
@@ -46,6 +47,7 @@ def use(databases: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_of_them_come_back(
     trained: Platform, before: dict[str, str], after: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    use(before, monkeypatch)
     platform = trained.copy(tmp_path)
     urls = {"postgres_url": SecretStr(before["platform"]), "mlflow_tracking_uri": SecretStr(before["mlflow"])}
     settings = platform.settings.model_copy(update=urls)
@@ -64,7 +66,6 @@ def test_all_of_them_come_back(
     )
     assert place in dumped(before["mlflow"])
 
-    use(before, monkeypatch)
     file, moved = tmp_path / "one.tar", tmp_path / "elsewhere"
     done = platform.churn("backup", str(file))
     assert (done.exit_code, "2 databases" in " ".join(done.stdout.split())) == (0, True), done.output
@@ -86,6 +87,71 @@ def test_all_of_them_come_back(
     assert dumped(after["mlflow"]) == dumped(before["mlflow"]).replace(place, f"{moved}/mlflow/artifacts")
     execute(after["platform"], 'INSERT INTO "An analyst\'s" DEFAULT VALUES')  # its numbers go on
     assert ask(after["platform"], 'SELECT max(id) FROM "An analyst\'s"') == [(4,)]
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE TYPE mood AS ENUM ('sad', 'happy')", "CREATE TABLE more (id int PRIMARY KEY, mood mood)"),
+        ("CREATE TABLE more (id int PRIMARY KEY, other serial)",),
+        (
+            "CREATE FUNCTION right_(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+            "CREATE TABLE more (id int PRIMARY KEY CHECK (right_(id)))",
+        ),
+        ("CREATE TABLE more (id int PRIMARY KEY, during int4range, EXCLUDE USING gist (during WITH &&))",),
+        (
+            "CREATE TABLE more (id int PRIMARY KEY)",
+            "CREATE TABLE others (id int PRIMARY KEY REFERENCES more)",
+            "ALTER TABLE more ADD FOREIGN KEY (id) REFERENCES others",
+        ),
+        (
+            "CREATE TABLE more (id int, PRIMARY KEY (id)) PARTITION BY LIST (id)",
+            "CREATE TABLE o (id int REFERENCES more)",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
+def test_what_could_not_be_restored_is_no_backup(
+    statements: tuple[str, ...],
+    before: dict[str, str],
+    begun: Platform,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    execute(before["platform"], *statements)
+    Home(begun.settings.model_copy(update={"postgres_url": SecretStr(before["platform"])})).make_tables()
+    monkeypatch.setenv(VARIABLES["platform"], before["platform"])
+    refused = begun.churn("backup", str(tmp_path / "one.tar"))
+    assert refused.exit_code == 1, refused.output
+    assert "(platform)" in refused.output
+    assert not (tmp_path / "one.tar").exists()
+    assert ask(before["platform"], "SELECT FROM pg_namespace WHERE nspname = 'churn_backup_trial'") == []
+
+
+def test_what_is_left_out_is_told(
+    before: dict[str, str], begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = begun.settings.model_copy(update={"postgres_url": SecretStr(before["platform"])})
+    Home(settings).make_tables()
+    features = next(table for table in CATALOG if table.name == "features")
+    published.publish(before["platform"], begun.home.lake, features, JANUARY)
+    role = f"ann_{os.getpid()}"
+    execute(before["platform"], "CREATE SCHEMA marts", "CREATE VIEW hers AS SELECT 1", f"CREATE ROLE {role}")
+    execute(before["platform"], f"GRANT SELECT ON features TO {role}")
+    monkeypatch.setenv(VARIABLES["platform"], before["platform"])
+    monkeypatch.setenv("CHURN_ONLINE_STORE_URL", before["platform"] + "&application_name=another")
+    done = begun.churn("backup", str(tmp_path / "one.tar"))
+    execute(before["platform"], f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    assert (done.exit_code, "1 database " in done.output) == (0, True), done.output
+    assert f"these are not in it: hers, the schema marts, what {role} may do" in " ".join(done.output.split())
+
+
+def test_a_registry_in_a_database_keeps_its_models_in_the_home(before: dict[str, str], tmp_path: Path) -> None:
+    settings = homes.settings_of(tmp_path, mlflow_tracking_uri=SecretStr(before["mlflow"]))
+    client = Home(settings).registry.client
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    assert experiment.artifact_location == (settings.mlflow_home / "artifacts").as_uri()
 
 
 def dumped(url: str) -> str:

@@ -64,7 +64,7 @@ def test_an_earlier_versions_prediction_log_moves_to_what_serving_writes(tmp_pat
     assert not before.exists()
     assert {file.name[5:]: file.read_text() for file in settings.prediction_log.iterdir()} == {
         "01-01-host-7.jsonl": "one",
-        "01-02-host-7.jsonl": "latertwo",
+        "01-02-host-7.jsonl": "twolater",
     }
 
 

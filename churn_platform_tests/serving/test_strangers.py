@@ -62,6 +62,7 @@ def test_settings_name_more_hosts() -> None:
         ("http://evil.example", 403),
         ("http://127.0.0.1:1", 403),  # another program's page
         ("null", 403),
+        ("http://[", 403),
         ("", 403),
     ],
 )

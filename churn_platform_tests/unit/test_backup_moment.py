@@ -124,13 +124,14 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 
 def test_files_that_never_rest_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path / "a", "1")
-    pin = moment._Kept.pin
+    pin = moment._Pins.pin
 
-    def replaced(kept: moment._Kept, found: moment._Seen) -> Path:
-        pinned = pin(kept, found)
+    def replaced(pins: moment._Pins, found: moment._Seen) -> Path | None:
+        pinned = pin(pins, found)
         put(tmp_path / "a", "2")
         return pinned
 
-    monkeypatch.setattr(moment._Kept, "pin", replaced)
+    monkeypatch.setattr(moment._Pins, "pin", replaced)
+    monkeypatch.setattr(moment, "_SECONDS", 0.2)
     with pytest.raises(MomentError, match="run this again later"), taken(tmp_path):
         pass
