@@ -55,12 +55,16 @@ def entrance() -> Iterator[None]:
 
 
 @contextmanager
-def placing() -> Iterator[None]:
-    """Turn what the system says of a place that cannot be used into a PlaceError. Any other OSError passes."""
+def placing(place: Path | None = None) -> Iterator[None]:
+    """Turn what the system says of a place that cannot be used into a PlaceError. Any other OSError passes.
+
+    `place` is meant where the system names none, as when a file that is open cannot grow.
+    """
     try:
         yield
     except OSError as error:
-        if error.filename is None or (told := _told(error.errno, Path(str(error.filename)))) is None:
+        named = place if error.filename is None else Path(str(error.filename))
+        if named is None or (told := _told(error.errno, named)) is None:
             raise
         raise PlaceError(told) from error
 

@@ -1,19 +1,18 @@
 """Home: what one `CHURN_HOME` holds, opened by its settings.
 
 Here: putting the lake, the registry and the ledger of the same settings together; `python -m churn_platform.home` opens
-the registry, which makes it where there is none; and telling a home that is not whole. Not here: what they do.
+the registry, which makes it where there is none. Not here: what they do.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
-from churn_platform.faults import Fault, entrance
+from churn_platform.faults import entrance
 from churn_platform.lake import Lake
 from churn_platform.online import store
 from churn_platform.settings import Settings, begin
@@ -22,30 +21,10 @@ if TYPE_CHECKING:
     from churn_platform.champion.postgres import PostgresBook
 
 
-RESTORING = "restoring"
-"""The folder of a home that is not brought back from its backup in full."""
-
-
-class RestoreError(Fault):
-    """A backup that is not restored, or not in full; the message says why, and what to do."""
-
-    lasting = True
-
-
-def refuse_half(home: Path) -> None:
-    """Raise RestoreError for a home whose restoring was cut short, or is under way."""
-    if (home / RESTORING).is_dir():
-        raise RestoreError(
-            f"{home} (CHURN_HOME) is being restored, or a restore was cut short: wait for it to end, or empty that"
-            " folder and its databases and restore again"
-        )
-
-
 class Home:
-    """The stores of one platform. Opening one costs nothing; each store opens at its first use. Raises RestoreError."""
+    """The stores of one platform. Opening one costs nothing; each store opens at its first use."""
 
     def __init__(self, settings: Settings) -> None:
-        refuse_half(settings.home)
         self.settings = settings
 
     @cached_property

@@ -17,9 +17,12 @@ from typing import Any
 
 from churn_platform.automation.instance import open_instance, prepare
 from churn_platform.automation.triggers import REFRESH
+from churn_platform.backup import making
+from churn_platform.backup.archive import Archive
 from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry, Version
+from churn_platform.home import Home
 from churn_platform.local.decisions import Decisions
 from churn_platform.local.first_start import first_start
 from churn_platform.local.runs import Runs
@@ -54,6 +57,12 @@ def run(*calls: tuple[Callable[..., None], Sequence[Any]]) -> list[int | None]:
 def die() -> None:
     """End this process as the kernel would."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def back_up_and_die(settings: Settings, file: Path) -> None:
+    """Back up a platform, and be killed while the backup is written."""
+    Archive.add = dying_at(Archive.add, 5, after=True)  # type: ignore[method-assign]
+    making.make(Home(settings), file, lambda _: None)
 
 
 def dying_at(function: Callable[..., Any], call: int, *, after: bool) -> Callable[..., Any]:

@@ -5,8 +5,9 @@ where it goes from there (`restoring`).
 
     home/...                        the files of CHURN_HOME
     databases/NAME/schema.json      a PostgreSQL database's tables
-    databases/NAME/rows/TABLE       their rows, as COPY writes them
-    inventory.json                   what all of this is, and the SHA-256 of every file
+    databases/NAME/rows/1           the rows of the first, as COPY writes them, and so on
+    inventory.json                  what all of this is, and the SHA-256 of every file
+    inventory.sha256                its own
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ from typing import BinaryIO
 import msgspec
 
 from churn_platform.faults import Fault
-from churn_platform.files import sha256_of
+from churn_platform.files import sha256, sha256_of
+from churn_platform.shown import inert
 
 INVENTORY = "inventory.json"
+_ITS_DIGEST = "inventory.sha256"
 FORMAT = 1
+_LONGEST, _LONGEST_PART = 1000, 255  # letters of a name
 _BROKEN = (
     *(tarfile.TarError, EOFError, msgspec.DecodeError),
     *(FileExistsError, NotADirectoryError),  # names that stand in each other's way
     FileNotFoundError,  # there is no inventory
+    *(ValueError, OverflowError),  # a name or a time that no system takes
 )
 
 
@@ -81,9 +86,10 @@ class Archive:
     def close(self, inventory: Inventory) -> None:
         """End it."""
         data = msgspec.json.format(msgspec.json.encode(inventory))
-        info = tarfile.TarInfo(INVENTORY)
-        info.size = len(data)
-        self._tar.addfile(info, io.BytesIO(data))
+        for name, content in ((INVENTORY, data), (_ITS_DIGEST, sha256(data).encode())):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            self._tar.addfile(info, io.BytesIO(content))
         self._tar.close()
 
 
@@ -106,9 +112,14 @@ def unpack(file: Path, folder: Path) -> Inventory:
         raise ArchiveError(f"{file} is not a file: name a backup, as `churn backup` has written it")
     try:
         with tarfile.open(file, "r:") as tar:
+            most = file.stat().st_size  # no part is larger than the whole, whatever it says
             for member in tar:
+                if member.size > most:
+                    raise tarfile.TarError(f"{inert(member.name)} cannot have {member.size:,} bytes")
                 _extract(tar, member, folder)
         told = (folder / INVENTORY).read_bytes()
+        if sha256(told) != (folder / _ITS_DIGEST).read_text():
+            raise ArchiveError(f"{file} has changed since it was written, in {INVENTORY}: use another one")
         head = msgspec.json.decode(told, type=_Head)
         if head.format != FORMAT:
             raise ArchiveError(f"{file} was made by version {head.version} of the platform: restore it with that one")
@@ -116,7 +127,7 @@ def unpack(file: Path, folder: Path) -> Inventory:
     except _BROKEN as error:
         raise ArchiveError(f"{file} is no backup, or was cut short: {error}: use another one") from error
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    del found[INVENTORY]
+    del found[INVENTORY], found[_ITS_DIGEST]
     for name in sorted(found.keys() | inventory.sha256.keys()):
         if name not in found or name not in inventory.sha256 or sha256_of(found[name]) != inventory.sha256[name]:
             raise ArchiveError(f"{file} has changed since it was written, in {name}: use another one")
@@ -127,8 +138,9 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
     """Put a file into the folder. Raises TarError for anything else, or for a name that leads out of it."""
     path = Path(member.name)
     content = tar.extractfile(member) if member.isreg() else None
-    if content is None or path.is_absolute() or ".." in path.parts:
-        raise tarfile.TarError(f"it has {member.name}, which no backup has")
+    long = len(member.name) > _LONGEST or max(map(len, path.parts), default=0) > _LONGEST_PART
+    if content is None or path.is_absolute() or ".." in path.parts or long:
+        raise tarfile.TarError(f"it has {inert(member.name)}, which no backup has")
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     with content, target.open("xb") as file:

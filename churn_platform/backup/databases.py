@@ -18,6 +18,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from churn_platform.backup import queries
 from churn_platform.faults import Fault
 from churn_platform.settings.urls import without_secrets
 
@@ -26,52 +27,9 @@ if TYPE_CHECKING:
 
 _SCHEMA = "schema.json"
 _CONNECT_SECONDS = 10
-# So that text means the same in every database, as pg_dump sees to it.
-_PLAINLY = (
-    "SET client_encoding = 'UTF8'",
-    "SET datestyle = 'ISO'",
-    "SET intervalstyle = 'postgres'",
-    "SET extra_float_digits = 1",
-)
-_PLAIN_TABLES = """
-    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT relispartition
-"""
-_ANYTHING = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
-_SEQUENCES = """
-    SELECT attname, pg_sequence_last_value(pg_get_serial_sequence(quote_ident(relname), attname)::regclass)
-    FROM pg_attribute JOIN pg_class t ON t.oid = attrelid
-    WHERE relnamespace = 'public'::regnamespace AND relname = %s AND attnum > 0 AND NOT attisdropped
-      AND pg_get_serial_sequence(quote_ident(relname), attname) IS NOT NULL
-"""
-
-_FUNCTIONS = """
-    SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'p')
-      AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e') ORDER BY oid
-"""
-_TRIGGERS = """
-    SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT relispartition AND NOT tgisinternal
-    ORDER BY t.oid
-"""
-_CONSTRAINTS = """
-    SELECT relname, contype, count(*) FROM pg_constraint JOIN pg_class c ON c.oid = conrelid
-    WHERE relnamespace = %s::regnamespace AND relname = ANY(%s) GROUP BY 1, 2 ORDER BY 1, 2
-"""
-_OTHERS = """
-    SELECT relname FROM pg_class WHERE relkind IN ('p', 'v', 'm') AND relnamespace = 'public'::regnamespace
-    UNION SELECT 'the schema ' || nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$|public$)'
-"""
-_GRANTED = """
-    SELECT DISTINCT grantee FROM information_schema.role_table_grants
-    WHERE table_schema = 'public' AND grantee NOT IN (grantor, 'PUBLIC', 'serving') ORDER BY 1
-"""
+_LOCK_SECONDS = 30
 _TRIAL = "churn_backup_trial"
 _MOVE = "move them to a database or schema of their own"
-_SET_SEQUENCE = "SELECT setval(pg_get_serial_sequence(quote_ident(%s), %s), %s)"
-_TEXTS = """
-    SELECT table_name, column_name FROM information_schema.columns
-    WHERE table_schema = 'public' AND data_type IN ('text', 'character varying')
-"""
 
 
 class DatabaseError(Fault):
@@ -112,8 +70,16 @@ class Database:
         driver: psycopg.Connection[tuple[Any, ...]] = connection.connection.driver_connection  # type: ignore[assignment]
         self._driver = driver
         with self._told():
-            for statement in (*_PLAINLY, "SELECT"):  # the moment is that of the first query
+            for statement in queries.PLAINLY:
                 self._ask(statement)
+            plain = [str(name) for (name,) in self._ask(queries.PLAIN_TABLES)]
+            driver.commit()
+            # Whoever empties a table waits: TRUNCATE keeps no row for those who still see it. The moment is that of the
+            # first query after the locks.
+            self._ask(f"SET lock_timeout = '{_LOCK_SECONDS}s'")
+            for name in plain:
+                driver.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS SHARE MODE").format(sql.Identifier(name)))
+            self._ask("SELECT")
 
     def published(self) -> list[tuple[str, str]]:
         """The tables and months that analysts see, as `features` and `2024-01-31`."""
@@ -134,26 +100,26 @@ class Database:
     def is_empty(self) -> bool:
         """Whether there is no table."""
         with self._told():
-            return self._ask(_ANYTHING) == [(0,)]
+            return self._ask(queries.ANYTHING) == [(0,)]
 
     def left_out(self) -> list[str]:
         """What there is besides what `write` takes and publishing makes again: views, tables, rights of others."""
         with self._told():
             made = {name for table, _ in self.published() for name in (table, f"{table}_live")}
-            others = {str(name) for (name,) in self._ask(_OTHERS)} - made
-            return [*sorted(others), *(f"what {role} may do" for (role,) in self._ask(_GRANTED))]
+            others = {str(name) for (name,) in self._ask(queries.OTHERS)} - made
+            return [*sorted(others), *(f"what {role} may do" for (role,) in self._ask(queries.GRANTED))]
 
     def write(self, folder: Path) -> None:
         """Write its tables and rows to files, if a database can be made of them again."""
         with self._told():
             (folder / "rows").mkdir(parents=True)
-            last = tuple(str(statement) for query in (_FUNCTIONS, _TRIGGERS) for (statement,) in self._ask(query))
-            schema = Schema(tuple(self._tables()), last)
+            lasting = [*self._ask(queries.FUNCTIONS), *self._ask(queries.TRIGGERS)]
+            schema = Schema(tuple(self._tables()), tuple(str(statement) for (statement,) in lasting))
             self._try(schema)
             (folder / _SCHEMA).write_bytes(msgspec.json.format(msgspec.json.encode(schema)))
-            for table in schema.tables:
+            for number, table in enumerate(schema.tables, start=1):
                 with (
-                    (folder / "rows" / table.name).open("wb") as file,
+                    (folder / "rows" / str(number)).open("wb") as file,
                     self._driver.cursor().copy(_copying("COPY {} ({}) TO STDOUT", table)) as copy,
                 ):
                     for data in copy:
@@ -163,24 +129,24 @@ class Database:
         """Make the tables, with their rows, of the files that `write` wrote."""
         with self._told():
             schema = msgspec.json.decode((folder / _SCHEMA).read_bytes(), type=Schema)
-            for table in schema.tables:
+            for number, table in enumerate(schema.tables, start=1):
                 for statement in table.statements:
                     self._ask(statement)
                 with (
-                    (folder / "rows" / table.name).open("rb") as file,
+                    (folder / "rows" / str(number)).open("rb") as file,
                     self._driver.cursor().copy(_copying("COPY {} ({}) FROM STDIN", table)) as copy,
                 ):
                     while data := file.read(1 << 20):
                         copy.write(data)
                 for given in table.sequences:
-                    self._ask(_SET_SEQUENCE, (table.name, given.column, given.last))
+                    self._ask(queries.SET_SEQUENCE, (table.name, given.column, given.last))
             for statement in schema.last:
                 self._ask(statement)
 
     def change_places(self, change: Callable[[str], str]) -> None:
         """Change the paths among all texts."""
         with self._told():
-            for table, column in self._ask(_TEXTS):
+            for table, column in self._ask(queries.TEXTS):
                 names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
                 search = sql.SQL("SELECT ctid, {column} FROM {table} WHERE strpos({column}, '/') > 0").format(**names)
                 update = sql.SQL("UPDATE {table} SET {column} = %s WHERE ctid = %s").format(**names)
@@ -201,7 +167,8 @@ class Database:
 
         plainly = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # others double each %
         found = MetaData()
-        plain = {str(name) for (name,) in self._ask(_PLAIN_TABLES)} - {"published_months"}  # which publishing writes
+        plain = {str(name) for (name,) in self._ask(queries.PLAIN_TABLES)}
+        plain.discard("published_months")  # which publishing writes
         found.reflect(self._connection, only=sorted(plain))
         for table in found.sorted_tables:
             indexes = sorted(table.indexes, key=lambda index: str(index.name))
@@ -210,27 +177,27 @@ class Database:
                 str(table.name),
                 tuple(str(one.compile(dialect=plainly)).strip() for one in making),
                 tuple(str(column.name) for column in table.columns if column.computed is None),
-                tuple(Sequence(column, last) for column, last in self._ask(_SEQUENCES, (table.name,)) if last),
+                tuple(Sequence(*found) for found in self._ask(queries.SEQUENCES, (table.name,)) if found[1]),
             )
 
     def _try(self, schema: Schema) -> None:
         """Make the tables in a place of their own, which is taken back, and see that nothing of them is missing."""
         names = [table.name for table in schema.tables]
-        before = self._ask(_CONSTRAINTS, ("public", names))
+        before = self._driver.execute(queries.CONSTRAINTS, {"schema": "public", "tables": names}).fetchall()
         with psycopg.connect(self._url, connect_timeout=_CONNECT_SECONDS) as trial:
             try:
                 trial.execute(f"CREATE SCHEMA {_TRIAL}")
                 trial.execute(f"SET LOCAL search_path TO {_TRIAL}")
                 for statement in (statement for table in schema.tables for statement in table.statements):
                     trial.execute(statement)
-                after = trial.execute(_CONSTRAINTS, (_TRIAL, names)).fetchall()
+                after = trial.execute(queries.CONSTRAINTS, {"schema": _TRIAL, "tables": names}).fetchall()
             except psycopg.Error as error:
                 raise DatabaseError(f"{self._whole}: {_line(error)}: {_MOVE}") from error
             finally:
                 trial.rollback()
         if after != before:
             tables = sorted({str(table) for table, *_ in set(before) ^ set(after)})
-            raise DatabaseError(f"{self._whole}: constraints of {', '.join(tables)} cannot be made again: {_MOVE}")
+            raise DatabaseError(f"{self._whole}: constraints or indexes of {', '.join(tables)}: {_MOVE}")
 
     @property
     def _whole(self) -> str:

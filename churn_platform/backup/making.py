@@ -6,7 +6,9 @@ file that they end in (`archive`).
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +20,8 @@ from typing import TYPE_CHECKING
 from churn_platform.backup.archive import FORMAT, Archive, Inventory
 from churn_platform.backup.databases import opened
 from churn_platform.backup.moment import taken
-from churn_platform.faults import Fault
-from churn_platform.files import replacing
+from churn_platform.faults import Fault, placing
+from churn_platform.files.modes import OWNER_ALONE
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
 from churn_platform.settings.urls import without_secrets
@@ -80,18 +82,21 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
         with home.ledger.locked():
             databases = stack.enter_context(opened(databases_of(settings)))
             files = stack.enter_context(taken(settings.home))
-        target = stack.enter_context(replacing(file))
-        archive = Archive(stack.enter_context(target.open("wb")))
+        place = stack.enter_context(scratch(file.absolute().parent))  # if this is killed, the next one removes it
+        stack.enter_context(placing(place.parent))
+        written = place / "backup.tar"
+        written.touch(OWNER_ALONE)
+        archive = Archive(stack.enter_context(written.open("wb")))
         follow(f"writing {len(files)} files")
         for one in files:
             archive.add(f"home/{one.name}", one.path)
         for database in databases:
             follow(f"writing the database {database.name}")
-            with scratch(file.absolute().parent) as folder:
-                place = folder / "databases" / database.name
-                database.write(place)
-                for path in sorted(path for path in place.rglob("*") if path.is_file()):
-                    archive.add(path.relative_to(folder).as_posix(), path)
+            rows = place / "databases" / database.name
+            database.write(rows)
+            for path in sorted(path for path in rows.rglob("*") if path.is_file()):
+                archive.add(path.relative_to(place).as_posix(), path)
+            shutil.rmtree(rows)
         archive.close(
             Inventory(
                 format=FORMAT,
@@ -103,7 +108,20 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
                 sha256=archive.sha256,
             )
         )
+        _put(written, file)
         return Made(begun, len(files), len(databases), tuple(_lacks(settings, databases)))
+
+
+def _put(written: Path, file: Path) -> None:
+    """Give the file its name, once all of it is on the disk. Raises BackupError where somebody has taken that."""
+    with written.open("rb") as whole:
+        os.fsync(whole.fileno())
+    try:
+        file.hardlink_to(written)
+    except FileExistsError as error:
+        raise BackupError(f"{file} was made by somebody else meanwhile: choose another name") from error
+    except OSError:  # its disk has no second names
+        written.rename(file)
 
 
 def _refuse(settings: Settings, file: Path) -> None:

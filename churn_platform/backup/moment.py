@@ -101,18 +101,33 @@ def _files(home: Path) -> Iterator[_Seen]:
     Nor does an empty database count, which somebody is about to fill.
     """
     bases: dict[Path, Path] = {}
-    for folder, folders, names in os.walk(home, followlinks=True):
+    for folder, folders, names in os.walk(home, followlinks=True, onerror=_raise):
         here = Path(folder).resolve()
         bases[here] = here if os.path.ismount(here) else bases.get(here.parent, here)
         folders[:] = [name for name in folders if name[0] != "." and Path(folder, name).resolve() not in bases]
         for path in (Path(folder, name) for name in names if name[0] != "." and not name.endswith(_BESIDE)):
-            with suppress(FileNotFoundError):
+            with _unless_gone(path):
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode) and (status.st_size or path.suffix != ".db"):
                     with path.open("rb") as file:
                         is_sqlite = file.read(len(_HEADER)) == _HEADER
                     name = path.relative_to(home).as_posix()
                     yield _Seen(_as_text(name), path, bases[here], status.st_ino, is_sqlite)
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be looked into would be missing in silence."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+@contextmanager
+def _unless_gone(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise MomentError(f"{path} is a link to what is not there: mount its disk, or remove it") from error
 
 
 def _as_text(name: str) -> str:
@@ -149,6 +164,8 @@ class _Pins:
         except sqlite3.Error as error:
             if not found.path.exists():
                 return None
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise MomentError(f"{target.parent} cannot be written: {error}: free space there") from error
             raise MomentError(f"{found.path} cannot be copied: {error}: restore it from an earlier backup") from error
         return target
 

@@ -14,20 +14,28 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn_platform.backup.archive import Inventory, unpack
+from churn_platform.backup.archive import ArchiveError, Inventory, unpack
 from churn_platform.backup.databases import opened
 from churn_platform.backup.making import databases_of
 from churn_platform.backup.moment import first_file
+from churn_platform.faults import Fault, placing
 from churn_platform.files import modes
-from churn_platform.home import RESTORING, RestoreError, refuse_half
 from churn_platform.lake import Lake
-from churn_platform.months import Month
+from churn_platform.months import Month, MonthError
+from churn_platform.settings import RESTORING, refuse_half
 from churn_platform.tables import published
 from churn_platform.tables.catalog import CATALOG
 
 if TYPE_CHECKING:
     from churn_platform.backup.databases import Database
     from churn_platform.settings import Settings
+
+
+class RestoreError(Fault):
+    """A backup that is not restored; the message says why, and what to do."""
+
+    lasting = True
+
 
 _VARIABLES = {
     "platform": "CHURN_POSTGRES_URL",
@@ -40,7 +48,7 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
     """Bring a backup back into an empty home and empty databases. `follow` is told what is being done.
 
     The home then still has the folder RESTORING, with which no program of the platform begins; `finish` removes it.
-    Raises RestoreError, ArchiveError, DatabaseError and PlaceError.
+    Raises RestoreError, HalfRestoredError, ArchiveError, DatabaseError and PlaceError.
     """
     home = settings.home
     folder = home / RESTORING
@@ -52,9 +60,14 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         )
     with opened(databases_of(settings)) as databases:
         _refuse_full(databases)
-        folder.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         try:
-            inventory = _prepare(file, folder, home, databases, follow)
+            folder.mkdir()
+        except FileExistsError:
+            refuse_half(home)
+        try:
+            with placing(home):
+                inventory, months = _prepare(file, folder, home, databases, follow)
         except BaseException:
             shutil.rmtree(folder)
             raise
@@ -62,9 +75,9 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         _merge(folder / "home", home)
         for database in databases:
             database.commit()
-    for name, day in inventory.published:
-        follow(f"publishing {name} of {day[:7]}")
-        _publish(settings, name, Month.parse(day[:7]))
+    for name, month in months:
+        follow(f"publishing {name} of {month}")
+        _publish(settings, name, month)
     modes.correct(home, int(settings.file_mode, 8), secret=[settings.token_file])
     return inventory
 
@@ -76,21 +89,25 @@ def finish(home: Path) -> None:
 
 def _prepare(
     file: Path, folder: Path, home: Path, databases: list[Database], follow: Callable[[str], None]
-) -> Inventory:
-    """Unpack, and fill the databases, which nobody sees before they are committed."""
+) -> tuple[Inventory, list[tuple[str, Month]]]:
+    """Unpack, and fill the databases, which nobody sees before they are committed; and what is to be published."""
     follow("unpacking")
     inventory = unpack(file, folder)
     _refuse_others(inventory, databases)
-    (folder / "home").mkdir(exist_ok=True)
-    move = _Move(Path(inventory.home), home.absolute())
-    if move.before != move.after:
-        move.store(folder / "home" / "mlflow")
+    try:
+        (folder / "home").mkdir(exist_ok=True)
+        months = [(name, Month.parse(day[:7])) for name, day in inventory.published]
+        move = _Move(Path(inventory.home), home.absolute())
+        if move.before != move.after:
+            move.store(folder / "home" / "mlflow")
+    except (MonthError, FileExistsError, IsADirectoryError, ValueError, sqlite3.Error) as error:
+        raise ArchiveError(f"{file} has what no backup has: {error}: use another one") from error
     for database in databases:
         follow(f"filling the database {database.name}")
         database.read(folder / "databases" / database.name)
         if database.name == "mlflow" and move.before != move.after:
             database.change_places(move.text)
-    return inventory
+    return inventory, months
 
 
 def _refuse_full(databases: list[Database]) -> None:

@@ -51,7 +51,7 @@ def restore(file: Path) -> None:
     from churn_platform.automation.restored import end_runs
     from churn_platform.backup import restoring
 
-    settings, progress = begin(), Progress()
+    settings, progress = begin(whole=False), Progress()
     with progress.of("restoring"):
         inventory = restoring.restore(settings, file, _steps(progress, "restoring"))
         with open_instance(settings) as instance:

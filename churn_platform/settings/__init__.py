@@ -85,16 +85,38 @@ class Settings(
         yield from (token.get_secret_value() for token in (self.api_token, self.contact_token, self.read_token))
 
 
-def begin() -> Settings:
+RESTORING = "restoring"
+"""The folder of a home that is not restored from its backup in full."""
+
+
+class HalfRestoredError(Fault):
+    """A home that nothing may begin with; the message says what to do."""
+
+    lasting = True
+
+
+def begin(*, whole: bool = True) -> Settings:
     """The settings for a program, which from now on tells none of their secrets, and writes for whom they allow.
 
-    Every program begins with this. Raises SettingsError.
+    Every program begins with this; all but the one that restores need a `whole` home. Raises SettingsError and
+    HalfRestoredError.
     """
     settings = Settings()
+    if whole:
+        refuse_half(settings.home)
     modes.restrict(int(settings.file_mode, 8), settings.home)
     secrets.keep(settings.secrets())
     telling.watch()
     return settings
+
+
+def refuse_half(home: Path) -> None:
+    """Raise HalfRestoredError for a home whose restoring is under way or was cut short."""
+    if (home / RESTORING).is_dir():
+        raise HalfRestoredError(
+            f"{home} (CHURN_HOME) is being restored, or a restore was cut short: wait for it to end, or empty that"
+            " folder and its databases and restore again"
+        )
 
 
 GROUPS: tuple[type[Group], ...] = (

@@ -92,7 +92,8 @@ def predicted(stack: Stack) -> str:
     customer = httpx.get(f"{serving}/customers", headers=bearer(), trust_env=False).json()["user_ids"][0]
     answer = httpx.post(f"{serving}/predict", json={"user_id": customer}, headers=bearer(), trust_env=False)
     assert answer.status_code == 200, answer.text
-    return answer.text
+    told = answer.json()
+    return str([told[name] for name in ("user_id", "probability", "model_version", "features_used")])
 
 
 def bearer() -> dict[str, str]:

@@ -18,11 +18,13 @@ from churn_platform.automation import restored
 from churn_platform.automation.instance import open_instance
 from churn_platform.automation.launcher import PROCESS_TAG
 from churn_platform.automation.triggers import CLOSE
-from churn_platform.backup import restoring
+from churn_platform.backup import archive, making, restoring
 from churn_platform.files import modes
 from churn_platform.files.owners import own_process
-from churn_platform_tests import homes
+from churn_platform.settings import RESTORING
+from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
+from serving import run as serving_run
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_at_another_place_it_goes_on(trained: Platform, backup: Path, tmp_path: 
     for name, content in files(platform.settings.home).items():
         assert os.fsencode(tmp_path / "home") not in content, name
     assert str(tmp_path / "home/") not in "".join(rows(platform.settings.home)["mlflow/mlflow.db"])
-    assert said(platform, "status") == said(trained, "status")
+    assert said(platform, "status") == said(trained.copy(tmp_path / "copy"), "status")
     assert said(platform, "receipts").endswith("each as it was written\n")
     assert "version 4" in said(platform, "retrain", "2024-02")
     champion = platform.home.registry.champion()
@@ -99,7 +101,7 @@ def test_a_token_stays_its_owners_alone(begun: Platform, tmp_path: Path, monkeyp
     platform.settings.token_file.chmod(0o600)
     monkeypatch.setenv("CHURN_FILE_MODE", "640")
     said(platform, "backup", str(tmp_path / "one.tar"))
-    assert stat.S_IMODE((tmp_path / "one.tar").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "one.tar").stat().st_mode) == 0o600  # it has the token in it
     restored_platform = at(tmp_path, tmp_path / "elsewhere")
     said(restored_platform, "restore", str(tmp_path / "one.tar"))
     token = restored_platform.settings.token_file
@@ -142,8 +144,10 @@ def test_only_mlflows_own_places_move(tmp_path: Path) -> None:
         assert move.text(text) == moved
 
 
-def test_a_backup_of_a_later_format_names_its_version(backup: Path, tmp_path: Path) -> None:
-    backup.write_bytes(backup.read_bytes().replace(b'"format": 1,', b'"format": 2,').replace(b'"home"', b'"Home"'))
+def test_a_backup_of_another_format_names_its_version(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "FORMAT", 2)  # as what was made before
     refused = at(tmp_path, tmp_path / "new").churn("restore", str(backup))
     assert "was made by version 0.2.0 of the platform: restore it with that one" in " ".join(refused.output.split())
 
@@ -166,13 +170,13 @@ def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], told: str, back
     assert not list(platform.settings.home.rglob("*"))
 
 
-def test_nothing_is_overwritten(trained: Platform, backup: Path, tmp_path: Path) -> None:
-    before = backup.read_bytes()
-    again = trained.churn("backup", str(backup))
+def test_nothing_is_overwritten(begun: Platform, backup: Path, tmp_path: Path) -> None:
+    before, platform = backup.read_bytes(), begun.copy(tmp_path / "copy")
+    again = platform.churn("backup", str(backup))
     assert (again.exit_code, "exists already" in again.output) == (1, True)
-    inside = trained.churn("backup", str(trained.settings.home / "one.tar"))
+    inside = platform.churn("backup", str(platform.settings.home / "one.tar"))
     assert (inside.exit_code, "would be lost with it" in inside.output) == (1, True)
-    used = trained.churn("restore", str(backup))
+    used = platform.churn("restore", str(backup))
     assert (used.exit_code, "is in use, since it has" in used.output) == (1, True)
     assert backup.read_bytes() == before
 
@@ -180,7 +184,9 @@ def test_nothing_is_overwritten(trained: Platform, backup: Path, tmp_path: Path)
 def test_a_backup_that_has_changed_is_refused(backup: Path, tmp_path: Path) -> None:
     whole = backup.read_bytes()
     place = whole.index(b"PAR1") + 100  # within a table
+    home = whole.index(b'"home": "') + 12
     cases = {
+        "inventory changed": whole[:home] + bytes([whole[home] ^ 1]) + whole[home + 1 :],
         "changed": whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],
         "cut": whole[: len(whole) // 2],
         "no inventory": whole[: whole.index(b"inventory.json") // 512 * 512],
@@ -206,15 +212,21 @@ def test_a_backup_that_has_changed_is_refused(backup: Path, tmp_path: Path) -> N
         ("home/pipe", tarfile.FIFOTYPE),
         ("inventory.json", tarfile.REGTYPE),
         ("inventory.json/below", tarfile.REGTYPE),
+        ("home/" + "deep/" * 3000 + "file", tarfile.REGTYPE),
+        ("home/" + "x" * 300, tarfile.REGTYPE),
+        ("home/large", tarfile.GNUTYPE_SPARSE),
     ],
+    ids=lambda value: value[:40] if isinstance(value, str) else value.decode(),
 )
 def test_a_file_that_was_put_in_is_refused(name: str, kind: bytes, backup: Path, tmp_path: Path) -> None:
     with tarfile.open(backup, "a") as tar:
         more = tarfile.TarInfo(name)
         more.type, more.linkname, more.mtime = kind, "../../outside.txt", 0
         tar.addfile(more)
+    refused = at(tmp_path, tmp_path / "deep" / "home").churn("restore", str(backup))
+    assert (refused.exit_code, refused.output.count("\n")) == (1, refused.output.count("s\n") + 1), refused.output
+    assert "use another one" in refused.output
     platform = at(tmp_path, tmp_path / "deep" / "home")
-    assert platform.churn("restore", str(backup)).exit_code == 1
     assert not list(tmp_path.rglob("outside.txt"))
     assert not list(platform.settings.home.rglob("*"))
 
@@ -261,3 +273,56 @@ def test_what_was_under_way_is_not_for_ever(trained: Platform, tmp_path: Path) -
 @dg.job(name=CLOSE)
 def _nothing() -> None:
     pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("mlflow/mlflow.db", "file is not a database"),
+        ("mlflow/artifacts/models/MLmodel", "can't decode byte"),
+    ],
+)
+def test_what_no_platform_has_written_is_refused_in_a_sentence(
+    broken: str, told: str, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "before"
+    (home / broken).parent.mkdir(parents=True, exist_ok=True)
+    (home / broken).write_bytes(b"\xff\xfe" * 500)
+    hostile = at(tmp_path, home)
+    said(hostile, "backup", str(tmp_path / "hostile.tar"))
+    platform = at(tmp_path, tmp_path / "elsewhere")
+    refused = platform.churn("restore", str(tmp_path / "hostile.tar"))
+    assert (refused.exit_code, told in " ".join(refused.output.split())) == (1, True), refused.output
+    assert not list(platform.settings.home.rglob("*"))
+
+
+def test_a_killed_backup_is_cleared_away_by_the_next(begun: Platform, tmp_path: Path) -> None:
+    platform, backups = begun.copy(tmp_path), tmp_path / "backups"
+    backups.mkdir()
+    killed = processes.run((processes.back_up_and_die, (platform.settings, backups / "one.tar")))
+    assert killed == [processes.KILLED]
+    assert [path.name[0] for path in backups.iterdir()] == ["."]
+    said(platform, "backup", str(backups / "two.tar"))
+    assert [path.name for path in backups.iterdir()] == ["two.tar"]
+
+
+def test_two_backups_under_one_name_are_one(begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, put = tmp_path / "one.tar", making._put
+
+    def beaten(written: Path, target: Path) -> None:
+        target.write_text("another's")
+        put(written, target)
+
+    monkeypatch.setattr(making, "_put", beaten)
+    refused = begun.copy(tmp_path).churn("backup", str(file))
+    assert (refused.exit_code, "choose another name" in " ".join(refused.output.split())) == (1, True)
+    assert file.read_text() == "another's"
+
+
+def test_serving_does_not_begin_either(begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = begun.copy(tmp_path)
+    (platform.settings.home / RESTORING).mkdir()
+    monkeypatch.setenv("CHURN_HOME", str(platform.settings.home))
+    monkeypatch.setattr(serving_run, "create_app", lambda _: pytest.fail("it began"))
+    with pytest.raises(SystemExit):
+        serving_run.main()

@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from mlflow import MlflowClient
 from pydantic import SecretStr
 
 from churn_platform.automation.instance import make_storage
+from churn_platform.backup.databases import opened
 from churn_platform.champion.registry import EXPERIMENT
 from churn_platform.home import Home
 from churn_platform.tables import published
@@ -121,7 +123,7 @@ def test_what_could_not_be_restored_is_no_backup(
     execute(before["platform"], *statements)
     Home(begun.settings.model_copy(update={"postgres_url": SecretStr(before["platform"])})).make_tables()
     monkeypatch.setenv(VARIABLES["platform"], before["platform"])
-    refused = begun.churn("backup", str(tmp_path / "one.tar"))
+    refused = begun.copy(tmp_path).churn("backup", str(tmp_path / "one.tar"))
     assert refused.exit_code == 1, refused.output
     assert "(platform)" in refused.output
     assert not (tmp_path / "one.tar").exists()
@@ -140,7 +142,7 @@ def test_what_is_left_out_is_told(
     execute(before["platform"], f"GRANT SELECT ON features TO {role}")
     monkeypatch.setenv(VARIABLES["platform"], before["platform"])
     monkeypatch.setenv("CHURN_ONLINE_STORE_URL", before["platform"] + "&application_name=another")
-    done = begun.churn("backup", str(tmp_path / "one.tar"))
+    done = begun.copy(tmp_path).churn("backup", str(tmp_path / "one.tar"))
     execute(before["platform"], f"DROP OWNED BY {role}", f"DROP ROLE {role}")
     assert (done.exit_code, "1 database " in done.output) == (0, True), done.output
     assert f"these are not in it: hers, the schema marts, what {role} may do" in " ".join(done.output.split())
@@ -152,6 +154,28 @@ def test_a_registry_in_a_database_keeps_its_models_in_the_home(before: dict[str,
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     assert experiment.artifact_location == (settings.mlflow_home / "artifacts").as_uri()
+
+
+def test_a_table_that_is_emptied_and_filled_again_is_never_empty(before: dict[str, str], tmp_path: Path) -> None:
+    execute(before["platform"], "CREATE TABLE more (id int)", "INSERT INTO more SELECT generate_series(1, 100)")
+    with opened(before) as [database, _], psycopg.connect(before["platform"]) as other:
+        other.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):  # it waits until the backup is made
+            other.execute("TRUNCATE more")
+        database.write(tmp_path / "rows")
+    assert len((tmp_path / "rows/rows/1").read_text().splitlines()) == 100
+
+
+def test_a_tables_name_names_no_file(before: dict[str, str], after: dict[str, str], tmp_path: Path) -> None:
+    name = "../../outside/a"
+    execute(before["platform"], f'CREATE TABLE "{name}" (id int)', f'INSERT INTO "{name}" VALUES (7)')
+    with opened(before) as [database, _]:
+        database.write(tmp_path / "some/where")
+    assert sorted(path.name for path in (tmp_path / "some/where").rglob("*")) == ["1", "rows", "schema.json"]
+    with opened(after) as [database, _]:
+        database.read(tmp_path / "some/where")
+        database.commit()
+    assert ask(after["platform"], f'SELECT id FROM "{name}"') == [(7,)]
 
 
 def dumped(url: str) -> str:

@@ -135,3 +135,31 @@ def test_files_that_never_rest_are_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(moment, "_SECONDS", 0.2)
     with pytest.raises(MomentError, match="run this again later"), taken(tmp_path):
         pass
+
+
+def test_a_folder_that_cannot_be_read_is_not_missing_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "lake/a", "1")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("lake"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError), taken(tmp_path):
+        pass
+
+
+def test_a_link_to_what_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lake").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(MomentError, match="lake is a link to what is not there"), taken(tmp_path):
+        pass
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).write_text("1")
+    with pytest.raises(MomentError, match="rename it"), taken(tmp_path):
+        pass
