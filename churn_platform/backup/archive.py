@@ -71,6 +71,7 @@ class Archive:
     """One that is being written to a file."""
 
     def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._tar = tarfile.open(fileobj=file, mode="w", dereference=True)  # noqa: SIM115  # see `close`
         self.sha256: dict[str, str] = {}
 
@@ -84,13 +85,15 @@ class Archive:
         self.sha256[name] = reading.digest.hexdigest()
 
     def close(self, inventory: Inventory) -> None:
-        """End it."""
+        """End it, and have all of it on the disk."""
         data = msgspec.json.format(msgspec.json.encode(inventory))
         for name, content in ((INVENTORY, data), (_ITS_DIGEST, sha256(data).encode())):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             self._tar.addfile(info, io.BytesIO(content))
         self._tar.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
 
 class _Digesting:

@@ -6,7 +6,6 @@ file that they end in (`archive`).
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -113,9 +112,7 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
 
 
 def _put(written: Path, file: Path) -> None:
-    """Give the file its name, once all of it is on the disk. Raises BackupError where somebody has taken that."""
-    with written.open("rb") as whole:
-        os.fsync(whole.fileno())
+    """Give the file its name. Raises BackupError where somebody has taken that."""
     try:
         file.hardlink_to(written)
     except FileExistsError as error:

@@ -306,6 +306,20 @@ def test_a_killed_backup_is_cleared_away_by_the_next(begun: Platform, tmp_path: 
     assert [path.name for path in backups.iterdir()] == ["two.tar"]
 
 
+def test_a_backup_has_its_name_only_once_it_is_whole(
+    begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, found = making._put, []
+
+    def looked_at(written: Path, file: Path) -> None:
+        found.append(written.read_bytes())
+        put(written, file)
+
+    monkeypatch.setattr(making, "_put", looked_at)
+    said(begun.copy(tmp_path), "backup", str(tmp_path / "one.tar"))
+    assert found == [(tmp_path / "one.tar").read_bytes()]
+
+
 def test_two_backups_under_one_name_are_one(begun: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, put = tmp_path / "one.tar", making._put
 
