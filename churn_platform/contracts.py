@@ -1,42 +1,34 @@
-"""The contract: what a drop's tables hold. Declared once; everything that needs a column looks it up here.
+"""The contract: what a drop's tables hold, as the company declares it. Everything that needs a column looks it up here.
 
-Here: tables, columns, types, allowed values, roles. Not here: reading or judging files (`intake`), or the features
-that are derived from these columns (`tables.features`).
+Here: tables, columns, types, allowed values, roles. Not here: the declaration (`company`), reading or judging files
+(`intake`), or the features that are derived from these columns (`tables.features`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
+from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
+from churn_platform.company.reading import shipped
 
-class Kind(StrEnum):
-    """What a column's values are."""
-
-    TEXT = "text"
-    CATEGORY = "category"
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    NUMBER = "number"
-    DATE = "date"
-
-
-class Missing(StrEnum):
-    """What it means that an active customer has no row in a table."""
-
-    UNKNOWN = "unknown"
-    ZERO = "zero"  # the table has rows only for those who did something: whole numbers and amounts are 0
-
-
-class Role(StrEnum):
-    """What a column is for."""
-
-    KEY = "key"
-    FEATURE = "feature"
-    SEGMENT = "segment"  # compares groups of customers; never a feature
-    LABEL = "label"
-    IGNORED = "ignored"  # delivered and kept, used for nothing
+__all__ = [
+    "BY_NAME",
+    "COLUMNS",
+    "COMPANY",
+    "FEE",
+    "KEY",
+    "LABEL",
+    "LABELS",
+    "STATE_TABLES",
+    "TABLES",
+    "USERS",
+    "Column",
+    "Kind",
+    "Missing",
+    "Role",
+    "Table",
+]
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,8 @@ class Column:
 class Table:
     """One file of a drop. Exactly one column is the key, and a key appears in at most one row.
 
-    `missing` says what is known of an active customer without a row.
+    `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
+    customer active; `snapshots` is what its snapshots are called.
     """
 
     name: str
@@ -75,6 +68,8 @@ class Table:
     columns: tuple[Column, ...]
     required: bool = True
     missing: Missing = Missing.UNKNOWN
+    customers: bool = False
+    snapshots: str = ""
 
     def __getitem__(self, column: str) -> Column:
         return next(c for c in self.columns if c.name == column)
@@ -91,121 +86,52 @@ class Table:
         return tuple(column for column in self.columns if column.role in roles)
 
 
-KEY = "user_id"
-LABEL = "churn_label"
+COMPANY = shipped()
+KEY = COMPANY.customer.key
+LABEL = COMPANY.label.column
+FEE = COMPANY.money.fee
 
 
-def _key() -> Column:
-    return Column(KEY, Kind.TEXT, "The customer.", Role.KEY, pattern=r"[0-9]{4}-[A-Z]{5}")  # such as 7590-VHVEG
+def _tables(company: Declaration) -> dict[str, Table]:
+    """Every table of a declaration, by name: the one that says who the customers are first, the labels last."""
+    key = Column(company.customer.key, Kind.TEXT, "The customer.", Role.KEY, pattern=company.customer.pattern)
+    found = {
+        name: Table(
+            name,
+            declared.meaning,
+            (key, *(_column(column, said) for column, said in declared.columns.items())),
+            required=name != company.label.table,
+            missing=declared.missing,
+            customers=declared.customers,
+            snapshots=declared.snapshots or f"{name}_snapshots",
+        )
+        for name, declared in company.tables.items()
+    }
+    return dict(sorted(found.items(), key=lambda item: (not item[1].customers, not item[1].required)))
 
 
-def _flag(
-    name: str, meaning: str, *, role: Role = Role.FEATURE, nullable: bool = False, optional: bool = False
-) -> Column:
-    return Column(name, Kind.BOOLEAN, meaning, role, nullable=nullable, optional=optional)
+def _column(name: str, said: DeclaredColumn) -> Column:
+    return Column(
+        name,
+        said.kind,
+        said.meaning,
+        said.role,
+        nullable=said.nullable,
+        optional=said.optional,
+        minimum=said.minimum,
+        maximum=said.maximum,
+        earliest=said.earliest,
+        allowed=said.values,
+        pattern=said.pattern,
+    )
 
 
-def _count(name: str, meaning: str, maximum: float) -> Column:
-    return Column(name, Kind.INTEGER, meaning, minimum=0, maximum=maximum)
+BY_NAME = _tables(COMPANY)
+TABLES = tuple(BY_NAME.values())
 
-
-def _amount(name: str, meaning: str, maximum: float) -> Column:
-    return Column(name, Kind.NUMBER, meaning, minimum=0, maximum=maximum)
-
-
-def _add_on(name: str, meaning: str) -> Column:
-    return _flag(name, meaning, nullable=True, optional=True)
-
-
-USERS = Table(
-    "users",
-    "Who the customers are. A customer listed here is active in the drop's month.",
-    (
-        _key(),
-        # The company is younger: an earlier day is a slip, or some program's way of writing "unknown".
-        Column("signup_date", Kind.DATE, "The day on which the customer signed up.", earliest=date(2000, 1, 1)),
-        Column(
-            "user_gender",
-            Kind.CATEGORY,
-            "Gender as the customer gave it.",
-            Role.SEGMENT,
-            allowed=("Female", "Male"),
-        ),
-        _flag("user_is_senior", "Is 65 or older.", role=Role.SEGMENT),
-        _flag("has_family", "Shares the household with a partner."),
-        _flag("has_dependents", "Has dependents in the household."),
-    ),
-)
-
-SUBSCRIPTIONS = Table(
-    "subscriptions",
-    "What each customer has subscribed to and pays.",
-    (
-        _key(),
-        _count("months_active", "Months of tenure.", 1200),
-        _flag("plan_stream_tv", "Streams television; unknown without internet.", nullable=True),
-        _flag("plan_stream_movies", "Streams films; unknown without internet.", nullable=True),
-        Column(
-            "contract_type",
-            Kind.CATEGORY,
-            "How long the contract binds.",
-            allowed=("Month-to-month", "One year", "Two year"),
-        ),
-        _flag("paperless_billing", "Gets bills by e-mail, not on paper."),
-        _amount("monthly_fee", "The present fee per month, in dollars.", 10_000),
-        _amount("total_paid", "All fees paid so far, in dollars.", 1_000_000),
-        Column(
-            "net_service",
-            Kind.CATEGORY,
-            "The internet connection.",
-            allowed=("DSL", "Fiber optic", "No"),
-        ),
-        _add_on("add_on_security", "Has the online security add-on."),
-        _add_on("add_on_backup", "Has the online backup add-on."),
-        _add_on("add_on_device_protect", "Has the device protection add-on."),
-        _add_on("add_on_support", "Has the premium support add-on."),
-    ),
-)
-
-USAGE = Table(
-    "usage_agg_30d",
-    "How each customer watched in the 30 days up to as_of.",
-    (
-        _key(),
-        _amount("watch_hours_30d", "Hours watched in 30 days.", 720),
-        _amount("avg_session_mins_7d", "Mean session length over 7 days, in minutes.", 1440),
-        _count("unique_devices_30d", "Devices used in 30 days.", 1000),
-        _count("skips_7d", "Titles skipped in 7 days.", 100_000),
-        _count("rebuffer_events_7d", "Playback stalls in 7 days.", 100_000),
-    ),
-)
-
-PAYMENTS = Table(
-    "payments_agg_90d",
-    "How payments went in the 90 days up to as_of.",
-    (_key(), _count("failed_payments_90d", "Failed payments in 90 days.", 1000)),
-)
-
-SUPPORT = Table(
-    "support_agg_90d",
-    "What each customer asked of support in the 90 days up to as_of.",
-    (
-        _key(),
-        _count("support_tickets_90d", "Tickets opened in 90 days.", 10_000),
-        _amount("ticket_avg_resolution_hrs_90d", "Mean hours to resolve a ticket over 90 days.", 2160),
-    ),
-)
-
-LABELS = Table(
-    "labels",
-    "Who churned in the window after as_of. May arrive months after its drop.",
-    (_key(), _flag(LABEL, "Churned in the window after as_of.", role=Role.LABEL)),
-    required=False,
-)
-
-STATE_TABLES = (USERS, SUBSCRIPTIONS, USAGE, PAYMENTS, SUPPORT)
-"""The tables that describe customers; each becomes a snapshot. Users come first: they say who exists."""
-
-TABLES = (*STATE_TABLES, LABELS)
-
-BY_NAME = {table.name: table for table in TABLES}
+LABELS = BY_NAME[COMPANY.label.table]
+STATE_TABLES = tuple(table for table in TABLES if table is not LABELS)
+"""The tables that describe customers; each becomes a snapshot. The first one says who exists."""
+USERS = STATE_TABLES[0]
+COLUMNS = {column.name: column for table in STATE_TABLES for column in table.columns}
+"""Every column of those by its name, which no two of them share."""

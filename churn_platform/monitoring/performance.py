@@ -13,13 +13,12 @@ import msgspec
 import numpy as np
 
 from churn_platform.champion.registry import Version
-from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.contracts import FEE, KEY, LABEL, LABELS
 from churn_platform.faults import Fault
 from churn_platform.lake import Lake
 from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
-from churn_platform.tables.delivery import FEE
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, REACHED, REALISED, landed
 

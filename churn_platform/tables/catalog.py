@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from churn_platform.contracts import KEY, LABELS, SUBSCRIPTIONS, USERS, Column, Kind, Table
-from churn_platform.tables.delivery import FEE
+from churn_platform.contracts import COLUMNS, FEE, KEY, LABELS, USERS, Column, Kind, Table
 from churn_platform.tables.features import AS_OF, LAST_SEEN, SCHEMA
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, SNAPSHOTS, landed
 
@@ -63,7 +62,7 @@ _SCORES = CatalogTable(
         *_KEYS,
         Column("probability", Kind.NUMBER, "The probability of churning in the window after as_of."),
         Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
-        SUBSCRIPTIONS[FEE],
+        COLUMNS[FEE],
         Column("value_at_risk", Kind.NUMBER, "Probability times monthly fee: what is expected to be lost, in dollars."),
         Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
         Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),

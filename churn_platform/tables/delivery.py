@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_platform.bundle import Bundle, Value
-from churn_platform.contracts import KEY
+from churn_platform.contracts import FEE, KEY
 from churn_platform.files import replacing
 from churn_platform.lake import Lake, Written, opened
 from churn_platform.modelling.encoding import encode_frame
@@ -32,8 +32,6 @@ EXPLAINED = 1_000
 
 PLACES = 6
 """The decimal places of a delivered probability: as many as a float32 near 1 holds."""
-
-FEE = "monthly_fee"
 
 _SCORES = {
     KEY: "string",

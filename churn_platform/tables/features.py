@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from churn_platform.bundle import Feature, FeatureKind
-from churn_platform.contracts import KEY, STATE_TABLES, USERS, Column, Kind, Role, Table
+from churn_platform.contracts import COMPANY, KEY, STATE_TABLES, USERS, Column, Kind, Role, Table
 from churn_platform.months import Month
-from churn_platform.tables.names import SNAPSHOTS, snapshot_name
+from churn_platform.tables.names import SNAPSHOTS
 
 if TYPE_CHECKING:
     import ibis
@@ -25,7 +25,7 @@ WINDOW = 3
 AS_OF = "as_of"
 LAST_SEEN = "last_seen"
 
-HISTORY = ("watch_hours_30d", "rebuffer_events_7d", "failed_payments_90d", "support_tickets_90d", "monthly_fee")
+HISTORY = COMPANY.features.history
 """The columns whose change over the months is a feature."""
 
 
@@ -181,7 +181,7 @@ def _wide(month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.T
     """
     import ibis
 
-    users = snapshots[snapshot_name(USERS)]
+    users = snapshots[USERS.snapshots]
     wide = users[0].filter(users[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
     for name, table in SNAPSHOTS.items():
         if table is not USERS:

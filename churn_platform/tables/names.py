@@ -6,7 +6,7 @@ its place on disk (`lake`), or the records that intake keeps of what it has take
 
 from __future__ import annotations
 
-from churn_platform.contracts import STATE_TABLES, Table
+from churn_platform.contracts import STATE_TABLES
 
 FEATURES = "features"
 CHURN_SCORES = "churn_scores"
@@ -39,10 +39,5 @@ def quarantine(table: str) -> str:
     return f"quarantine/{table}"
 
 
-def snapshot_name(table: Table) -> str:
-    """The name of a table's snapshots, in the lake and as an asset."""
-    return {"subscriptions": "subscriptions_profile_snapshots"}.get(table.name, f"{table.name}_snapshots")
-
-
-SNAPSHOTS = {snapshot_name(table): table for table in STATE_TABLES}
+SNAPSHOTS = {table.snapshots: table for table in STATE_TABLES}
 """Every snapshot with the table of the contract that it is made from."""

@@ -17,7 +17,7 @@ from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, is_holdout
-from churn_platform.tables.names import FEATURES, landed, snapshot_name
+from churn_platform.tables.names import FEATURES, landed
 
 if TYPE_CHECKING:
     import ibis
@@ -85,7 +85,7 @@ def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
 
 def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     """The month's labelled holdout customers with features and segments, in key order."""
-    users = lake.read(snapshot_name(USERS), month)
+    users = lake.read(USERS.snapshots, month)
     segments = users.select(KEY, *(column.name for column in USERS.with_role(Role.SEGMENT)))
     rows = _labelled(lake, month)
     rows = rows.filter(is_holdout(rows[KEY])).left_join(segments, KEY).drop(f"{KEY}_right")

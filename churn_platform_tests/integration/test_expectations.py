@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn_platform.contracts import SUBSCRIPTIONS, TABLES, USAGE, USERS, Kind, Table
+from churn_platform.contracts import TABLES, USERS, Kind, Table
 from churn_platform.intake.expectations import DUPLICATE, Broken, evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 from churn_platform_tests.hostile_values import HOSTILE, dangers
 from churn_platform_tests.pages import Page
+from churn_platform_tests.streamflow import SUBSCRIPTIONS, USAGE
 
 AS_OF = homes.MONTHS[0].as_of
 

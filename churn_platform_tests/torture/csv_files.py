@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn_platform.contracts import LABELS, PAYMENTS, USERS, Table
+from churn_platform.contracts import LABELS, USERS, Table
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import parse
 from churn_platform.lake import Lake
+from churn_platform_tests.streamflow import PAYMENTS
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend

@@ -17,14 +17,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import STATE_TABLES, SUBSCRIPTIONS, USAGE, USERS, Kind, Missing, Role
+from churn_platform.contracts import STATE_TABLES, USERS, Kind, Missing, Role
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.tables.features import AS_OF, DERIVED, HISTORY, LAST_SEEN, SCHEMA, is_holdout
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed, snapshot_name
+from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
 from churn_platform_tests import homes
 from churn_platform_tests.homes import close, land
+from churn_platform_tests.streamflow import SUBSCRIPTIONS, USAGE
 
 FIRST = homes.MONTHS[0]
 MONTHS = tuple(FIRST + ago for ago in range(4))
@@ -68,7 +69,7 @@ def test_names() -> None:
         "payments_agg_90d_snapshots",
         "support_agg_90d_snapshots",
     ]
-    assert snapshot_name(SUBSCRIPTIONS) == "subscriptions_profile_snapshots"
+    assert SUBSCRIPTIONS.snapshots == "subscriptions_profile_snapshots"
 
 
 @pytest.mark.parametrize("name", SNAPSHOTS)

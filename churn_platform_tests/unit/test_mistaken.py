@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churn_platform.contracts import PAYMENTS, SUBSCRIPTIONS
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import parse
 from churn_platform.lake import Lake
+from churn_platform_tests.streamflow import PAYMENTS, SUBSCRIPTIONS
 
 HEADER = "user_id,failed_payments_90d"
 ROW = "0001-AAAAA,1"

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import LABELS, PAYMENTS, SUBSCRIPTIONS, TABLES, USERS, Table
+from churn_platform.contracts import LABELS, TABLES, USERS, Table
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import PAYMENTS, SUBSCRIPTIONS
 
 HEADER = "user_id,failed_payments_90d"
 A, B, C = "0001-AAAAA,1", "0002-AAAAA,2", "0003-AAAAA,3"

@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from churn_platform.contracts import PAYMENTS
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
+from churn_platform_tests.streamflow import PAYMENTS
 
 HEADER = "user_id,failed_payments_90d\n"
 

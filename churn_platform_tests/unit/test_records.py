@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv as arrow
 
-from churn_platform.contracts import PAYMENTS
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import Parsed, parse
 from churn_platform.intake.records import NOT_CLOSED, records
 from churn_platform.lake import Lake
+from churn_platform_tests.streamflow import PAYMENTS
 from churn_platform_tests.torture import csv_files
 
 HEADER = "user_id,failed_payments_90d"
