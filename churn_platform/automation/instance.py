@@ -27,6 +27,9 @@ LOCATION = "churn_platform"
 """The name of the code location."""
 POSTGRES_VARIABLE = "CHURN_POSTGRES_URL"
 
+_OPENINGS = 10
+"""How often a fresh PostgreSQL is opened while others make its tables: Dagster makes each by itself, without a lock."""
+
 
 class StorageError(Fault):
     """Dagster's storage cannot be used; the message says which one, why, and what to do."""
@@ -123,11 +126,16 @@ def answering(settings: Settings) -> Iterator[None]:
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the UI, the daemon and the command line share. Raises StorageError."""
     import dagster as dg
+    from sqlalchemy.exc import ProgrammingError
 
     home = prepare(settings)
     with answering(settings):
         if not settings.postgres_url.get_secret_value():
             embedded.prepare(home)
+            return dg.DagsterInstance.get()
+        for _ in range(_OPENINGS - 1):
+            with suppress(ProgrammingError):  # another process was making the same table
+                return dg.DagsterInstance.get()
         return dg.DagsterInstance.get()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from churn_platform.monitoring.status import NextMonth, read
 from churn_platform_tests.conftest import Platform
-from churn_platform_tests.integration.test_terminals import CHURN, environment
+from churn_platform_tests.system.test_terminals import CHURN, environment
 from churn_platform_tests.terminal import Terminal
 
 STOPPED = "payments_agg_90d.csv: table payments_agg_90d lacks column user_id"

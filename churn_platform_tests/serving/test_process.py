@@ -20,7 +20,7 @@ from churn_platform_tests.serving.world import World, user_id
 
 HEAVY = ("dagster", "pandas", "sklearn", "great_expectations", "evidently", "mlflow", "ibis", "duckdb", "pyarrow")
 PLATFORM = {
-    *("bundle", "contracts", "faults", "files", "months", "online", "secrets", "settings"),
+    *("bundle", "company", "contracts", "faults", "files", "months", "online", "secrets", "settings"),
     *("shown", "telling", "web"),
 }
 

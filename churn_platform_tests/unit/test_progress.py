@@ -1,4 +1,4 @@
-"""Progress where it is no terminal: plain lines. `integration/test_terminals` has the rest."""
+"""Progress where it is no terminal: plain lines. `system/test_terminals` has the rest."""
 
 from __future__ import annotations
 
