@@ -1,7 +1,8 @@
 """Images: those of the Dockerfile, on a base from Debian's packages, and stand-ins for those of others.
 
-Here: making them. Not here: running them (`stack`). A registry of images need not be reachable: the base has the
-official image's programs, and PostgreSQL and Prometheus are Debian's, behind what the official images promise.
+Here: making them, also ahead of the tests (`python -m churn_platform_tests.containers.images`). Not here: running them
+(`stack`). A registry of images need not be reachable: the base has the official image's programs, and PostgreSQL and
+Prometheus are Debian's, behind what the official images promise.
 """
 
 from __future__ import annotations
@@ -125,3 +126,7 @@ def make_all() -> None:
         made = [both.submit(make_others), both.submit(make_ours, ROOT, "local")]
     for one in made:
         one.result()
+
+
+if __name__ == "__main__":
+    make_all()
