@@ -11,12 +11,12 @@ import gzip
 import hashlib
 import os
 import shutil
-import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
+from churn_platform.backup.restoring import Move
 from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
 from churn_platform.intake.parsing import ROW, parse
@@ -99,23 +99,8 @@ def copied(settings: Settings, folder: Path) -> Settings:
 
     shutil.copytree(settings.home, folder / "home", copy_function=copy)
     shutil.copytree(settings.drops, folder / "drops", copy_function=copy)
-    move_mlflow(settings.home, folder / "home")
+    Move(settings.home, folder / "home").store(folder / "home" / "mlflow")
     return settings.model_copy(update={"home": folder / "home", "drops": folder / "drops"})
-
-
-def move_mlflow(before: Path, home: Path) -> None:
-    """Let the MLflow store of a home that was moved find its files: it remembers absolute paths."""
-    with closing(sqlite3.connect(home / "mlflow" / "mlflow.db")) as database:
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for _, column, kind, *_ in database.execute(f"PRAGMA table_info('{table}')").fetchall():
-                if kind.startswith(("VARCHAR", "TEXT")):
-                    database.execute(
-                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE "{column}" LIKE ?',
-                        (str(before), str(home), f"%{before}%"),
-                    )
-        database.commit()
-    for path in home.rglob("MLmodel"):
-        path.write_text(path.read_text().replace(str(before), str(home)))
 
 
 def open_to_others(home: Path) -> Iterator[str]:

@@ -97,7 +97,7 @@ def _prepare(
     try:
         (folder / "home").mkdir(exist_ok=True)
         months = [(name, Month.parse(day[:7])) for name, day in inventory.published]
-        move = _Move(Path(inventory.home), home.absolute())
+        move = Move(Path(inventory.home), home.absolute())
         if move.before != move.after:
             move.store(folder / "home" / "mlflow")
     except (MonthError, FileExistsError, IsADirectoryError, ValueError, sqlite3.Error) as error:
@@ -149,7 +149,7 @@ def _publish(settings: Settings, name: str, month: Month) -> None:
         published.publish(settings.postgres_url.get_secret_value(), lake, table, month)
 
 
-class _Move:
+class Move:
     """MLflow's files at another place than before: it remembers absolute paths, and URLs of files."""
 
     def __init__(self, before: Path, after: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+from churn_platform.backup.restoring import Move
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 
@@ -28,7 +29,7 @@ def production(version: str, folder: Path) -> Path:
 def unpacked(version: str, folder: Path) -> Settings:
     """The settings of a version's home, copied into a folder with its drops and one more month."""
     _unpack(version, folder)
-    homes.move_mlflow(_MADE_AT, folder / "home")
+    Move(_MADE_AT, folder / "home").store(folder / "home" / "mlflow")
     homes.deliver(folder / "drops", months=3, customers=400)
     return homes.settings_of(folder)
 

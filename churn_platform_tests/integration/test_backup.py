@@ -134,7 +134,7 @@ def test_links_are_files_of_their_own(begun: Platform, tmp_path: Path) -> None:
 
 
 def test_only_mlflows_own_places_move(tmp_path: Path) -> None:
-    move = restoring._Move(Path("/srv/a b"), Path("/srv/a b/new"))
+    move = restoring.Move(Path("/srv/a b"), Path("/srv/a b/new"))
     for text, moved in {
         "/srv/a b/mlflow/1": "/srv/a b/new/mlflow/1",
         "file:///srv/a%20b/mlflow/1": "file:///srv/a%20b/new/mlflow/1",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from churn_platform.backup.restoring import Move
 from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.cli import main
 from churn_platform.contracts import TABLES
@@ -34,7 +35,7 @@ def new(closed: Platform, tmp_path: Path) -> Platform:
     """A drop of 60 customers, nothing closed, and an MLflow store without versions."""
     homes.deliver(tmp_path / "drops")
     shutil.copytree(closed.settings.mlflow_home, tmp_path / "home" / "mlflow")
-    homes.move_mlflow(closed.settings.home, tmp_path / "home")
+    Move(closed.settings.home, tmp_path / "home").store(tmp_path / "home" / "mlflow")
     return Platform(homes.settings_of(tmp_path))
 
 
