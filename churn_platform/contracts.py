@@ -1,4 +1,4 @@
-"""The contract: what a drop's tables hold, as the company declares it. Everything that needs a column looks it up here.
+"""Contracts: what a drop's tables hold, as the company declares it. Everything that needs a column looks it up here.
 
 Here: tables, columns, types, allowed values, roles. Not here: the declaration (`company`), reading or judging files
 (`intake`), or the features that are derived from these columns (`tables.features`).
@@ -6,29 +6,14 @@ Here: tables, columns, types, allowed values, roles. Not here: the declaration (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, cached_property
+from pathlib import Path
 
 from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
-from churn_platform.company.reading import shipped
-
-__all__ = [
-    "BY_NAME",
-    "COLUMNS",
-    "COMPANY",
-    "FEE",
-    "KEY",
-    "LABEL",
-    "LABELS",
-    "STATE_TABLES",
-    "TABLES",
-    "USERS",
-    "Column",
-    "Kind",
-    "Missing",
-    "Role",
-    "Table",
-]
+from churn_platform.company.reading import read, shipped
 
 
 @dataclass(frozen=True)
@@ -57,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One file of a drop. Exactly one column is the key, and a key appears in at most one row.
+    """One file of a drop. The first column is the key, and a key appears in at most one row.
 
     `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
     customer active; `snapshots` is what its snapshots are called.
@@ -70,6 +55,11 @@ class Table:
     missing: Missing = Missing.UNKNOWN
     customers: bool = False
     snapshots: str = ""
+
+    @property
+    def key(self) -> Column:
+        """The column that says which customer a row is about."""
+        return self.columns[0]
 
     def __getitem__(self, column: str) -> Column:
         return next(c for c in self.columns if c.name == column)
@@ -86,17 +76,68 @@ class Table:
         return tuple(column for column in self.columns if column.role in roles)
 
 
-COMPANY = shipped()
-KEY = COMPANY.customer.key
-LABEL = COMPANY.label.column
-FEE = COMPANY.money.fee
+class Contract:
+    """All tables of one company, as it declares them, and the names that everything else looks up.
+
+    `tables` are all of them: first the one that says who the customers are, last the labels. `key` is the column that
+    each has, `label` says who churned, `fee` is what a customer pays each month.
+    """
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+        self.key = declaration.customer.key
+        self.label = declaration.label.column
+        self.fee = declaration.money.fee
+        self.tables = _tables(declaration)
+
+    @cached_property
+    def states(self) -> tuple[Table, ...]:
+        """The tables that describe customers; each becomes a snapshot. The first one says who exists."""
+        return self.tables[:-1]
+
+    @property
+    def customers(self) -> Table:
+        """The table that says who is active in a month."""
+        return self.tables[0]
+
+    @property
+    def labels(self) -> Table:
+        """The table that says who churned, which may come later than the others."""
+        return self.tables[-1]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Table]:
+        """Every table by its name."""
+        return {table.name: table for table in self.tables}
+
+    @cached_property
+    def snapshots(self) -> Mapping[str, Table]:
+        """Every snapshot's name with the table that it is made from."""
+        return {table.snapshots: table for table in self.states}
+
+    @cached_property
+    def columns(self) -> Mapping[str, Column]:
+        """Every column of the tables that describe customers, by its name, which no two of them share."""
+        return {column.name: column for table in self.states for column in table.columns}
 
 
-def _tables(company: Declaration) -> dict[str, Table]:
-    """Every table of a declaration, by name: the one that says who the customers are first, the labels last."""
+@cache
+def streamflow() -> Contract:
+    """The contract of the company that is shipped."""
+    return Contract(shipped())
+
+
+@cache
+def declared(file: Path | None) -> Contract:
+    """The contract of the company that a file declares; that of the shipped one for None. Raises DeclarationError."""
+    declaration = shipped() if file is None else read(file)
+    return streamflow() if declaration is shipped() else Contract(declaration)
+
+
+def _tables(company: Declaration) -> tuple[Table, ...]:
     key = Column(company.customer.key, Kind.TEXT, "The customer.", Role.KEY, pattern=company.customer.pattern)
-    found = {
-        name: Table(
+    found = [
+        Table(
             name,
             declared.meaning,
             (key, *(_column(column, said) for column, said in declared.columns.items())),
@@ -106,8 +147,8 @@ def _tables(company: Declaration) -> dict[str, Table]:
             snapshots=declared.snapshots or f"{name}_snapshots",
         )
         for name, declared in company.tables.items()
-    }
-    return dict(sorted(found.items(), key=lambda item: (not item[1].customers, not item[1].required)))
+    ]
+    return tuple(sorted(found, key=lambda table: (not table.customers, not table.required)))
 
 
 def _column(name: str, said: DeclaredColumn) -> Column:
@@ -124,14 +165,3 @@ def _column(name: str, said: DeclaredColumn) -> Column:
         allowed=said.values,
         pattern=said.pattern,
     )
-
-
-BY_NAME = _tables(COMPANY)
-TABLES = tuple(BY_NAME.values())
-
-LABELS = BY_NAME[COMPANY.label.table]
-STATE_TABLES = tuple(table for table in TABLES if table is not LABELS)
-"""The tables that describe customers; each becomes a snapshot. The first one says who exists."""
-USERS = STATE_TABLES[0]
-COLUMNS = {column.name: column for table in STATE_TABLES for column in table.columns}
-"""Every column of those by its name, which no two of them share."""

@@ -17,22 +17,23 @@ from churn_platform.settings import Settings, begin
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's definitions for these settings, by default those of the environment."""
     settings = settings or begin()
-    months = months_of(settings)
-    monthly = jobs.monthly()
+    home = Home(settings)
+    contract, months = home.contract, months_of(settings)
+    monthly = jobs.monthly(contract)
     return dg.Definitions(
         assets=[
-            *landing.assets(months),
-            *snapshots.assets(months, settings.features_due_days),
-            *models.assets(months),
-            *decisions.assets(months),
-            *monitoring.assets(months),
+            *landing.assets(months, contract),
+            *snapshots.assets(months, contract, settings.features_due_days),
+            *models.assets(months, contract),
+            *decisions.assets(months, contract),
+            *monitoring.assets(months, contract),
             *delivery.assets(months),
-            *(published.assets(months) if settings.postgres_url.get_secret_value() else []),
+            *(published.assets(months, contract) if settings.postgres_url.get_secret_value() else []),
         ],
         jobs=[*monthly.values(), *jobs.BY_HAND],
         schedules=schedules(months, monthly),
         sensors=sensors(settings, months, monthly),
-        resources={"home": Home(settings), "mlflow": tracking.mlflow},
+        resources={"home": home, "mlflow": tracking.mlflow},
         executor=dg.in_process_executor,  # one process per run: starting one per step costs more than the step
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from churn_platform.champion.books import FileBook
 from churn_platform.champion.receipts import Ledger
 from churn_platform.champion.registry import Registry
+from churn_platform.contracts import Contract, declared
 from churn_platform.faults import entrance
 from churn_platform.lake import Lake
 from churn_platform.online import store
@@ -28,9 +29,14 @@ class Home:
         self.settings = settings
 
     @cached_property
+    def contract(self) -> Contract:
+        """What the company's drops hold."""
+        return declared(self.settings.company)
+
+    @cached_property
     def lake(self) -> Lake:
         """The tables."""
-        return Lake(self.settings.lake)
+        return Lake(self.settings.lake, self.contract)
 
     @cached_property
     def registry(self) -> Registry:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import replacing, replacing_all, sha256_of
 from churn_platform.files.scratch import scratch
@@ -92,10 +93,11 @@ def _evaluate(table: ibis.Table, file: Path, path: Path) -> Written:
 
 
 class Lake:
-    """The tables under one folder. `name` is a table's folder below it, such as `landed/users`."""
+    """One company's tables, under one folder. `name` is a table's folder below it, such as `landed/users`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, contract: Contract) -> None:
         self.root = root
+        self.contract = contract
 
     @cached_property
     def engine(self) -> Backend:

@@ -23,6 +23,7 @@ from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
 from churn_platform_tests.frozen import Frozen
+from churn_platform_tests.streamflow import STREAMFLOW
 
 # Examples depend only on the test, so that what passes once passes again.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -66,7 +67,7 @@ def _umask() -> Iterator[None]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
+    return Lake(tmp_path / "lake", STREAMFLOW)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from churn_platform.backup.restoring import Move
-from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
@@ -26,7 +25,8 @@ from churn_platform.settings import Settings
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.tables import delivery
 from churn_platform.tables.features import WINDOW, feature_table, snapshot
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
+from churn_platform.tables.names import FEATURES, landed
+from churn_platform_tests.streamflow import STATE_TABLES, TABLES
 
 CUSTOMERS = 500
 MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
@@ -134,7 +134,7 @@ def close(lake: Lake, month: Month) -> None:
 
 def take_snapshots(lake: Lake, month: Month) -> None:
     """The month's snapshots alone."""
-    for name, table in SNAPSHOTS.items():
+    for name, table in lake.contract.snapshots.items():
         previous = lake.read(name, month - 1) if month > MONTHS[0] else None
         lake.write(name, month, snapshot(table, month, lake.read(landed(table.name), month), previous))
 
@@ -142,7 +142,8 @@ def take_snapshots(lake: Lake, month: Month) -> None:
 def make_features(lake: Lake, month: Month) -> None:
     """The month's features, from its snapshots and earlier ones."""
     window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
-    lake.write(FEATURES, month, feature_table(month, {n: [lake.read(n, m) for m in window] for n in SNAPSHOTS}))
+    snapshots = {name: [lake.read(name, m) for m in window] for name in lake.contract.snapshots}
+    lake.write(FEATURES, month, feature_table(lake.contract, month, snapshots))
 
 
 def scores_are_stale(home: Home, month: Month) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from churn_platform.assets import decisions, landing, models, snapshots
 from churn_platform.assets.partitions import months_of
 from churn_platform.settings import Settings
+from churn_platform_tests.streamflow import STREAMFLOW
 
 _SETTINGS = Settings()
 _MONTHS = months_of(_SETTINGS)
 
-(LAND_DROP,) = landing.assets(_MONTHS)
-*SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS, _SETTINGS.features_due_days)
-TRAINING_SET, CANDIDATE = models.assets(_MONTHS)
-EVALUATION, PROMOTION = decisions.assets(_MONTHS)
+(LAND_DROP,) = landing.assets(_MONTHS, STREAMFLOW)
+*SNAPSHOTS, FEATURES = snapshots.assets(_MONTHS, STREAMFLOW, _SETTINGS.features_due_days)
+TRAINING_SET, CANDIDATE = models.assets(_MONTHS, STREAMFLOW)
+EVALUATION, PROMOTION = decisions.assets(_MONTHS, STREAMFLOW)

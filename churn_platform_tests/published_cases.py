@@ -14,6 +14,7 @@ import psycopg
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import STREAMFLOW
 
 JANUARY, FEBRUARY, MARCH = (Month(2024, number) for number in (1, 2, 3))
 
@@ -42,7 +43,7 @@ def execute(url: str, *statements: str) -> None:
 
 def two_months(folder: Path) -> Lake:
     """The lake of a home with two closed months of 60 customers, which nobody has scored."""
-    lake = Lake(folder / "home" / "lake")
+    lake = Lake(folder / "home" / "lake", STREAMFLOW)
     homes.deliver(folder / "drops", months=2)
     for number, month in enumerate((JANUARY, FEBRUARY)):
         homes.land(lake, month, folder / f"drops/month_{number:03d}", labels=True)

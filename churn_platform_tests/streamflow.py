@@ -1,9 +1,21 @@
-"""StreamFlow's tables by name, for tests of what is done with tables like these."""
+"""StreamFlow's contract, and what follows from it, for tests of what is done with tables like these."""
 
 from __future__ import annotations
 
-from churn_platform.contracts import BY_NAME
+from churn_platform.contracts import streamflow
+from churn_platform.tables.catalog import catalog
+from churn_platform.tables.features import schema
 
+STREAMFLOW = streamflow()
+KEY, LABEL, FEE = STREAMFLOW.key, STREAMFLOW.label, STREAMFLOW.fee
+TABLES, BY_NAME, STATE_TABLES = STREAMFLOW.tables, STREAMFLOW.by_name, STREAMFLOW.states
+USERS, LABELS = STREAMFLOW.customers, STREAMFLOW.labels
 SUBSCRIPTIONS = BY_NAME["subscriptions"]
 USAGE = BY_NAME["usage_agg_30d"]
 PAYMENTS = BY_NAME["payments_agg_90d"]
+
+SNAPSHOTS = STREAMFLOW.snapshots
+SCHEMA = schema(STREAMFLOW)
+HISTORY = STREAMFLOW.declaration.features.history.columns
+DERIVED = STREAMFLOW.declaration.features.derived
+CATALOG = catalog(STREAMFLOW)

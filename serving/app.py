@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Redirect
 
+from churn_platform.contracts import declared
 from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
 from serving.access import SCHEME, access_of
@@ -51,7 +52,7 @@ def create_app(settings: Settings) -> Edge:
     prediction_log = PredictionLog(
         settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
     )
-    predictor = Predictor(champions, features, prediction_log, metrics)
+    predictor = Predictor(declared(settings.company), champions, features, prediction_log, metrics)
     access = access_of(settings)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from churn_platform.bundle import Value
+from churn_platform.contracts import Contract
 from churn_platform.online.types import Row, StoreUnavailableError
 from serving.asking import shown
 from serving.champion import Champion, Champions
@@ -46,7 +47,15 @@ _Features = dict[str, FeatureValue]
 class Predictor:
     """Answers predictions with the current champion and features."""
 
-    def __init__(self, champions: Champions, features: OnlineFeatures, log: PredictionLog, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        champions: Champions,
+        features: OnlineFeatures,
+        log: PredictionLog,
+        metrics: Metrics,
+    ) -> None:
+        self._contract = contract
         self._champions = champions
         self._features = features
         self._log = log
@@ -107,7 +116,7 @@ class Predictor:
     def what_if(self, features: dict[str, Value]) -> WhatIf:
         """The risk with these features. Raises ProblemError 400 and 503."""
         champion = self.champion()
-        if problems := list(field_problems(champion.bundle.schema, features)):
+        if problems := list(field_problems(champion.bundle.schema, features, self._contract)):
             raise bad_request(*problems)
         used = {feature.name: features.get(feature.name) for feature in champion.bundle.schema}
         scored = champion.score(_encode(used))

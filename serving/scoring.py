@@ -13,12 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from churn_platform.bundle import Bundle, Feature, Value
-from churn_platform.contracts import STATE_TABLES
+from churn_platform.contracts import Column, Contract
 from serving.asking import shown
 from serving.messages import Call
 from serving.problems import FieldProblem, ProblemError
-
-_BOUNDS = {column.name: (column.minimum, column.maximum) for table in STATE_TABLES for column in table.columns}
 
 MUST_BE_GIVEN = "must be given"
 
@@ -72,17 +70,17 @@ def _unusable(error: Exception) -> ProblemError:
     return ProblemError(503, "store_lacks_features", detail)
 
 
-def field_problems(schema: Sequence[Feature], features: dict[str, Value]) -> Iterator[FieldProblem]:
-    """What is wrong with a what-if's features."""
+def field_problems(schema: Sequence[Feature], features: dict[str, Value], contract: Contract) -> Iterator[FieldProblem]:
+    """What is wrong with a what-if's features: numbers keep the bounds of their columns."""
     for name in features.keys() - {feature.name for feature in schema}:
         yield FieldProblem(f"features.{name}", "the champion has no such feature")
     for feature in schema:
         given = feature.name in features or not feature.must_be_given
-        if (message := _wrong(feature, features.get(feature.name)) if given else MUST_BE_GIVEN) is not None:
+        if (message := _wrong(feature, features.get(feature.name), contract) if given else MUST_BE_GIVEN) is not None:
             yield FieldProblem(f"features.{feature.name}", message)
 
 
-def _wrong(feature: Feature, value: Value) -> str | None:
+def _wrong(feature: Feature, value: Value, contract: Contract) -> str | None:
     if value is None:
         return None if feature.nullable else MUST_BE_GIVEN
     if feature.kind == "category":
@@ -91,7 +89,14 @@ def _wrong(feature: Feature, value: Value) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
     if isinstance(value, bool | str) or not math.isfinite(value):
         return "must be a number"
-    minimum, maximum = _BOUNDS.get(feature.name, (None, None))
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        return f"must be between {minimum:g} and {maximum:g}"
-    return None
+    column = contract.columns.get(feature.name)
+    return _out_of_bounds(column, value) if column else None
+
+
+def _out_of_bounds(column: Column, value: float) -> str | None:
+    low, high = column.minimum, column.maximum
+    if (low is None or value >= low) and (high is None or value <= high):
+        return None
+    if low is None or high is None:
+        return f"must be at least {low:g}" if high is None else f"must be at most {high:g}"
+    return f"must be between {low:g} and {high:g}"

@@ -13,7 +13,8 @@ from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import digest_of
-from churn_platform.contracts import LABEL, LABELS, USERS, Role
+from churn_platform.company.declaration import Role
+from churn_platform.contracts import Contract
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
@@ -38,14 +39,14 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         bundles = {number: registry.bundle(version) for number, version in versions.items()}
         customers = training_sets.holdout(lake, month)
         scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate))
-        labels = customers[LABEL].to_numpy(dtype=bool)
+        labels = customers[home.contract.label].to_numpy(dtype=bool)
         compared = evaluate(
             str(month),
             labels,
             scores[candidate.number],
             scores[champion.number] if champion else None,
             parity=parity,
-            segments=customers[[column.name for column in USERS.with_role(Role.SEGMENT)]],
+            segments=customers[[column.name for column in home.contract.customers.with_role(Role.SEGMENT)]],
             delta=home.settings.delta,
             seed=home.settings.seed,
         )
@@ -130,12 +131,12 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
     )
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
     """The decision assets, for these months."""
     return [
         dg.asset(
             name=EVALUATION,
-            deps=[CANDIDATE, FEATURES, asset_key(LABELS)],
+            deps=[CANDIDATE, FEATURES, asset_key(contract.labels)],
             partitions_def=months,
             group_name=GROUP,
             pool=TRAINING,

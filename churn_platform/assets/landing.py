@@ -9,7 +9,7 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, Words, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import month_of
-from churn_platform.contracts import LABELS, STATE_TABLES, TABLES, USERS, Table
+from churn_platform.contracts import Contract, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
@@ -126,7 +126,7 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
 
 def _refuse_mixture(home: Home, month: Month, left_out: Sequence[Table], contents: Mapping[str, str | None]) -> None:
     """Raise DropError where tables that are not selected have changed: a month's tables are taken in together."""
-    records = {deliveries.LATER if table is LABELS else deliveries.STATE for table in left_out}
+    records = {deliveries.LATER if table is home.contract.labels else deliveries.STATE for table in left_out}
     if any(contents[record] != deliveries.taken(home.lake, month, record) for record in records):
         raise DropError(
             f"{month}: the drop is not the one that was landed, and its tables are taken in together: "
@@ -136,17 +136,17 @@ def _refuse_mixture(home: Home, month: Month, left_out: Sequence[Table], content
 
 def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> tuple[list[landing.Judged], Oddities]:
     """The judgement on every selected table that the drop has, and by table what is odd. Raises DropError."""
-    engine, tolerance = home.lake.engine, home.settings.quarantine_tolerance
+    engine, contract, tolerance = home.lake.engine, home.contract, home.settings.quarantine_tolerance
     judged: list[landing.Judged] = []
-    if any(table in selected for table in STATE_TABLES):
-        judged += landing.judge_state(engine, drop, tolerance, month.as_of)
-    customers = judged[0].kept if judged else home.lake.read(landed(USERS.name), month)
-    if LABELS in selected:
-        labels = landing.judge_labels(engine, drop, LABELS, tolerance, month.as_of, customers)
+    if any(table in selected for table in contract.states):
+        judged += landing.judge_state(engine, drop, contract, tolerance, month.as_of)
+    customers = judged[0].kept if judged else home.lake.read(landed(contract.customers.name), month)
+    if contract.labels in selected:
+        labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, customers)
         judged += [labels] if labels else []
     judged = [found for found in judged if found.table in selected]
-    before = {t.name: home.lake.read(landed(t.name), month - 1) for t in STATE_TABLES if _has(home, t, month - 1)}
-    drop_as_a_whole = Drop(month, {found.table.name: found for found in judged}, customers, before)
+    before = {t.name: home.lake.read(landed(t.name), month - 1) for t in contract.states if _has(home, t, month - 1)}
+    drop_as_a_whole = Drop(month, contract, {found.table.name: found for found in judged}, customers, before)
     odd: Oddities = defaultdict(list)
     for oddity in oddities(drop_as_a_whole, home.settings):
         odd[oddity.table].append(oddity)
@@ -161,8 +161,8 @@ def land(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Judge the tables of the month's drop, then take all of them in, or none and say why."""
-    month, settings, lake = month_of(context), home.settings, home.lake
-    selected = [table for table in TABLES if asset_key(table) in context.selected_asset_keys]
+    month, settings, lake, contract = month_of(context), home.settings, home.lake, home.contract
+    selected = [table for table in contract.tables if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(lake, month)
         if not archived and _awaited(context, home, month):
@@ -171,10 +171,12 @@ def land(
             yield from _as_landed(context, home, month, selected)
             return
         drop = drop_of(settings.drops, settings.first, month)
-        contents = deliveries.contents(drop)  # before it is read: a change from now on makes it a different drop
-        if doubt := deliveries.in_doubt(lake, month, misnamed(drop, (LABELS,))):
+        contents = deliveries.contents(
+            drop, contract
+        )  # before it is read: a change from now on makes it a different drop
+        if doubt := deliveries.in_doubt(lake, month, misnamed(drop, (contract.labels,), contract.tables)):
             raise DropError(doubt)
-        _refuse_mixture(home, month, [table for table in TABLES if table not in selected], contents)
+        _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)
         tables, odd = _judge(home, month, drop, selected)
     for judged in tables:
         yield _verdict(home, month, judged, odd[judged.table.name])
@@ -191,7 +193,7 @@ def land(
             broken = f"{judged.quarantined:,} of {counted(judged.total, 'row')} of {judged.table.name}"
             context.log.warning(f"{month}: {broken} broken, kept in quarantine")
         yield _kept(home, judged, month, written[judged.table.name])
-    if LABELS in selected and contents[deliveries.LATER] is None:
+    if contract.labels in selected and contents[deliveries.LATER] is None:
         yield from _without_labels(context, home, month, drop)
 
 
@@ -220,24 +222,26 @@ def _without_labels(
     context: dg.AssetExecutionContext, home: Home, month: Month, drop: Path
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Withdraw the labels that the drop no longer has; by the result, what is downstream of them follows."""
+    labels = asset_key(home.contract.labels)
     if taking.withdraw_labels(home.lake, month):
         told = f"the labels of {month} are withdrawn, since {drop.name} no longer has any"
         context.log.warning(told)
         yield dg.AssetCheckResult(
-            passed=True, asset_key=asset_key(LABELS), check_name=CONTRACT, description=f"{told}: nothing to judge."
+            passed=True, asset_key=labels, check_name=CONTRACT, description=f"{told}: nothing to judge."
         )
-        yield dg.MaterializeResult(asset_key=asset_key(LABELS), metadata={"withdrawn": True, "dagster/row_count": 0})
+        yield dg.MaterializeResult(asset_key=labels, metadata={"withdrawn": True, "dagster/row_count": 0})
     else:
         context.log.info(f"{month} has no labels yet: it closes now, and matures when they arrive in {drop}")
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
     """The landing assets, for these months."""
+    above = {contract.labels.name: [asset_key(contract.customers)]}
     return [
         dg.multi_asset(
             name="land_drop",
-            specs=[_spec(table, months, [] if table is not LABELS else [asset_key(USERS)]) for table in TABLES],
-            check_specs=[_check(table, months) for table in TABLES],
+            specs=[_spec(table, months, above.get(table.name, [])) for table in contract.tables],
+            check_specs=[_check(table, months) for table in contract.tables],
             # Without it, a month that is not delivered yet, or has no labels yet, could not leave its checks out.
             can_subset=True,
         )(land),

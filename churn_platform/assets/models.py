@@ -12,12 +12,12 @@ from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version
-from churn_platform.contracts import KEY, LABEL, LABELS
+from churn_platform.contracts import Contract
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
 from churn_platform.settings import Settings
 from churn_platform.tables import training_set as training_sets
-from churn_platform.tables.features import SCHEMA
+from churn_platform.tables.features import schema
 from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAINING_SET
 from churn_platform.tables.training_set import CandidateVersion, TrainingSet
 
@@ -34,18 +34,21 @@ TRAINING = "training"
 def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Collect the rows, name their file by its content, and refuse what cannot be trained on."""
     month, lake = month_of(context), home.lake
+    key, label = home.contract.key, home.contract.label
     with told_plainly():
         months = training_sets.months_to_learn_from(lake, month)
         written = lake.write_addressed(TRAINING_ROWS, training_sets.training_rows(lake, months))
         rows = lake.read_file(written.path)
-        keys = rows.select(KEY, "month", LABEL).to_pandas()
-        training_sets.refuse_too_few(month, keys, home.settings.min_training_customers)
+        keys = rows.select(key, "month", label).to_pandas()
+        training_sets.refuse_too_few(
+            month, keys.loc[keys["month"] == str(month), label], home.settings.min_training_customers
+        )
     made = TrainingSet(
         month=str(month),
         sha256=written.sha256,
         rows=written.rows,
-        customers=int(keys[KEY].nunique()),
-        churned=int(keys[LABEL].sum()),
+        customers=int(keys[key].nunique()),
+        churned=int(keys[label].sum()),
         months=training_sets.sources(lake, months, keys),
     )
     lake.write_document(TRAINING_SET, month, made)
@@ -73,19 +76,20 @@ def candidate(
     from churn_platform.modelling.training import train
 
     month, lake, settings = month_of(context), home.lake, home.settings
+    contract, features = home.contract, schema(home.contract)
     with told_plainly():
         source = lake.require_document(TRAINING_SET, month, TrainingSet, "churn retrain")
         rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
         holdout = training_sets.holdout(lake, month)
-        training = train(rows, SCHEMA, settings.estimator, settings.seed)
-        model = to_onnx(training.pipeline, len(SCHEMA))
-        probabilities = score(model, encode_frame(SCHEMA, holdout))
-        metrics = measure(holdout[LABEL].to_numpy(), probabilities, training.threshold)
+        training = train(rows, contract, features, settings.estimator, settings.seed)
+        model = to_onnx(training.pipeline, len(features))
+        probabilities = score(model, encode_frame(features, holdout))
+        metrics = measure(holdout[contract.label].to_numpy(), probabilities, training.threshold)
 
     with told_plainly(), scratch(home.registry.scratch) as folder:
         bundle = folder / "bundle"
         sample = rows[rows["month"] == str(month)]
-        digest = write_bundle(bundle, training, model, SCHEMA, sample, metrics, str(month))
+        digest = write_bundle(bundle, training, model, features, sample, metrics, str(month))
         version = _log(mlflow, home, training, source, metrics, bundle, digest)
     lake.write_document(CANDIDATE, month, CandidateVersion(version.number))
     return dg.MaterializeResult(
@@ -142,7 +146,7 @@ def _log(
         model = flavour.log_model(
             training.pipeline,
             name="model",
-            signature=_signature(),
+            signature=_signature(len(schema(home.contract))),
             # Working them out from the imports would take seconds.
             pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
             skops_trusted_types=list(estimators.TRUSTED_TYPES),
@@ -153,14 +157,14 @@ def _log(
     return version
 
 
-def _signature() -> "ModelSignature":
+def _signature(features: int) -> "ModelSignature":
     """What the pipeline takes, as `encode_frame` gives it, and the classes that it answers with."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(SCHEMA)), "features")]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, features), "features")]),
         outputs=Schema([TensorSpec(np.dtype(np.bool_), (-1,))]),
     )
 
@@ -175,14 +179,14 @@ def _git_commit(settings: Settings) -> str:
     return asked.stdout.strip() or "unknown"
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
     """The training assets, for these months."""
     return [
         dg.asset(
             name=TRAINING_SET,
             deps=[
                 dg.AssetDep(FEATURES, partition_mapping=TRAINING_WINDOW),
-                dg.AssetDep(asset_key(LABELS), partition_mapping=TRAINING_WINDOW),
+                dg.AssetDep(asset_key(contract.labels), partition_mapping=TRAINING_WINDOW),
             ],
             partitions_def=months,
             group_name=GROUP,

@@ -13,7 +13,7 @@ from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, picture
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion.registry import Version
-from churn_platform.contracts import LABELS
+from churn_platform.contracts import Contract
 from churn_platform.home import Home
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.months import Month
@@ -71,7 +71,7 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the month's churn share with the reference's."""
     month, lake = month_of(context), home.lake
-    if not lake.has(landed(LABELS.name), month):
+    if not lake.has(landed(home.contract.labels.name), month):
         return not_due(context, f"{month} has no labels")
     with told_plainly():
         reference = drift.reference_months(month, _trained_on(home), matured(lake))
@@ -106,7 +106,7 @@ def expected_performance(context: dg.AssetExecutionContext, home: dg.ResourcePar
 def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Compare the served scores with the labels, and with them those that the champion would have given."""
     month, lake, registry = month_of(context), home.lake, home.registry
-    if not lake.has(landed(LABELS.name), month):
+    if not lake.has(landed(home.contract.labels.name), month):
         return not_due(context, f"{month} has no labels, so there is nothing to compare its scores with")
     shown: dict[str, Any] = {}
     with told_plainly():
@@ -191,7 +191,7 @@ def _counted(found: performance.Realised) -> str:
     )
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
     """The monitoring assets, for these months."""
     return [
         dg.asset(
@@ -208,7 +208,7 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         )(drift_report),
         dg.asset(
             name=TARGET_DRIFT,
-            deps=[asset_key(LABELS)],
+            deps=[asset_key(contract.labels)],
             partitions_def=months,
             group_name=GROUP,
             kinds={"duckdb"},
@@ -226,7 +226,7 @@ def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
         )(expected_performance),
         dg.asset(
             name=REALISED,
-            deps=[CHURN_SCORES, asset_key(LABELS)],
+            deps=[CHURN_SCORES, asset_key(contract.labels)],
             partitions_def=months,
             group_name=GROUP,
             kinds={"scikitlearn"},

@@ -8,8 +8,9 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS
 from churn_platform.assets.partitions import month_of
+from churn_platform.contracts import Contract
 from churn_platform.home import Home
-from churn_platform.tables.catalog import CATALOG, CatalogTable
+from churn_platform.tables.catalog import CatalogTable, catalog
 
 GROUP = "published"
 
@@ -57,6 +58,6 @@ def _publication(table: CatalogTable, months: dg.MonthlyPartitionsDefinition) ->
     return publication
 
 
-def assets(months: dg.MonthlyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
     """The publication assets, for these months."""
-    return [_publication(table, months) for table in CATALOG]
+    return [_publication(table, months) for table in catalog(contract)]

@@ -8,11 +8,11 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landing import asset_key
 from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import FEATURE_WINDOW, PREVIOUS, month_of
-from churn_platform.contracts import Table
+from churn_platform.contracts import Contract, Table
 from churn_platform.home import Home
 from churn_platform.tables import lineage
-from churn_platform.tables.features import SCHEMA, feature_table, snapshot
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
+from churn_platform.tables.features import feature_table, schema, snapshot
+from churn_platform.tables.names import FEATURES, landed
 
 _LONGEST_MONTH = 31
 
@@ -32,7 +32,7 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
     def build(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
         month, lake = month_of(context), home.lake
         with told_plainly():
-            inputs = lineage.inputs(name, month, home.settings.first)
+            inputs = lineage.inputs(home.contract, name, month, home.settings.first)
             current, *previous = (lake.read(*source) for source in inputs)
         written = lake.write(name, month, snapshot(table, month, current, *previous), built_from=inputs)
         delivered = lake.rows(landed(table.name), month)
@@ -47,27 +47,28 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
 def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Build the month's feature table."""
     month = month_of(context)
-    first = home.settings.first
+    first, contract = home.settings.first, home.contract
     with told_plainly():
-        snapshots = {name: [home.lake.read(name, m) for m in lineage.window(month, first)] for name in SNAPSHOTS}
-    inputs = lineage.inputs(FEATURES, month, first)
-    written = home.lake.write(FEATURES, month, feature_table(month, snapshots), built_from=inputs)
+        window = lineage.window(month, first)
+        snapshots = {name: [home.lake.read(name, m) for m in window] for name in contract.snapshots}
+    inputs = lineage.inputs(contract, FEATURES, month, first)
+    written = home.lake.write(FEATURES, month, feature_table(contract, month, snapshots), built_from=inputs)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(written.sha256),
-        metadata={**of_table(written), "features": len(SCHEMA), "as_of": str(month.as_of)},
+        metadata={**of_table(written), "features": len(schema(contract)), "as_of": str(month.as_of)},
     )
 
 
-def assets(months: dg.MonthlyPartitionsDefinition, due_days: int) -> list[dg.AssetsDefinition]:
+def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract, due_days: int) -> list[dg.AssetsDefinition]:
     """The snapshot and feature assets, for these months; features are due so many days after a month's end.
 
     Dagster looks at the newest materialization, of whatever month: the alert about overdue features knows the month.
     """
     return [
-        *(_snapshot_asset(name, table, months) for name, table in SNAPSHOTS.items()),
+        *(_snapshot_asset(name, table, months) for name, table in contract.snapshots.items()),
         dg.asset(
             name=FEATURES,
-            deps=[dg.AssetDep(name, partition_mapping=FEATURE_WINDOW) for name in SNAPSHOTS],
+            deps=[dg.AssetDep(name, partition_mapping=FEATURE_WINDOW) for name in contract.snapshots],
             partitions_def=months,
             group_name="features",
             kinds={"duckdb", "parquet"},
@@ -76,7 +77,9 @@ def assets(months: dg.MonthlyPartitionsDefinition, due_days: int) -> list[dg.Ass
             description="One row per active customer: the drop's own columns and what three months of snapshots show.",
             metadata={
                 "dagster/column_schema": dg.TableSchema(
-                    columns=[dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in SCHEMA]
+                    columns=[
+                        dg.TableColumn(feature.name, feature.kind, feature.meaning) for feature in schema(contract)
+                    ]
                 )
             },
             code_version="2",

@@ -14,7 +14,7 @@ from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, 
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion.receipts import Ledger, Receipt
 from churn_platform.champion.registry import Registry
-from churn_platform.contracts import LABELS
+from churn_platform.contracts import Contract
 from churn_platform.home import Home
 from churn_platform.shown import as_text
 from churn_platform.tables.names import CANDIDATE, CHURN_SCORES, EVALUATION, REALISED, TARGET_DRIFT, TRAINING_SET
@@ -29,13 +29,13 @@ Jobs = Mapping[str, UnresolvedAssetJobDefinition]
 """The jobs of a month, by name."""
 
 
-def monthly() -> Jobs:
+def monthly(contract: Contract) -> Jobs:
     """The jobs that run for one month each; their assets say which months there are."""
 
     def job(name: str, selection: dg.AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
         return dg.define_asset_job(name, selection=selection, description=description)
 
-    some, labels = dg.AssetSelection.assets, asset_key(LABELS)
+    some, labels = dg.AssetSelection.assets, asset_key(contract.labels)
     jobs = (
         job(
             CLOSE,

@@ -40,7 +40,6 @@ from churn_platform.automation.triggers import (
 from churn_platform.champion import promotion
 from churn_platform.champion.agreement import contested
 from churn_platform.champion.receipts import digest_of
-from churn_platform.contracts import LABELS, USERS
 from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
@@ -52,7 +51,7 @@ from churn_platform.monitoring.status import Stopped
 from churn_platform.months import Month
 from churn_platform.tables import delivery, lineage, taking, training_set
 from churn_platform.tables.features import WINDOW
-from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, TARGET_DRIFT, landed
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, TARGET_DRIFT, landed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -69,7 +68,7 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
     facts = month_facts(home, settings.settle_seconds)
     notes = (
         *deliveries.before(settings.drops, settings.first),
-        *drops.passed_over(settings.drops, settings.first),
+        *drops.passed_over(settings.drops, settings.first, home.contract.tables),
     )
     if not facts:
         return Wait("; ".join((f"{settings.drops} (CHURN_DROPS) has no drop yet: {EXPECTED_DROPS}", *notes)))
@@ -82,9 +81,9 @@ def closing(home: Home, instance: dg.DagsterInstance) -> Action:
 def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
     """The facts of every month that is delivered or was landed, oldest first. Raises DropError."""
     lake, settings = home.lake, home.settings
-    delivered = deliveries.found_in(settings.drops, settings.first, settle_seconds, time.time())
+    delivered = deliveries.found_in(home.contract, settings.drops, settings.first, settle_seconds, time.time())
     found = {delivery.month: delivery for delivery in delivered}
-    for month in lake.months(landed(USERS.name)):
+    for month in lake.months(landed(lake.contract.customers.name)):
         if month >= settings.first and month not in found:
             found[month] = _archived(lake, month, settings.drops)
     return [_month(lake, found[month], settings.first) for month in sorted(found)]
@@ -93,7 +92,9 @@ def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
 def stopped(home: Home, instance: dg.DagsterInstance) -> tuple[Stopped, ...]:
     """Each month whose newest run to take it in has failed, and why, oldest first. Raises DropError."""
     settings, lake = home.settings, home.lake
-    months = sorted({*drops.delivered(settings.drops, settings.first), *lake.months(landed(USERS.name))})
+    months = sorted(
+        {*drops.delivered(settings.drops, settings.first), *lake.months(landed(lake.contract.customers.name))}
+    )
     newest = [(month, runs[0]) for month in months if (runs := runs_of(instance, month, CLOSE, MATURE))]
     return tuple(Stopped(str(month), run.fault) for month, run in newest if run.state == RunState.FAILED)
 
@@ -132,15 +133,16 @@ def _is_stale(lake: Lake, month: Month, first: Month) -> bool:
     """Whether a closed month has a table that was built from something else than is there now."""
     if not lake.has(FEATURES, month):
         return False
-    inputs = [(landed(table.name), month) for table in SNAPSHOTS.values()]
-    inputs += [(name, month - ago) for name in SNAPSHOTS for ago in range(WINDOW)]
-    return _stale(lake.root, month, first, _stamps(lake, [*inputs, (FEATURES, month)]))
+    snapshots = lake.contract.snapshots
+    inputs = [(landed(table.name), month) for table in snapshots.values()]
+    inputs += [(name, month - ago) for name in snapshots for ago in range(WINDOW)]
+    return _stale(lake, month, first, _stamps(lake, [*inputs, (FEATURES, month)]))
 
 
 @lru_cache(maxsize=512)
-def _stale(root: Path, month: Month, first: Month, stamps: tuple[object, ...]) -> bool:
+def _stale(lake: Lake, month: Month, first: Month, stamps: tuple[object, ...]) -> bool:
     """Asked once for each state of the files: it hashes them, and a sensor asks every few seconds."""
-    return lineage.is_stale(Lake(root), month, first)
+    return lineage.is_stale(lake, month, first)
 
 
 def _stamps(lake: Lake, tables: Sequence[tuple[str, Month]]) -> tuple[object, ...]:
@@ -150,14 +152,14 @@ def _stamps(lake: Lake, tables: Sequence[tuple[str, Month]]) -> tuple[object, ..
 
 
 def _basis(lake: Lake, month: Month) -> str:
-    before = [(name, month - 1) for name in SNAPSHOTS]
-    return _hash(lake.root, tuple(before), _stamps(lake, before))
+    before = [(name, month - 1) for name in lake.contract.snapshots]
+    return _hash(lake, tuple(before), _stamps(lake, before))
 
 
 @lru_cache(maxsize=512)
-def _hash(root: Path, tables: tuple[tuple[str, Month], ...], stamps: tuple[object, ...]) -> str:
+def _hash(lake: Lake, tables: tuple[tuple[str, Month], ...], stamps: tuple[object, ...]) -> str:
     """One hash of some tables' content, worked out once for each state of the files."""
-    return sha256(" ".join(Lake(root).sha256(*table) for table in tables).encode())
+    return sha256(" ".join(lake.sha256(*table) for table in tables).encode())
 
 
 def paused(home: Home) -> str | None:
@@ -181,7 +183,7 @@ def model_facts(home: Home) -> ModelFacts:
     lake, version = home.lake, home.registry.champion()
     matured = max(training_set.matured(lake), default=None)
     closed = lake.months(FEATURES)
-    rows = _labelled(matured) if matured else ()
+    rows = _labelled(lake, matured) if matured else ()
     return ModelFacts(
         champion=ChampionFacts(version.number, version.month, version.auc) if version else None,
         matured=matured,
@@ -245,11 +247,11 @@ def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:
         return refresh
     months = performance.measurable(lake, champion)
     unmeasured = [month for month in months if performance.of_version(lake, month, champion.number) is None]
-    content = {month: _hash(lake.root, rows := _labelled(month), _stamps(lake, rows)) for month in unmeasured}
+    content = {month: _hash(lake, rows := _labelled(lake, month), _stamps(lake, rows)) for month in unmeasured}
     measure = next_measure(content, champion.number, lambda month: runs_of(instance, month, MEASURE))
     return measure if unmeasured else refresh
 
 
-def _labelled(month: Month) -> tuple[tuple[str, Month], ...]:
+def _labelled(lake: Lake, month: Month) -> tuple[tuple[str, Month], ...]:
     """What a version is measured on."""
-    return ((FEATURES, month), (landed(LABELS.name), month))
+    return ((FEATURES, month), (landed(lake.contract.labels.name), month))

@@ -20,11 +20,11 @@ from churn_platform.backup.making import databases_of
 from churn_platform.backup.moment import first_file
 from churn_platform.faults import Fault, placing
 from churn_platform.files import modes
-from churn_platform.lake import Lake
+from churn_platform.home import Home
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import RESTORING, refuse_half
 from churn_platform.tables import published
-from churn_platform.tables.catalog import CATALOG
+from churn_platform.tables.catalog import catalog
 
 if TYPE_CHECKING:
     from churn_platform.backup.databases import Database
@@ -143,8 +143,8 @@ def _merge(source: Path, target: Path) -> None:
 
 
 def _publish(settings: Settings, name: str, month: Month) -> None:
-    lake = Lake(settings.lake)
-    table = next((table for table in CATALOG if table.name == name), None)
+    lake = Home(settings).lake
+    table = next((table for table in catalog(lake.contract) if table.name == name), None)
     if table is not None and lake.has(table.source, month):  # otherwise nothing stands behind it any more
         published.publish(settings.postgres_url.get_secret_value(), lake, table, month)
 

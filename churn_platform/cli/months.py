@@ -55,7 +55,7 @@ def delivered(settings: Settings) -> Iterable[Month]:
 
 def closed(settings: Settings) -> Iterable[Month]:
     """The months that have features."""
-    from churn_platform.lake import Lake
+    from churn_platform.home import Home
     from churn_platform.tables.names import FEATURES
 
-    return Lake(settings.lake).months(FEATURES)
+    return Home(settings).lake.months(FEATURES)

@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from churn_platform.faults import Fault
+
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 """A table or a column, as every store and program takes it."""
 
@@ -42,6 +44,12 @@ class Role(StrEnum):
     SEGMENT = "segment"  # compares groups of customers; never a feature
     LABEL = "label"
     IGNORED = "ignored"  # delivered and kept, used for nothing
+
+
+class DeclarationError(Fault):
+    """A declaration that cannot be used; the message names the file and, by table and column, every fault in it."""
+
+    lasting = True
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,10 +113,35 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     snapshots: Name | None = None
 
 
-class DeclaredFeatures(_Part, frozen=True, kw_only=True):
-    """What is made of the columns. `history` are those whose change over the months is a feature."""
+Ago = Annotated[int, Meta(ge=1, le=2)]
+"""How many months a feature looks back."""
 
-    history: tuple[Name, ...] = ()
+
+class DeclaredHistory(_Part, frozen=True, kw_only=True):
+    """The columns whose past is a feature.
+
+    `change` is against so many months ago, `ratio` to the mean of so many months before. Formulas know the columns of
+    the months before as `<column>__1m_ago` and `<column>__2m_ago`.
+    """
+
+    columns: tuple[Name, ...] = ()
+    change: tuple[Ago, ...] = (1,)
+    ratio: tuple[Ago, ...] = (2,)
+
+
+class DeclaredDerived(_Part, frozen=True, kw_only=True):
+    """A feature that no drop delivers: `sql` is a formula over the columns, `kind` is what it gives. See `formulas`."""
+
+    sql: str
+    meaning: str
+    kind: Kind = Kind.NUMBER
+
+
+class DeclaredFeatures(_Part, frozen=True, kw_only=True):
+    """What is made of the columns."""
+
+    derived: dict[Name, DeclaredDerived] = {}
+    history: DeclaredHistory = DeclaredHistory()
 
 
 class Declaration(_Part, frozen=True, kw_only=True):

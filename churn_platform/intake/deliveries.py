@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from churn_platform.contracts import LABELS, STATE_TABLES, Table
+from churn_platform.contracts import Contract, Table
 from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files, misnamed
 from churn_platform.intake.names import ENDINGS, UNFINISHED
 from churn_platform.lake import Lake
@@ -60,10 +60,11 @@ class Delivery:
     meant: tuple[str, ...] = ()
 
 
-def contents(drop: Path) -> dict[str, str | None]:
+def contents(drop: Path, contract: Contract) -> dict[str, str | None]:
     """What a drop's files hold, by record; None where labels have not arrived. Raises DropError."""
-    labels = content_hash(drop, (LABELS,)) if file_of(drop, LABELS) else None
-    return {STATE: content_hash(drop, STATE_TABLES), LATER: labels}
+    later = contract.labels
+    labels = content_hash(drop, (later,)) if file_of(drop, later) else None
+    return {STATE: content_hash(drop, contract.states), LATER: labels}
 
 
 def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...], notes: Iterable[str]) -> None:
@@ -107,13 +108,13 @@ def notes(lake: Lake, month: Month) -> tuple[str, ...]:
     return tuple(note for record in found if record for note in record.notes)
 
 
-def found_in(folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:
+def found_in(contract: Contract, folder: Path, first: Month, settle_seconds: float, now: float) -> tuple[Delivery, ...]:
     """Every delivered month from `first` on, oldest first, at the time `now`, in seconds since the epoch.
 
     Raises DropError where two folders claim one month.
     """
     return tuple(
-        _delivery(month, drop, settle_seconds, now)
+        _delivery(contract, month, drop, settle_seconds, now)
         for month, drop in delivered(folder, first).items()
         if month >= first
     )
@@ -128,25 +129,29 @@ def before(folder: Path, first: Month) -> tuple[str, ...]:
     )
 
 
-def _delivery(month: Month, drop: Path, settle_seconds: float, now: float) -> Delivery:
+def _delivery(contract: Contract, month: Month, drop: Path, settle_seconds: float, now: float) -> Delivery:
     try:
-        if unready := _incomplete(drop) or _unsettled(drop, settle_seconds, now):
+        if unready := _incomplete(drop, contract) or _unsettled(drop, contract, settle_seconds, now):
             return Delivery(month, f"{month} waits: {unready}")
         stamp = _stamp(drop)
-        labels = _content(drop, (LABELS,), stamp) if file_of(drop, LABELS) else None
-        return Delivery(month, None, _content(drop, STATE_TABLES, stamp), labels, misnamed(drop, (LABELS,)))
+        later = (contract.labels,)
+        labels = _content(drop, later, stamp) if file_of(drop, contract.labels) else None
+        meant = misnamed(drop, later, contract.tables)
+        return Delivery(month, None, _content(drop, contract.states, stamp), labels, meant)
     except (DropError, OSError) as error:  # a file that is there may be gone before it is read
         return Delivery(month, f"{month} waits: {error}")
 
 
-def _incomplete(drop: Path) -> str | None:
-    missing = [table.name for table in STATE_TABLES if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)]
+def _incomplete(drop: Path, contract: Contract) -> str | None:
+    missing = [table.name for table in contract.states if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)]
     return f"{drop.name} has no file yet for {', '.join(missing)}" if missing else None
 
 
-def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
+def _unsettled(drop: Path, contract: Contract, settle_seconds: float, now: float) -> str | None:
     present = _present(drop)
-    if unfinished := sorted(path.relative_to(drop).as_posix() for path in present if _is_unfinished(path.name)):
+    if unfinished := sorted(
+        path.relative_to(drop).as_posix() for path in present if _is_unfinished(path.name, contract)
+    ):
         return f"{drop.name} is still being written: {inert(', '.join(unfinished))}"
     # A copy may keep the original's modification time, but never its ctime.
     newest = max((drop, *present), key=lambda path: path.stat().st_ctime)
@@ -157,9 +162,9 @@ def _unsettled(drop: Path, settle_seconds: float, now: float) -> str | None:
     return None
 
 
-def _is_unfinished(name: str) -> bool:
+def _is_unfinished(name: str, contract: Contract) -> bool:
     """`users.csv.part` and rsync's `.users.csv.Xy12Ab`; not `.DS_Store`, which stays for ever."""
-    hidden = name.startswith(".") and any(name.startswith(f".{table.name}.") for table in (*STATE_TABLES, LABELS))
+    hidden = name.startswith(".") and any(name.startswith(f".{table.name}.") for table in contract.tables)
     return (hidden and not name.endswith(_BESIDE)) or name.endswith(UNFINISHED) or name == WRITING
 
 

@@ -6,10 +6,10 @@ Here: the folder of drops. Not here: reading a file's rows (`parsing`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from churn_platform.contracts import TABLES, Table
+from churn_platform.contracts import Table
 from churn_platform.faults import Fault
 from churn_platform.files import sha256, sha256_of
 from churn_platform.intake.names import ENDINGS, file_names, month_meant, table_meant
@@ -63,11 +63,11 @@ def drop_of(folder: Path, first: Month, month: Month) -> Path:
     return path
 
 
-def passed_over(folder: Path, first: Month) -> tuple[str, ...]:
+def passed_over(folder: Path, first: Month, tables: Sequence[Table]) -> tuple[str, ...]:
     """What in a folder of drops looks like a drop or a table's file, but is named otherwise; a sentence for each."""
     told = [sentence for _, sentence in _passed_over(folder, first)]
     for month, drop in _drops(folder, first):
-        told += [sentence for sentence in misnamed(drop) if month >= first]
+        told += [sentence for sentence in misnamed(drop, tables, tables) if month >= first]
     return tuple(told)
 
 
@@ -88,13 +88,18 @@ def _folder_names(month: Month, first: Month) -> tuple[str, ...]:
     return (str(month),) if month < first else (f"month_{month.since(first):03d}", str(month))
 
 
-def misnamed(drop: Path, tables: tuple[Table, ...] = TABLES) -> tuple[str, ...]:
-    """What in a drop looks like a missing file of these tables; for each a sentence that says why it is not."""
+def misnamed(drop: Path, tables: Sequence[Table], known: Sequence[Table]) -> tuple[str, ...]:
+    """What in a drop looks like a missing file of these tables; for each a sentence that says why it is not.
+
+    `known` are all tables that a file may have been meant for.
+    """
     missing = {table.name for table in tables if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)}
     return tuple(
         f"'{inert(f'{drop.name}/{path.name}')}' is passed over: {why}"
         for path in sorted(drop.iterdir())
-        if (table := table_meant(path.name)) is not None and table.name in missing and (why := _why_not(path, table))
+        if (table := table_meant(path.name, known)) is not None
+        and table.name in missing
+        and (why := _why_not(path, table))
     )
 
 
@@ -128,14 +133,14 @@ def file_of(drop: Path, table: Table) -> Path | None:
         raise DropError(f"{table.name}: {' and '.join(f.name for f in found)} are both in {drop}; keep one")
     if not found and table.required:
         names = ", ".join(table.name + ending for ending in ENDINGS)
-        meant = "".join(f"; {told}" for told in misnamed(drop, (table,)))
+        meant = "".join(f"; {told}" for told in misnamed(drop, (table,), (table,)))
         raise DropError(f"{table.name}: no file in {drop}; expected one of {names}{meant}")
     if found and (found[0] / WRITING).exists():
         raise DropError(f"{table.name}: {found[0]} is still being written: {WRITING} is in it")
     return found[0] if found else None
 
 
-def content_hash(drop: Path, tables: tuple[Table, ...] = TABLES) -> str:
+def content_hash(drop: Path, tables: Sequence[Table]) -> str:
     """A hash of the bytes of these tables' files: different content is a different drop."""
     found = [part for table in tables if (path := file_of(drop, table)) is not None for part in files(path)]
     return sha256("".join(f"{part.relative_to(drop)}:{sha256_of(part)}\n" for part in found).encode())

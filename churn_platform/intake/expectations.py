@@ -18,7 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.contracts import Column, Kind, Role, Table
+from churn_platform.company.declaration import Kind, Role
+from churn_platform.contracts import Column, Table
 from churn_platform.files import replacing
 from churn_platform.shown import inert
 

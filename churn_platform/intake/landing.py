@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn_platform.contracts import KEY, STATE_TABLES, USERS, Table
+from churn_platform.contracts import Contract, Table
 from churn_platform.intake import expectations
 from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
@@ -91,14 +91,14 @@ def first_violations(quarantine: ibis.Table, most: int) -> tuple[Violation, ...]
     )
 
 
-def judge_state(engine: Backend, drop: Path, tolerance: float, as_of: date) -> tuple[Judged, ...]:
-    """Judge a drop's tables about customers, users first: rows of customers who are not among them are broken too.
+def judge_state(engine: Backend, drop: Path, contract: Contract, tolerance: float, as_of: date) -> tuple[Judged, ...]:
+    """Judge a drop's tables about customers, first the one that says who they are: rows of others are broken too.
 
     A date after `as_of`, the month's last day, is broken. Nothing is written. Raises DropError for a structural fault.
     """
-    users = _judge(engine, drop, USERS, tolerance, as_of, customers=None)
-    others = (_judge(engine, drop, table, tolerance, as_of, users.kept) for table in STATE_TABLES if table is not USERS)
-    return (users, *others)
+    first, *others = contract.states
+    customers = _judge(engine, drop, first, tolerance, as_of, customers=None)
+    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers.kept) for table in others))
 
 
 def judge_labels(
@@ -113,20 +113,20 @@ def _judge(
 ) -> Judged:
     path = file_of(drop, table)
     assert path is not None  # file_of raises for a required table
-    parsed = parse(engine, path, table)
+    parsed, key = parse(engine, path, table), table.key.name
     frame = parsed.typed.to_pandas()
     judgement = expectations.evaluate_suite(table, frame, ROW, tolerance, as_of)
 
     judgement.show(_places_and_texts(parsed, judgement), unit_of(path.name))
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
-    for found in _without_repeats(judgement.broken, frame):
+    for found in _without_repeats(judgement.broken, frame, key):
         broken.setdefault((found.row, found.column), found.rule)
     if customers is not None:
-        strangers = _except_rows(parsed.typed, broken).anti_join(customers, KEY)
-        broken |= {(int(row), KEY): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
+        strangers = _except_rows(parsed.typed, broken).anti_join(customers, key)
+        broken |= {(int(row), key): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
 
     violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.part, v.line, v.column, v.rule)))
-    kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(KEY)
+    kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(key)
     total = len(frame) + len(parsed.unreadable)
     return Judged(
         table, path, total, kept, parsed.typed, violations, judgement, _fault(parsed, total, violations, tolerance)
@@ -152,7 +152,9 @@ def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Ta
     return rows.filter(rows[ROW].notin(bad)) if bad else rows
 
 
-def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame) -> Iterator[expectations.Broken]:
+def _without_repeats(
+    broken: Iterable[expectations.Broken], frame: pd.DataFrame, key: str
+) -> Iterator[expectations.Broken]:
     """Keep the first of identical rows; rows that contradict each other are all broken.
 
     That way the order of the file's rows cannot decide what is kept.
@@ -160,8 +162,8 @@ def _without_repeats(broken: Iterable[expectations.Broken], frame: pd.DataFrame)
     doubles = {b.row for b in broken if b.rule == expectations.DUPLICATE}
     rows = frame[frame[ROW].isin(doubles)]
     contents = rows.drop(columns=ROW)
-    contradicted = set(contents.drop_duplicates()[KEY][lambda keys: keys.duplicated()])
-    spared = set(rows[ROW][~contents.duplicated() & ~rows[KEY].isin(contradicted)])
+    contradicted = set(contents.drop_duplicates()[key][lambda keys: keys.duplicated()])
+    spared = set(rows[ROW][~contents.duplicated() & ~rows[key].isin(contradicted)])
     return (b for b in broken if b.rule != expectations.DUPLICATE or b.row not in spared)
 
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from churn_platform.contracts import KEY, Table
+from churn_platform.contracts import Table
 from churn_platform.shown import inert
 
 _BYTES = (
@@ -90,7 +90,7 @@ def _separated(known: set[str], line: str) -> str | None:
 
 
 def _headless(table: Table, names: Sequence[str]) -> str | None:
-    pattern = table[KEY].pattern
+    pattern = table.key.pattern
     if pattern and any(re.fullmatch(pattern, name) for name in names):
         return f"has no header: its first line is a row, with {inert(next(filter(None, names)))}"
     return None

@@ -6,9 +6,10 @@ Here: guessing from a name alone. Not here: what is there (`drops`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 
-from churn_platform.contracts import BY_NAME, Table
+from churn_platform.contracts import Table
 from churn_platform.months import Month
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -33,17 +34,18 @@ def month_meant(name: str, first: Month) -> Month | None:
     return first + int(counted[1]) if (counted := _COUNTED.fullmatch(plain)) else None
 
 
-def table_meant(name: str) -> Table | None:
-    """The table that a file such as `Labels.CSV`, `user.csv` or `usage.xlsx` was meant for; None if none is.
+def table_meant(name: str, tables: Sequence[Table]) -> Table | None:
+    """The one of these tables that a file such as `Labels.CSV`, `user.csv` or `usage.xlsx` was meant for; else None.
 
     Hidden files, unfinished ones and programs' own, such as `users.csv~`, were meant for none.
     """
     if name.startswith((".", "_", "~", "#")) or name.endswith(("~", *UNFINISHED)):
         return None
     stem = re.split(r"[\s.(]", name.strip().lower(), maxsplit=1)[0].replace("-", "_")
-    if begun := [table for known, table in BY_NAME.items() if _begins(known, stem)]:
+    by_name = {table.name.lower(): table for table in tables}
+    if begun := [table for known, table in by_name.items() if _begins(known, stem)]:
         return begun[0]
-    return next((BY_NAME[known] for known in get_close_matches(stem, BY_NAME, n=1, cutoff=0.8)), None)
+    return next((by_name[known] for known in get_close_matches(stem, by_name, n=1, cutoff=0.8)), None)
 
 
 def _begins(known: str, stem: str) -> bool:

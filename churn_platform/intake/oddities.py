@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from churn_platform.contracts import KEY, LABEL, LABELS, STATE_TABLES, USERS, Missing, Table
+from churn_platform.company.declaration import Missing
+from churn_platform.contracts import Contract, Table
 from churn_platform.intake.landing import Judged
 from churn_platform.months import Month
 from churn_platform.settings.groups import LandingSettings
@@ -48,6 +49,7 @@ class Drop:
     """
 
     month: Month
+    contract: Contract
     judged: Mapping[str, Judged]
     customers: ibis.Table
     before: Mapping[str, ibis.Table]
@@ -70,13 +72,13 @@ def oddities(drop: Drop, settings: LandingSettings) -> Iterator[Oddity]:
 
 def absent(judged: Judged, customers: ibis.Table) -> int:
     """How many of these customers have no row in a table's file, not even a broken one."""
-    return _count(customers.anti_join(judged.delivered, KEY))
+    return _count(customers.anti_join(judged.delivered, judged.table.key.name))
 
 
 def _absent(drop: Drop, tolerance: float) -> Iterator[Oddity]:
     active = _count(drop.customers)
-    for table in STATE_TABLES:
-        if table is USERS or table.missing is not Missing.UNKNOWN or table.name not in drop.judged:
+    for table in drop.contract.states:
+        if table.customers or table.missing is not Missing.UNKNOWN or table.name not in drop.judged:
             continue
         judged = drop.judged[table.name]
         if not (missing := absent(judged, drop.customers)):
@@ -97,14 +99,15 @@ def _absent(drop: Drop, tolerance: float) -> Iterator[Oddity]:
 
 
 def _fewer_customers(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
-    if USERS.name not in drop.judged or USERS.name not in drop.before:
+    table = drop.contract.customers
+    if table.name not in drop.judged or table.name not in drop.before:
         return None
-    now, before = _count(drop.customers), _count(drop.before[USERS.name])
+    now, before = _count(drop.customers), _count(drop.before[table.name])
     if now >= before * (1 - settings.fewer_customers):
         return None
     fewer = f"{1 - now / before:.1%} fewer"
-    return USERS, (
-        f"{drop.judged[USERS.name].path.name}: {drop.month} has {counted(now, 'customer')}, {fewer} than "
+    return table, (
+        f"{drop.judged[table.name].path.name}: {drop.month} has {counted(now, 'customer')}, {fewer} than "
         f"{drop.month - 1} with {before:,}; CHURN_FEWER_CUSTOMERS allows {settings.fewer_customers:.1%}: is the drop "
         "whole?"
     )
@@ -112,34 +115,38 @@ def _fewer_customers(drop: Drop, settings: LandingSettings) -> tuple[Table, str]
 
 def _repeated(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
     """Whether every table about customers holds what it held the month before, in whatever order and format."""
-    names = [table.name for table in STATE_TABLES]
+    names = [table.name for table in drop.contract.states]
     if not all(name in drop.judged and name in drop.before for name in names):
         return None
     if not all(_are_equal(drop.judged[name].kept, drop.before[name]) for name in names):
         return None
-    return USERS, f"{drop.month} holds the same rows as {drop.month - 1}: was the drop of {drop.month - 1} copied?"
+    told = f"{drop.month} holds the same rows as {drop.month - 1}: was the drop of {drop.month - 1} copied?"
+    return drop.contract.customers, told
 
 
 def _few_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
-    if (judged := drop.judged.get(LABELS.name)) is None:
+    if (judged := drop.judged.get(drop.contract.labels.name)) is None:
         return None
     labels, active = _count(judged.kept), _count(drop.customers)
     if labels >= settings.labelled_share * active:
         return None
-    return LABELS, (
+    return drop.contract.labels, (
         f"{judged.path.name}: only {_of(labels, active)} of {drop.month} {'has' if labels == 1 else 'have'} a label; "
         f"CHURN_LABELLED_SHARE expects {settings.labelled_share:.1%}: is the file whole?"
     )
 
 
 def _equal_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
-    if (judged := drop.judged.get(LABELS.name)) is None:
+    if (judged := drop.judged.get(drop.contract.labels.name)) is None:
         return None
-    labels, churned = _count(judged.kept), _count(judged.kept.filter(judged.kept[LABEL]))
+    labels, churned = _count(judged.kept), _count(judged.kept.filter(judged.kept[drop.contract.label]))
     if not labels or churned not in (0, labels):
         return None
     told = "churned: does it list only those who did?" if churned else "stayed: was churn known yet?"
-    return LABELS, f"{judged.path.name}: all {counted(labels, 'labelled customer')} of {drop.month} {told}"
+    return (
+        drop.contract.labels,
+        f"{judged.path.name}: all {counted(labels, 'labelled customer')} of {drop.month} {told}",
+    )
 
 
 def _are_equal(rows: ibis.Table, others: ibis.Table) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churn_platform.contracts import Column, Kind, Table
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Column, Table
 from churn_platform.intake.drops import DropError, files
 from churn_platform.intake.reading import Text, read
 from churn_platform.intake.records import Unreadable

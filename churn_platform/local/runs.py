@@ -21,7 +21,6 @@ from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, PROMOTE
 from churn_platform.automation.watch import EXPECTED_DROPS, month_facts
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.receipts import Receipt
-from churn_platform.contracts import USERS
 from churn_platform.faults import Fault
 from churn_platform.files.owners import own_process
 from churn_platform.home import Home
@@ -37,7 +36,7 @@ from churn_platform.months import Month
 from churn_platform.progress import Follow, unseen
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
-from churn_platform.tables.names import EVALUATION, FEATURES, SNAPSHOTS, TRAINING_SET, landed
+from churn_platform.tables.names import EVALUATION, FEATURES, TRAINING_SET, landed
 from churn_platform.tables.training_set import TrainingSet, is_current, months_to_learn_from
 from churn_platform.telling import safe
 
@@ -167,15 +166,17 @@ class Runs:
     def closable(self) -> tuple[Month, ...]:
         """The months that can be closed, oldest first: delivered or landed, since the first month, and over."""
         settings, lake = self.home.settings, self.home.lake
-        landed_before = {month for month in lake.months(landed(USERS.name)) if taking.is_landed(lake, month)}
-        months = sorted(month for month in {*self.delivered(), *landed_before} if month >= settings.first)
+        landed_before = lake.months(landed(lake.contract.customers.name))
+        whole = {month for month in landed_before if taking.is_landed(lake, month)}
+        months = sorted(month for month in {*self.delivered(), *whole} if month >= settings.first)
         return tuple(month for month in months if not_over(month, Month.of(date.today())) is None)
 
     def left_out(self) -> tuple[str, ...]:
         """A sentence about each drop that is not closed, or is misnamed: the sensor `drops` says the same."""
         place = (self.home.settings.drops, self.home.settings.first)
         early = (not_over(month, Month.of(date.today())) for month in delivered(*place))
-        return (*deliveries.before(*place), *passed_over(*place), *(why for why in early if why))
+        misnamed = passed_over(*place, self.home.contract.tables)
+        return (*deliveries.before(*place), *misnamed, *(why for why in early if why))
 
     def delivered(self) -> tuple[Month, ...]:
         """The months that have a drop, oldest first. Raises RefusedError where there is none, and DropError."""
@@ -183,7 +184,9 @@ class Runs:
         months = tuple(delivered(settings.drops, settings.first))
         if not months:
             none = f"there is no drop in {settings.drops} (CHURN_DROPS): {EXPECTED_DROPS}"
-            raise RefusedError("; ".join((none, *passed_over(settings.drops, settings.first))))
+            raise RefusedError(
+                "; ".join((none, *passed_over(settings.drops, settings.first, self.home.contract.tables)))
+            )
         return months
 
     def retrain(
@@ -270,7 +273,7 @@ class Runs:
     def _state(self, month: Month) -> dict[str, str]:
         """The content of the month's snapshots; empty where it is not closed."""
         lake = self.home.lake
-        return {name: lake.sha256(name, month) for name in SNAPSHOTS if lake.has(name, month)}
+        return {name: lake.sha256(name, month) for name in lake.contract.snapshots if lake.has(name, month)}
 
 
 @contextmanager

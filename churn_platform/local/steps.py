@@ -20,7 +20,6 @@ from churn_platform.tables.names import (
     EXPECTED,
     FEATURES,
     REALISED,
-    SNAPSHOTS,
     TARGET_DRIFT,
     TRAINING_SET,
 )
@@ -42,9 +41,11 @@ _TASKS = {
 }
 """What a job does, before its month if it has one."""
 
+SNAPSHOTS = "_snapshots"
+"""How the name of every step ends that builds snapshots."""
+
 STEPS = {
     "land_drop": "judging the drop and taking it in",
-    **{name: f"building the snapshot of {table.name}" for name, table in SNAPSHOTS.items()},
     FEATURES: "building the features",
     DRIFT_REPORT: "looking for drift in the features",
     TARGET_DRIFT: "looking for drift in the labels",
@@ -90,4 +91,4 @@ def words(step: str) -> str:
     """What a step does, in a few words; its key where it has none, as in a run of another version."""
     if step.startswith(_PUBLISHED):
         return f"publishing {step.removeprefix(_PUBLISHED)} in PostgreSQL"
-    return STEPS.get(step, step)
+    return STEPS.get(step, f"building {step}" if step.endswith(SNAPSHOTS) else step)

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from churn_platform.contracts import LABEL
 from churn_platform.faults import Fault
 from churn_platform.shown import counted
 
@@ -92,7 +91,7 @@ def checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, 
         raise ValueError(f"{unknown} of {len(probabilities)} probabilities are unknown (NaN)")
     if not 0 < labels.sum() < len(labels):
         raise MeasurementError(
-            f"{int(labels.sum()):,} of {counted(len(labels), 'customer')} churned ({LABEL}): measuring needs some who "
+            f"{int(labels.sum()):,} of {counted(len(labels), 'customer')} churned: measuring needs some who "
             "did and some who did not; check the month's labels"
         )
     return labels, probabilities

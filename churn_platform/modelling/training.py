@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_platform.bundle import Feature
-from churn_platform.contracts import KEY, LABEL
+from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import sha256
 from churn_platform.modelling import estimators
@@ -70,12 +70,13 @@ class Training:
 
 def train(
     rows: pd.DataFrame,
+    contract: Contract,
     schema: Sequence[Feature],
     estimator: Estimator,
     seed: int,
     windows: Sequence[int] = WINDOWS,
 ) -> Training:
-    """Train on `rows`: `user_id`, `month`, `churn_label` and features, a row per customer and month, in any order.
+    """Train on `rows`: the key, `month`, the label and features, a row per customer and month, in any order.
 
     For each window that the rows' months reach, each fold's customers are scored in the newest month by a model that
     was trained on the window's rows of the other folds' customers, so no customer is scored by a model that has seen
@@ -84,10 +85,10 @@ def train(
     for those more months are the safer basis. Raises TrainingError.
     """
     began = time.perf_counter()
-    rows = _ordered(rows)
+    rows = _ordered(rows, contract)
     month = rows["month"].to_numpy(dtype=object)
-    labels = rows[LABEL].to_numpy(dtype=bool)
-    fold = folds(rows[KEY])
+    labels = rows[contract.label].to_numpy(dtype=bool)
+    fold = folds(rows[contract.key])
     encoded = encode_frame(schema, rows)
 
     reach = reachable(sorted(set(month)), windows)
@@ -117,7 +118,7 @@ def train(
         scores=scores,
         threshold=best_threshold(labels[newest], out_of_fold[window]),
         rows=int(within.sum()),
-        customers=int(rows[KEY][within].nunique()),
+        customers=int(rows[contract.key][within].nunique()),
         seconds=time.perf_counter() - began,
     )
 
@@ -154,15 +155,15 @@ def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(thresholds[np.argmax(f1)])
 
 
-def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
+def _ordered(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """The rows by month and customer, so that their order in the input decides nothing."""
     if rows.empty:
         raise TrainingError("no training rows: land a month with labels first")
-    if (unlabelled := int(rows[LABEL].isna().sum())) > 0:
-        raise TrainingError(f"{unlabelled} training rows have no {LABEL}: train only on matured months")
-    if (repeated := int(rows.duplicated(["month", KEY]).sum())) > 0:
+    if (unlabelled := int(rows[contract.label].isna().sum())) > 0:
+        raise TrainingError(f"{unlabelled} training rows have no {contract.label}: train only on matured months")
+    if (repeated := int(rows.duplicated(["month", contract.key]).sum())) > 0:
         raise TrainingError(f"{repeated} training rows repeat a customer of the same month: keep one row for each")
-    return rows.sort_values(["month", KEY], ignore_index=True)
+    return rows.sort_values(["month", contract.key], ignore_index=True)
 
 
 def _check_folds(month: str, labels: np.ndarray, fold: np.ndarray) -> None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from churn_platform.contracts import KEY
+from churn_platform.company import past
 from churn_platform.files import replacing
 from churn_platform.lake import Lake
 from churn_platform.monitoring.page import write_page
 from churn_platform.months import Month
 from churn_platform.shown import inert
-from churn_platform.tables.features import HISTORY, SCHEMA, WINDOW
+from churn_platform.tables.features import WINDOW, schema
 from churn_platform.tables.names import FEATURES
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ MOST_ROWS = 50_000
 
 _DISTANCE = 0.1
 _ERRORS = 4
-_NEEDS_HISTORY = tuple(f"{column}_ratio_2m" for column in HISTORY)
 
 # Evidently would judge 1,000 rows or fewer by p-values: one in twenty quiet columns would drift, and a share would mean
 # one thing for a small company and another for a large one. Distances mean the same for both.
@@ -98,7 +97,7 @@ def compare(
     current, customers = _frame(lake, [month], most)
     past, past_customers = _frame(lake, reference, most)
     left_out = _left_out(current, past)
-    counted = [feature for feature in SCHEMA if feature.name not in left_out]
+    counted = [feature for feature in schema(lake.contract) if feature.name not in left_out]
     names = [feature.name for feature in counted]
     if names:
         definition = DataDefinition(
@@ -142,7 +141,7 @@ def column_threshold(known: int, reference: int) -> float:
     return max(_DISTANCE, _ERRORS * math.sqrt(1 / known + 1 / reference))
 
 
-def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
+def sample(rows: ibis.Table, key: str, total: int, most: int) -> ibis.Table:
     """About `most` of `total` rows, by customer: the same customers in every month, whatever the rows' order.
 
     The hash's digits after the first decide: the first says who is a holdout customer, and both kinds are wanted here.
@@ -150,7 +149,7 @@ def sample(rows: ibis.Table, total: int, most: int) -> ibis.Table:
     if total <= most:
         return rows
     border = f"{int(most / total * 16**8):08x}"
-    return rows.filter(rows[KEY].hexdigest("sha256").substr(1, 8) < border)
+    return rows.filter(rows[key].hexdigest("sha256").substr(1, 8) < border)
 
 
 def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame, int]:
@@ -160,10 +159,10 @@ def _frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame
 
     total = sum(lake.rows(FEATURES, month) for month in months)
     parts = [_comparable(lake, month) for month in months]
-    rows = sample(parts[0] if len(parts) == 1 else ibis.union(*parts), total, most)
-    frame = rows.order_by("as_of", KEY).to_pandas()
+    rows = sample(parts[0] if len(parts) == 1 else ibis.union(*parts), lake.contract.key, total, most)
+    frame = rows.order_by("as_of", lake.contract.key).to_pandas()
     prepared = {}
-    for feature in SCHEMA:
+    for feature in schema(lake.contract):
         values = frame[feature.name]
         if feature.kind == "number":
             # Via float32, as a model sees it: values that differ only by rounding become equal, or constant.
@@ -186,7 +185,9 @@ def _comparable(lake: Lake, month: Month) -> ibis.Table:
     rows = lake.read(FEATURES, month)
     if month.since(lake.months(FEATURES)[0]) >= WINDOW - 1:
         return rows
-    return rows.mutate(**{name: ibis.null(rows[name].type()) for name in _NEEDS_HISTORY})
+    history = lake.contract.declaration.features.history
+    ratios = [past.ratio(column, months) for column in history.columns for months in history.ratio if months > 1]
+    return rows.mutate(**{name: ibis.null(rows[name].type()) for name in ratios})
 
 
 def _left_out(current: pd.DataFrame, past: pd.DataFrame) -> dict[str, str]:

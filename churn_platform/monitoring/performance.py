@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from churn_platform.champion.registry import Version
-from churn_platform.contracts import FEE, KEY, LABEL, LABELS
+from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.lake import Lake
 from churn_platform.modelling.metrics import measure
@@ -58,7 +58,7 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A group of customers and the sum of their monthly fees, in dollars."""
+    """A group of customers and the sum of their monthly fees."""
 
     customers: int
     fees: float
@@ -114,8 +114,9 @@ def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realise
     Raises MissingTableError.
     """
     scores, _ = delivery.scored(lake, month, bundle)
-    labels = lake.read(landed(LABELS.name), month).select(KEY, LABEL).to_pandas()
-    rows = scores.merge(labels, on=KEY).sort_values(KEY)
+    key, label = lake.contract.key, lake.contract.label
+    labels = lake.read(landed(lake.contract.labels.name), month).select(key, label).to_pandas()
+    rows = _named(scores.merge(labels, on=key).sort_values(key), lake.contract)
     if rows.empty:
         return None
     return _judged(month, version, bundle.manifest.threshold, rows, holdout_only=False, served=False)
@@ -143,8 +144,8 @@ def measurable(lake: Lake, version: Version) -> tuple[Month, ...]:
 def _judged(
     month: Month, version: Version, threshold: float, rows: pd.DataFrame, *, holdout_only: bool, served: bool
 ) -> Realised:
-    probabilities, labels = rows["probability"].to_numpy(), rows[LABEL].to_numpy(dtype=bool)
-    flagged, fees = probabilities >= threshold, rows[FEE].to_numpy(dtype=np.float64)
+    probabilities, labels = rows["probability"].to_numpy(), rows["churned"].to_numpy(dtype=bool)
+    flagged, fees = probabilities >= threshold, rows["fee"].to_numpy(dtype=np.float64)
     return Realised(
         expected=_expected(month, version, probabilities),
         holdout_only=holdout_only,
@@ -197,11 +198,17 @@ def _expected(month: Month, version: Version, probabilities: np.ndarray) -> Expe
 
 def _labelled(lake: Lake, month: Month, *, holdout_only: bool) -> pd.DataFrame:
     """The month's scored customers whose labels have landed, in key order."""
-    rows = lake.read(CHURN_SCORES, month).join(lake.read(landed(LABELS.name), month), KEY)
+    contract = lake.contract
+    key = contract.key
+    rows = lake.read(CHURN_SCORES, month).join(lake.read(landed(contract.labels.name), month), key)
     if holdout_only:
-        rows = rows.filter(is_holdout(rows[KEY]))
-    frame: pd.DataFrame = rows.order_by(KEY).select(KEY, "probability", FEE, LABEL).to_pandas()
-    return frame
+        rows = rows.filter(is_holdout(rows[key]))
+    return _named(rows.order_by(key).select("probability", contract.fee, contract.label).to_pandas(), contract)
+
+
+def _named(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """These rows with `probability`, `fee` and `churned`, whatever the company calls the last two."""
+    return rows.rename(columns={contract.fee: "fee", contract.label: "churned"})
 
 
 def _outcome(group: np.ndarray, fees: np.ndarray) -> Outcome:

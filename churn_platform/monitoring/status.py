@@ -12,14 +12,13 @@ import msgspec
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.registry import Version
-from churn_platform.contracts import STATE_TABLES, TABLES
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import drift, performance
 from churn_platform.months import Month
-from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, SNAPSHOTS, landed, quarantine
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, landed, quarantine
 from churn_platform.tables.training_set import matured
 
 
@@ -121,11 +120,11 @@ def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str
 
     Raises RegistryError, BookError and ReceiptError.
     """
-    months = sorted({month for table in STATE_TABLES for month in home.lake.months(landed(table.name))})
+    months = sorted({month for table in home.contract.states for month in home.lake.months(landed(table.name))})
     return Status(
         months=tuple(of_month(home, month) for month in months),
         champion=_champion(home),
-        passed_over=drops.passed_over(home.settings.drops, home.settings.first),
+        passed_over=drops.passed_over(home.settings.drops, home.settings.first, home.contract.tables),
         paused=paused(home.ledger),
         findings=(*findings(home.registry, home.ledger), *([unread] if unread else [])),
         stopped=stopped,
@@ -146,7 +145,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         as_of=str(month.as_of),
         landed={name: lake.rows(landed(name), month) for name in _landed(lake, month)},
         quarantined=quarantined_rows(lake, month),
-        snapshots={name: lake.rows(name, month) for name in SNAPSHOTS if lake.has(name, month)},
+        snapshots={name: lake.rows(name, month) for name in lake.contract.snapshots if lake.has(name, month)},
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
         matured=month in matured(lake),
         candidate=_candidate(home, month),
@@ -158,7 +157,7 @@ def of_month(home: Home, month: Month) -> MonthStatus:
 
 def _landed(lake: Lake, month: Month) -> list[str]:
     """The tables that the month has landed."""
-    return [table.name for table in TABLES if lake.has(landed(table.name), month)]
+    return [table.name for table in lake.contract.tables if lake.has(landed(table.name), month)]
 
 
 def _other_engine(lake: Lake, month: Month) -> str | None:

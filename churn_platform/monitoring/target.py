@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from churn_platform.contracts import LABEL, LABELS
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.names import landed
@@ -66,9 +65,11 @@ def two_proportions(hits: int, total: int, other_hits: int, other_total: int) ->
 
 def _counts(lake: Lake, months: Sequence[Month]) -> tuple[int, int]:
     """How many of the labelled customers of these months churned, and how many there are."""
+    contract = lake.contract
     churned = customers = 0
     for month in months:
-        labels = lake.read(landed(LABELS.name), month)
-        found = labels.aggregate(churned=labels[LABEL].sum(), customers=labels.count()).to_pyarrow().to_pylist()[0]
+        labels = lake.read(landed(contract.labels.name), month)
+        counts = labels.aggregate(churned=labels[contract.label].sum(), customers=labels.count())
+        found = counts.to_pyarrow().to_pylist()[0]
         churned, customers = churned + int(found["churned"] or 0), customers + int(found["customers"])
     return churned, customers

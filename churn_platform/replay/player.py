@@ -17,7 +17,6 @@ from pydantic import SecretStr
 
 from churn_platform.automation import watch
 from churn_platform.automation.triggers import RETRAIN, Launch
-from churn_platform.contracts import KEY, LABEL, LABELS, USERS
 from churn_platform.local.joining import RunFailedError
 from churn_platform.local.making import RefusedError
 from churn_platform.local.runs import Runs
@@ -36,7 +35,7 @@ from churn_platform.shown import counted
 from churn_platform.simulation.drops import SimulatedMonth, simulate, write_drop
 from churn_platform.simulation.hazard import Shock
 from churn_platform.tables import training_set
-from churn_platform.tables.features import SCHEMA, is_holdout
+from churn_platform.tables.features import is_holdout, schema
 from churn_platform.tables.names import DRIFT_REPORT, FEATURES
 from churn_platform.tables.training_set import NotTrainableError
 
@@ -84,9 +83,10 @@ def replay(
             "ask for fewer"
         )
     player = _Player(settings, follow)
+    later = player.contract.labels.name
     awaited: list[tuple[Path, bytes]] = []
     for month in simulate(months, customers, seed, shocks, settings.first):
-        labels = write_drop(month, settings.drops) / f"{LABELS.name}.csv"
+        labels = write_drop(month, settings.drops) / f"{later}.csv"
         awaited.append((labels, labels.read_bytes()))
         labels.unlink()
         for path, content in awaited[: len(awaited) - label_delay]:
@@ -101,6 +101,7 @@ class _Player:
     def __init__(self, settings: Settings, follow: Follow) -> None:
         self._runs = Runs(settings, follow)
         self._home = self._runs.home
+        self.contract = self._home.contract
         self._first: Model | None = None
         self._gated: Model | None = None
         self._fresh: Model | None = None
@@ -180,20 +181,22 @@ class _Player:
         if same := [e for e in evaluations if e.month == str(month)]:
             self._take(self._model_of(same[-1].candidate.version), month)
             return
+        features = schema(self.contract)
         rows = training_set.training_rows(lake, training_set.months_to_learn_from(lake, month)).to_pandas()
         try:
-            training_set.refuse_too_few(month, rows, settings.min_training_customers)
-            pipeline = train(rows, SCHEMA, settings.estimator, settings.seed).pipeline
+            newest = rows.loc[rows["month"] == str(month), self.contract.label]
+            training_set.refuse_too_few(month, newest, settings.min_training_customers)
+            pipeline = train(rows, self.contract, features, settings.estimator, settings.seed).pipeline
         except (NotTrainableError, TrainingError):
             return  # the platform would not have retrained this month either
-        self._take(lambda customers: estimators.predict(pipeline, encode_frame(SCHEMA, customers)), month)
+        self._take(lambda customers: estimators.predict(pipeline, encode_frame(features, customers)), month)
 
     def _take(self, model: Model, month: Month) -> None:
         """Let the model serve in the alternatives that retrain each month; in the gated one, only if it wins."""
         self._fresh = model
         if self._gated is not None:
             customers = training_set.holdout(self._home.lake, month)
-            labels = customers[LABEL].to_numpy(dtype=bool)
+            labels = customers[self.contract.label].to_numpy(dtype=bool)
             new, old = auc(model(customers), labels), auc(self._gated(customers), labels)
             if new is None or not should_promote(new, old, self._home.settings.delta):
                 return
@@ -202,7 +205,8 @@ class _Player:
     def _holdout(self, month: SimulatedMonth) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         """The month's holdout customers: features, true churn probabilities, labels, in the same order."""
         features = self._home.lake.read(FEATURES, month.month)
-        customers = features.filter(is_holdout(features[KEY])).order_by(KEY).to_pandas()
+        key, tables = self.contract.key, month.tables
+        customers = features.filter(is_holdout(features[key])).order_by(key).to_pandas()
         # Simulated months are in key order.
-        rows = np.searchsorted(month.tables[USERS.name][KEY], customers[KEY].to_numpy(dtype=str))
-        return customers, month.churn_probability[rows], month.tables[LABELS.name][LABEL][rows]
+        rows = np.searchsorted(tables[self.contract.customers.name][key], customers[key].to_numpy(dtype=str))
+        return customers, month.churn_probability[rows], tables[self.contract.labels.name][self.contract.label][rows]

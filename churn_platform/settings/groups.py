@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from churn_platform.months import Month
 from churn_platform.settings.kinds import (
+    DeclarationFile,
     DriftReference,
     Estimator,
     FileMode,
@@ -34,8 +35,11 @@ class Group(BaseSettings):
 
 
 class PlaceSettings(Group):
-    """Folders and months."""
+    """The company, folders and months."""
 
+    company: DeclarationFile = Field(
+        None, description="The file that declares the company; empty for StreamFlow, the example that is shipped."
+    )
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
     file_mode: FileMode = Field(

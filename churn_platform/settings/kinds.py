@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from churn_platform.months import Month
 
@@ -47,6 +47,11 @@ def _host_names(names: str) -> str:
     return names
 
 
+def _declaration(file: object) -> object:
+    return None if file == "" else file
+
+
+DeclarationFile = Annotated[Path | None, BeforeValidator(_declaration), AfterValidator(lambda f: f and _absolute(f))]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 MonthKey = Annotated[str, AfterValidator(_month_key)]
 LastMonthKey = Annotated[str, AfterValidator(_last_month)]

@@ -16,13 +16,14 @@ from enum import IntEnum
 
 import numpy as np
 
-from churn_platform.contracts import COLUMNS, USERS
+from churn_platform.contracts import streamflow
 from churn_platform.months import Month
 from churn_platform.simulation.hazard import Shock, ShockKind, churn_probability, in_force
 
-GENDERS = USERS["user_gender"].allowed
-CONTRACTS = COLUMNS["contract_type"].allowed
-NETS = COLUMNS["net_service"].allowed
+_COLUMNS = streamflow().columns
+GENDERS = _COLUMNS["user_gender"].allowed
+CONTRACTS = _COLUMNS["contract_type"].allowed
+NETS = _COLUMNS["net_service"].allowed
 NO_INTERNET = NETS.index("No")
 
 

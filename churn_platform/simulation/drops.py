@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from churn_platform.contracts import KEY, LABEL, LABELS, TABLES
+from churn_platform.contracts import streamflow
 from churn_platform.faults import Fault
 from churn_platform.intake.drops import newest
 from churn_platform.modelling.metrics import auc
@@ -32,6 +32,7 @@ from churn_platform.simulation.hazard import Shock, ShockKind, in_force
 
 FIRST = Month(2024, 1)
 
+_CONTRACT = streamflow()
 _LETTERS = 26**5
 _IDS = 10**4 * _LETTERS
 _ID_STRIDE = 73_430_942_011
@@ -63,11 +64,11 @@ class SimulatedMonth:
     @cached_property
     def best_auc(self) -> float | None:
         """The true hazard's AUC against the labels, which a model beats only by luck; None if all or none churn."""
-        return auc(self.churn_probability, self.tables[LABELS.name][LABEL])
+        return auc(self.churn_probability, self.tables[_CONTRACT.labels.name][_CONTRACT.label])
 
     def summary(self) -> dict[str, object]:
         """What was simulated, for JSON: month, folder, rows by table, best_auc."""
-        rows = {name: columns[KEY].size for name, columns in self.tables.items()}
+        rows = {name: columns[_CONTRACT.key].size for name, columns in self.tables.items()}
         best = None if self.best_auc is None else round(self.best_auc, 4)
         return {"month": str(self.month), "folder": self.folder, "rows": rows, "best_auc": best}
 
@@ -155,7 +156,7 @@ def _observe(
     metered = ShockKind.COVARIATE_ONLY in shocks  # differently: the numbers change, the customers do not
     tickets = people["tickets"].sum(1)
     values = {
-        KEY: ids[order],
+        _CONTRACT.key: ids[order],
         "user_gender": np.array(GENDERS)[people["user_gender"]],
         **{name: people[name] for name in ("signup_date", *FLAGS, "months_active")},
         **{name: np.ma.array(people[name], mask=offline) for name in (*STREAMS, *ADD_ONS)},
@@ -171,14 +172,13 @@ def _observe(
         "failed_payments_90d": people["failed"].sum(1),
         "support_tickets_90d": tickets,
         "ticket_avg_resolution_hrs_90d": np.round(people["ticket_hours"].sum(1) / np.maximum(tickets, 1), 1),
-        LABEL: people["churns"],
+        _CONTRACT.label: people["churns"],
     }
-    missing = [
-        f"{table.name}.{column.name}" for table in TABLES for column in table.columns if column.name not in values
-    ]
+    tables = _CONTRACT.tables
+    missing = [f"{table.name}.{c.name}" for table in tables for c in table.columns if c.name not in values]
     if missing:
         raise ValueError(
             f"no synthetic values for {', '.join(missing)} of the contract: add them to simulation/drops.py"
         )
-    tables = {table.name: {column.name: values[column.name] for column in table.columns} for table in TABLES}
-    return SimulatedMonth(month, index, tables, probability[order])
+    delivered = {table.name: {column.name: values[column.name] for column in table.columns} for table in tables}
+    return SimulatedMonth(month, index, delivered, probability[order])

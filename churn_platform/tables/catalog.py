@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 
-from churn_platform.contracts import COLUMNS, FEE, KEY, LABELS, USERS, Column, Kind, Table
-from churn_platform.tables.features import AS_OF, LAST_SEEN, SCHEMA
-from churn_platform.tables.names import CHURN_SCORES, FEATURES, SNAPSHOTS, landed
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Column, Contract, Table, streamflow
+from churn_platform.tables.features import AS_OF, LAST_SEEN, schema
+from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class CatalogTable:
     meaning: str
     columns: tuple[Column, ...]
 
+    @property
+    def key(self) -> str:
+        """The column that says which customer a row is about."""
+        return self.columns[1].name
+
     def meanings(self) -> dict[str, str]:
         """What each column means, in a sentence or two."""
         return {column.name: _meaning(column) for column in self.columns}
@@ -35,57 +42,66 @@ def _meaning(column: Column) -> str:
     return f"{column.meaning} One of: {', '.join(column.allowed)}." if column.allowed else column.meaning
 
 
-_KEYS = (Column(AS_OF, Kind.DATE, "The month's last day: the day that the row describes."), USERS[KEY])
-
-
 def _others(table: Table) -> tuple[Column, ...]:
-    return tuple(column for column in table.columns if column.name != KEY)
+    return tuple(column for column in table.columns if column is not table.key)
 
 
-def _snapshots(name: str, table: Table) -> CatalogTable:
+def _snapshots(name: str, table: Table, keys: tuple[Column, ...]) -> CatalogTable:
     seen = Column(LAST_SEEN, Kind.TEXT, "The month that last delivered the customer, such as 2024-01.")
-    return CatalogTable(name, name, f"{table.meaning} Every customer known by as_of.", (*_KEYS, *_others(table), seen))
+    return CatalogTable(name, name, f"{table.meaning} Every customer known by as_of.", (*keys, *_others(table), seen))
 
 
-_FEATURES = CatalogTable(
-    FEATURES,
-    FEATURES,
-    "What a model may know of each active customer at as_of, from three months of snapshots.",
-    (*_KEYS, *(Column(f.name, Kind(f.kind), f.meaning, allowed=f.categories) for f in SCHEMA)),
-)
-
-_SCORES = CatalogTable(
-    CHURN_SCORES,
-    CHURN_SCORES,
-    "Each active customer's risk according to the model that served then. Months closed without a champion have none.",
-    (
-        *_KEYS,
-        Column("probability", Kind.NUMBER, "The probability of churning in the window after as_of."),
-        Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
-        COLUMNS[FEE],
-        Column("value_at_risk", Kind.NUMBER, "Probability times monthly fee: what is expected to be lost, in dollars."),
-        Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
-        Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),
-    ),
-)
-
-_LABELS = CatalogTable(LABELS.name, landed(LABELS.name), LABELS.meaning, (*_KEYS, *_others(LABELS)))
-
-CATALOG = (*(_snapshots(name, table) for name, table in SNAPSHOTS.items()), _FEATURES, _SCORES, _LABELS)
-"""The tables, in the order in which a month makes them."""
+def _features(contract: Contract, keys: tuple[Column, ...]) -> CatalogTable:
+    return CatalogTable(
+        FEATURES,
+        FEATURES,
+        "What a model may know of each active customer at as_of, from three months of snapshots.",
+        (*keys, *(Column(f.name, Kind(f.kind), f.meaning, allowed=f.categories) for f in schema(contract))),
+    )
 
 
-def page() -> str:
+def _scores(contract: Contract, keys: tuple[Column, ...]) -> CatalogTable:
+    return CatalogTable(
+        CHURN_SCORES,
+        CHURN_SCORES,
+        "Each active customer's risk according to the model that served then. Months closed without a champion have"
+        " none.",
+        (
+            *keys,
+            Column("probability", Kind.NUMBER, "The probability of churning in the window after as_of."),
+            Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
+            contract.columns[contract.fee],
+            Column("value_at_risk", Kind.NUMBER, "Probability times monthly fee: what is expected to be lost."),
+            Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
+            Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),
+        ),
+    )
+
+
+@cache
+def catalog(contract: Contract) -> tuple[CatalogTable, ...]:
+    """The tables, in the order in which a month makes them."""
+    keys = (Column(AS_OF, Kind.DATE, "The month's last day: the day that the row describes."), contract.customers.key)
+    labels = contract.labels
+    return (
+        *(_snapshots(name, table, keys) for name, table in contract.snapshots.items()),
+        _features(contract, keys),
+        _scores(contract, keys),
+        CatalogTable(labels.name, landed(labels.name), labels.meaning, (*keys, *_others(labels))),
+    )
+
+
+def page(contract: Contract) -> str:
     """The page `docs/tables.md`: every table with its columns."""
     lines = [
         "# Tables",
         "",
         "The tables that [analysts](analysts.md) read, in PostgreSQL and in the lake. Generated by `make docs`.",
         "",
-        f"Each holds one row per customer and month. In the lake, `{_LABELS.source}` has no `{AS_OF}`: its file names",
-        "say the month.",
+        f"Each holds one row per customer and month. In the lake, `{landed(contract.labels.name)}` has no `{AS_OF}`:",
+        "its file names say the month.",
     ]
-    for table in CATALOG:
+    for table in catalog(contract):
         lines += ["", f"## {table.name}", "", table.meaning, "", f"Lake: `{table.source}/YYYY-MM.parquet`", ""]
         lines += ["| column | kind | meaning |", "|---|---|---|"]
         meanings = table.meanings()
@@ -94,4 +110,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(page(streamflow()))

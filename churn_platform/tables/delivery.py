@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_platform.bundle import Bundle, Value
-from churn_platform.contracts import FEE, KEY
+from churn_platform.contracts import Contract
 from churn_platform.files import replacing
 from churn_platform.lake import Lake, Written, opened
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.reasons import reasons
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, SCHEMA
+from churn_platform.tables.features import AS_OF, schema
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 if TYPE_CHECKING:
@@ -33,15 +33,6 @@ EXPLAINED = 1_000
 PLACES = 6
 """The decimal places of a delivered probability: as many as a float32 near 1 holds."""
 
-_SCORES = {
-    KEY: "string",
-    "probability": "float64",
-    "decile": "int64",
-    FEE: "float64",
-    "value_at_risk": "float64",
-    "reasons": "string",
-    "model_version": "int64",
-}
 _BATCH = 50_000
 
 
@@ -50,8 +41,8 @@ def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tup
 
     Raises MissingTableError.
     """
-    names = [feature.name for feature in SCHEMA]
-    for batch in _batches(lake, month, [KEY, *names], at_once):
+    names = [feature.name for feature in schema(lake.contract)]
+    for batch in _batches(lake, month, [lake.contract.key, *names], at_once):
         customers, *columns = (_plain(column) for column in batch.columns)
         for customer, *values in zip(customers, *columns, strict=True):
             yield customer, dict(zip(names, values, strict=True))
@@ -60,43 +51,58 @@ def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tup
 def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     """Score every active customer of the month and write the scores to the lake, replacing earlier ones.
 
-    Columns, in key order: `user_id`, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
-    riskiest tenth of the customers), `monthly_fee`, `value_at_risk` (probability times monthly fee: the monthly fee
-    that is expected to be lost, in dollars), `reasons` (what moves the risk most; for the EXPLAINED riskiest), and
-    `model_version`. Raises MissingTableError.
+    Columns, in key order: the key, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
+    riskiest tenth of the customers), the monthly fee, `value_at_risk` (probability times monthly fee: what is expected
+    to be lost), `reasons` (what moves the risk most; for the EXPLAINED riskiest), and `model_version`. Raises
+    MissingTableError.
     """
     import ibis
 
+    contract = lake.contract
     frame, encoded = scored(lake, month, bundle)
     # Equal probabilities are ordered by key, so that the same customers get the same deciles.
-    riskiest = np.lexsort((frame[KEY].to_numpy(dtype=str), -frame["probability"].to_numpy()))
+    riskiest = np.lexsort((frame[contract.key].to_numpy(dtype=str), -frame["probability"].to_numpy()))
     frame["decile"] = deciles(riskiest)
-    frame["value_at_risk"] = (frame["probability"] * frame[FEE]).round(2)
+    frame["value_at_risk"] = (frame["probability"] * frame[contract.fee]).round(2)
     explained = riskiest[:EXPLAINED]
     frame["reasons"] = None
     frame.loc[explained, "reasons"] = [
         " ".join(reason.sentence for reason in found) for found in reasons(bundle, encoded[explained])
     ]
     frame["model_version"] = version
-    table = ibis.memtable(frame, schema=_SCORES).mutate(**{AS_OF: ibis.literal(month.as_of)})
-    first, *others = _SCORES
-    ordered = table.select(first, AS_OF, *others).order_by(KEY)
+    table = ibis.memtable(frame, schema=_types(contract)).mutate(**{AS_OF: ibis.literal(month.as_of)})
+    key, *others = _types(contract)
+    ordered = table.select(key, AS_OF, *others).order_by(key)
     return lake.write(CHURN_SCORES, month, ordered, built_from=[(FEATURES, month)])
+
+
+def _types(contract: Contract) -> dict[str, str]:
+    """The scores' columns but for `as_of`, with Ibis's types."""
+    return {
+        contract.key: "string",
+        "probability": "float64",
+        "decile": "int64",
+        contract.fee: "float64",
+        "value_at_risk": "float64",
+        "reasons": "string",
+        "model_version": "int64",
+    }
 
 
 def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.ndarray]:
     """What the bundle gives every active customer of the month, without delivering it.
 
-    The frame has `user_id`, `monthly_fee` and `probability`, in key order; the array holds the encoded features that
+    The frame has the key, the monthly fee and `probability`, in key order; the array holds the encoded features that
     were scored. Raises MissingTableError.
     """
     import pandas as pd
 
-    features = list(dict.fromkeys([KEY, FEE, *(feature.name for feature in bundle.schema)]))
+    key, fee = lake.contract.key, lake.contract.fee
+    features = list(dict.fromkeys([key, fee, *(feature.name for feature in bundle.schema)]))
     known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
     parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
-    frame = pd.concat([part[[KEY, FEE]] for part in parts], ignore_index=True)
+    frame = pd.concat([part[[key, fee]] for part in parts], ignore_index=True)
     frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
     return frame, encoded
 
@@ -111,7 +117,7 @@ def deciles(riskiest: np.ndarray) -> np.ndarray:
 def write_csv(lake: Lake, month: Month, path: Path) -> None:
     """Put the month's scores into a CSV file for other systems, atomically. Raises MissingTableError."""
     with replacing(path) as temporary:
-        lake.read(CHURN_SCORES, month).order_by(KEY).to_csv(temporary)
+        lake.read(CHURN_SCORES, month).order_by(lake.contract.key).to_csv(temporary)
 
 
 def served_by(lake: Lake, month: Month) -> int | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from churn_platform.bundle import Feature, FeatureKind
-from churn_platform.contracts import COMPANY, KEY, STATE_TABLES, USERS, Column, Kind, Role, Table
+from churn_platform.company import past
+from churn_platform.company.declaration import Kind, Role
+from churn_platform.contracts import Column, Contract, Table
 from churn_platform.months import Month
-from churn_platform.tables.names import SNAPSHOTS
 
 if TYPE_CHECKING:
     import ibis
@@ -24,9 +26,6 @@ WINDOW = 3
 
 AS_OF = "as_of"
 LAST_SEEN = "last_seen"
-
-HISTORY = COMPANY.features.history
-"""The columns whose change over the months is a feature."""
 
 
 def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Table | None = None) -> ibis.Table:
@@ -40,18 +39,84 @@ def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Tabl
     names = [column.name for column in table.columns]
     state = landed.select(*names, **{LAST_SEEN: ibis.literal(str(month))})
     if previous is not None:
-        kept = previous.anti_join(landed, KEY).select(*names, LAST_SEEN)
+        kept = previous.anti_join(landed, table.key.name).select(*names, LAST_SEEN)
         state = state.union(kept)
-    return state.mutate(**{AS_OF: ibis.literal(month.as_of)}).order_by(KEY)
+    return state.mutate(**{AS_OF: ibis.literal(month.as_of)}).order_by(table.key.name)
+
+
+@cache
+def schema(contract: Contract) -> tuple[Feature, ...]:
+    """The feature table's features, in order: the drop's own columns, then the derived ones, then those of the past."""
+    derived = contract.declaration.features.derived
+    return (
+        *(_feature(contract, table, column) for table in contract.states for column in _features_of(table)),
+        *(_made(name, said.meaning, said.kind) for name, said in derived.items()),
+        *(_made(feature.name, feature.meaning) for feature in _past(contract)),
+    )
+
+
+def _features_of(table: Table) -> tuple[Column, ...]:
+    return tuple(column for column in table.with_role(Role.FEATURE) if column.kind != Kind.DATE)
+
+
+_KINDS: Mapping[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
+
+
+def _made(name: str, meaning: str, kind: Kind = Kind.NUMBER) -> Feature:
+    return Feature(name, _KINDS.get(kind, "number"), meaning, nullable=True, required=False)
+
+
+def _feature(contract: Contract, table: Table, column: Column) -> Feature:
+    """A column as a feature: unknown where it is blank, where the drop lacks it, and for customers without a row."""
+    may_be_blank = column.nullable or column.optional
+    always_there = table is contract.customers or column.name in table.measures
+    return Feature(
+        column.name,
+        _KINDS.get(column.kind, "number"),
+        column.meaning,
+        nullable=may_be_blank or not always_there,
+        categories=column.allowed,
+        required=not may_be_blank,
+    )
 
 
 @dataclass(frozen=True)
-class Derived:
-    """A feature that no drop delivers. `build` gets the wide table of `_wide`."""
+class _Past:
+    """A feature that compares a column with its past. `build` gets the wide table of `_wide`."""
 
     name: str
     meaning: str
     build: Callable[[ibis.Table], ir.Value]
+
+
+def _past(contract: Contract) -> tuple[_Past, ...]:
+    history = contract.declaration.features.history
+    columns = [contract.columns[name] for name in history.columns]
+    return (
+        *(_change(column, months) for months in history.change for column in columns),
+        *(_against_past(column, months) for months in history.ratio for column in columns),
+    )
+
+
+_MONTH = {1: "last month", 2: "the month before last"}
+_MONTHS = {1: "last month", 2: "the mean of the two months before"}
+
+
+def _change(column: Column, months: int) -> _Past:
+    return _Past(
+        past.change(column.name, months),
+        f"Change against {_MONTH[months]} of: {column.meaning}",
+        lambda t: (t[column.name] - t[past.ago(column.name, months)]).cast("float64"),
+    )
+
+
+def _against_past(column: Column, months: int) -> _Past:
+    before = [past.ago(column.name, month) for month in range(1, months + 1)]
+    return _Past(
+        past.ratio(column.name, months),
+        f"Ratio to {_MONTHS[months]} of: {column.meaning}",
+        lambda t: _ratio(t[column.name], _mean([t[name] for name in before])),
+    )
 
 
 def _ratio(above: ir.Value, below: ir.Value) -> ir.Value:
@@ -67,94 +132,6 @@ def _mean(values: Sequence[ir.Value]) -> ir.Value:
     return total / known.nullif(0)
 
 
-def _ago(column: str, months: int) -> str:
-    return f"{column}__{months}m_ago"
-
-
-def _change(column: Column) -> Derived:
-    return Derived(
-        f"{column.name}_change_1m",
-        f"Change against last month of: {column.meaning}",
-        lambda t: (t[column.name] - t[_ago(column.name, 1)]).cast("float64"),
-    )
-
-
-def _against_past(column: Column) -> Derived:
-    past = [_ago(column.name, months) for months in range(1, WINDOW)]
-    return Derived(
-        f"{column.name}_ratio_2m",
-        f"Ratio to the mean of the two months before of: {column.meaning}",
-        lambda t: _ratio(t[column.name], _mean([t[name] for name in past])),
-    )
-
-
-def _features_of(table: Table) -> tuple[Column, ...]:
-    return tuple(column for column in table.with_role(Role.FEATURE) if column.kind != Kind.DATE)
-
-
-_DELIVERED = tuple(column for table in STATE_TABLES for column in _features_of(table))
-_BY_NAME = {column.name: column for column in _DELIVERED}
-_ADD_ONS = tuple(column.name for column in _DELIVERED if column.name.startswith("add_on_"))
-
-DERIVED: tuple[Derived, ...] = (
-    Derived("days_since_signup", "Days from signup to as_of.", lambda t: t[AS_OF].delta(t.signup_date, unit="day")),
-    Derived(
-        "fee_per_tenure_month",
-        "All fees paid so far per month of tenure, in dollars.",
-        lambda t: _ratio(t.total_paid, t.months_active),
-    ),
-    Derived(
-        "fee_to_past_fee",
-        "The present fee over the mean fee paid so far: above 1 after a price rise.",
-        lambda t: _ratio(t.monthly_fee * t.months_active, t.total_paid),
-    ),
-    Derived(
-        "watch_hours_per_dollar",
-        "Hours watched in 30 days per dollar of monthly fee.",
-        lambda t: _ratio(t.watch_hours_30d, t.monthly_fee),
-    ),
-    Derived(
-        "stalls_per_hour",
-        "Playback stalls in 7 days per hour watched in 30 days.",
-        lambda t: _ratio(t.rebuffer_events_7d, t.watch_hours_30d),
-    ),
-    Derived(
-        "skips_per_hour",
-        "Titles skipped in 7 days per hour watched in 30 days.",
-        lambda t: _ratio(t.skips_7d, t.watch_hours_30d),
-    ),
-    Derived(
-        "add_ons",
-        "Share of the add-ons that the customer has, among those that are known.",
-        lambda t: _mean([t[name].cast("int64") for name in _ADD_ONS]),
-    ),
-    *(_change(_BY_NAME[name]) for name in HISTORY),
-    *(_against_past(_BY_NAME[name]) for name in HISTORY),
-)
-
-
-def _feature(table: Table, column: Column) -> Feature:
-    """A column as a feature: unknown where it is blank, where the drop lacks it, and for customers without a row."""
-    kinds: dict[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
-    may_be_blank = column.nullable or column.optional
-    always_there = table is USERS or column.name in table.measures
-    return Feature(
-        column.name,
-        kinds.get(column.kind, "number"),
-        column.meaning,
-        nullable=may_be_blank or not always_there,
-        categories=column.allowed,
-        required=not may_be_blank,
-    )
-
-
-SCHEMA: tuple[Feature, ...] = (
-    *(_feature(table, column) for table in STATE_TABLES for column in _features_of(table)),
-    *(Feature(derived.name, "number", derived.meaning, nullable=True, required=False) for derived in DERIVED),
-)
-"""The feature table's features, in order: the drop's own columns, then the derived ones."""
-
-
 def _delivered(
     table: Table, month: Month, snapshot: ibis.Table, users: ibis.Table, columns: Mapping[str, str]
 ) -> ibis.Table:
@@ -163,55 +140,68 @@ def _delivered(
     The snapshots hold older values too, for customers whom the month did not deliver; of those, nothing is known, or
     zero for those who were active in the month if a missing row means that.
     """
-    rows = snapshot.filter(snapshot[LAST_SEEN] == str(month)).select(KEY, **columns)
+    key = table.key.name
+    rows = snapshot.filter(snapshot[LAST_SEEN] == str(month)).select(key, **columns)
     zero = [new for new, old in columns.items() if old in table.measures]
     if not zero:
         return rows
-    active = users.filter(users[LAST_SEEN] == str(month)).select(KEY)
-    joined = active.left_join(rows, KEY)
-    absent = joined[f"{KEY}_right"].isnull()
-    return joined.mutate(**{name: absent.ifelse(0, joined[name]) for name in zero}).drop(f"{KEY}_right")
+    active = users.filter(users[LAST_SEEN] == str(month)).select(key)
+    joined = active.left_join(rows, key)
+    absent = joined[f"{key}_right"].isnull()
+    return joined.mutate(**{name: absent.ifelse(0, joined[name]) for name in zero}).drop(f"{key}_right")
 
 
-def _wide(month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
-    """One row per active customer with this month's columns and, for HISTORY, those of the months before.
+def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
+    """One row per active customer with this month's columns and, of those with a history, the months before's.
 
     `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are. What a month did not deliver
     of a customer is unknown in that month.
     """
     import ibis
 
-    users = snapshots[USERS.snapshots]
+    key, looks_back = contract.key, contract.declaration.features.history.columns
+    users = snapshots[contract.customers.snapshots]
     wide = users[0].filter(users[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
-    for name, table in SNAPSHOTS.items():
-        if table is not USERS:
-            columns = {column.name: column.name for column in table.columns if column.name != KEY}
+    for name, table in contract.snapshots.items():
+        if table is not contract.customers:
+            columns = {column.name: column.name for column in table.columns if column is not table.key}
             now = _delivered(table, month, snapshots[name][0], users[0], columns)
-            wide = wide.left_join(now, KEY).drop(f"{KEY}_right")
-        history = [column.name for column in table.columns if column.name in HISTORY]
-        for ago in range(1, WINDOW if history else 1):
-            if ago < len(snapshots[name]):
-                columns = {_ago(column, ago): column for column in history}
-                past = _delivered(table, month - ago, snapshots[name][ago], users[ago], columns)
-                wide = wide.left_join(past, KEY).drop(f"{KEY}_right")
+            wide = wide.left_join(now, key).drop(f"{key}_right")
+        history = [column.name for column in table.columns if column.name in looks_back]
+        for months in range(1, WINDOW if history else 1):
+            if months < len(snapshots[name]):
+                columns = {past.ago(column, months): column for column in history}
+                before = _delivered(table, month - months, snapshots[name][months], users[months], columns)
+                wide = wide.left_join(before, key).drop(f"{key}_right")
             else:
-                wide = wide.mutate(**{_ago(column, ago): ibis.null(wide[column].type()) for column in history})
+                wide = wide.mutate(**{past.ago(column, months): ibis.null(wide[column].type()) for column in history})
     return wide
 
 
-def feature_table(month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
-    """One row per active customer, in key order: `user_id`, `as_of` and the features of SCHEMA.
+@cache
+def _derived(contract: Contract) -> str:
+    """The derived features as columns of a SELECT."""
+    from churn_platform.company.checking import formulas
+
+    return "".join(f', {formula.sql} AS "{name}"' for name, formula in formulas(contract.declaration).items())
+
+
+def feature_table(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
+    """One row per active customer, in key order: the key, `as_of` and the features of `schema`.
 
     `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are.
     """
-    wide = _wide(month, snapshots)
-    derived = {feature.name: feature.build(wide) for feature in DERIVED}
-    return wide.select(KEY, AS_OF, *(column.name for column in _DELIVERED), **derived).order_by(KEY)
+    wide = _wide(contract, month, snapshots)
+    wide = wide.mutate(**{feature.name: feature.build(wide) for feature in _past(contract)})
+    if derived := _derived(contract):
+        wide = wide.alias("wide").sql(f"SELECT *{derived} FROM wide", dialect="duckdb")  # noqa: S608  # checked
+    names = [feature.name for feature in schema(contract)]
+    return wide.select(contract.key, AS_OF, *names).order_by(contract.key)
 
 
-def is_holdout(user_id: ir.StringValue) -> ir.BooleanValue:
+def is_holdout(key: ir.StringValue) -> ir.BooleanValue:
     """Whether a customer belongs to the fixed quarter that no version is ever trained on.
 
     The first hexadecimal digit of the id's SHA-256 decides, so every engine and every month agree.
     """
-    return user_id.hexdigest("sha256").left(1).isin(["0", "1", "2", "3"])
+    return key.hexdigest("sha256").left(1).isin(["0", "1", "2", "3"])

@@ -6,13 +6,11 @@ a table was built from (`lake`).
 
 from __future__ import annotations
 
+from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import WINDOW
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
-
-BUILT = (*SNAPSHOTS, FEATURES)
-"""The tables of a month that are built from landed ones."""
+from churn_platform.tables.names import FEATURES, landed
 
 
 def window(month: Month, first: Month) -> list[Month]:
@@ -20,14 +18,15 @@ def window(month: Month, first: Month) -> list[Month]:
     return [month - ago for ago in range(min(WINDOW, month.since(first) + 1))]
 
 
-def inputs(name: str, month: Month, first: Month) -> list[tuple[str, Month]]:
+def inputs(contract: Contract, name: str, month: Month, first: Month) -> list[tuple[str, Month]]:
     """The tables that the month's snapshot or feature table is built from, of the months since `first`."""
     if name == FEATURES:
-        return [(snapshot, m) for snapshot in SNAPSHOTS for m in window(month, first)]
+        return [(snapshot, m) for snapshot in contract.snapshots for m in window(month, first)]
     before = [(name, month - 1)] if month > first else []
-    return [(landed(SNAPSHOTS[name].name), month), *before]
+    return [(landed(contract.snapshots[name].name), month), *before]
 
 
 def is_stale(lake: Lake, month: Month, first: Month) -> bool:
     """Whether any of the month's tables was built from something else than is there now. Raises DocumentError."""
-    return any(lake.is_stale(name, month, inputs(name, month, first)) for name in BUILT)
+    built = (*lake.contract.snapshots, FEATURES)
+    return any(lake.is_stale(name, month, inputs(lake.contract, name, month, first)) for name in built)

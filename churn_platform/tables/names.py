@@ -6,8 +6,6 @@ its place on disk (`lake`), or the records that intake keeps of what it has take
 
 from __future__ import annotations
 
-from churn_platform.contracts import STATE_TABLES
-
 FEATURES = "features"
 CHURN_SCORES = "churn_scores"
 
@@ -37,7 +35,3 @@ def landed(table: str) -> str:
 def quarantine(table: str) -> str:
     """The name of a table's quarantine."""
     return f"quarantine/{table}"
-
-
-SNAPSHOTS = {table.snapshots: table for table in STATE_TABLES}
-"""Every snapshot with the table of the contract that it is made from."""

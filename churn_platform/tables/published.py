@@ -7,7 +7,7 @@ A month appears, or is replaced, in one transaction, and neither waits for reade
 is filled before it is attached, and a replaced month's rows are deleted and copied again. Exchanging the partition
 would be twice as fast, but locks the whole table: it would wait for the longest query, and all later queries for it.
 
-    features                 PARTITION BY LIST (as_of), PRIMARY KEY (as_of, user_id)
+    features                 PARTITION BY LIST (as_of), PRIMARY KEY (as_of, key)
     features_2024_01         one partition a month
     features_live            the view on the newest month
     published_months         what is published: table, as_of, rows, the SHA-256 of the lake's file, when
@@ -191,8 +191,8 @@ class _Writer:
         present = self._columns()
         if not present:
             self._run(
-                "CREATE TABLE {table} (as_of date, user_id text, PRIMARY KEY (as_of, user_id))"
-                " PARTITION BY LIST (as_of)"
+                "CREATE TABLE {table} (as_of date, {key} text, PRIMARY KEY (as_of, {key})) PARTITION BY LIST (as_of)",
+                key=sql.Identifier(self._table.key),
             )
             self._connection.execute("DELETE FROM published_months WHERE table_name = %s", (self._table.name,))
             present = self._columns()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from churn_platform.contracts import LABELS, STATE_TABLES
+from churn_platform.contracts import Contract, Table
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged
 from churn_platform.intake.oddities import Oddity
@@ -16,7 +16,10 @@ from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.names import FROM_LABELS, landed, quarantine
 
-_TABLES = {deliveries.STATE: STATE_TABLES, deliveries.LATER: (LABELS,)}
+
+def _tables(contract: Contract) -> Mapping[str, tuple[Table, ...]]:
+    """The tables of each record."""
+    return {deliveries.STATE: contract.states, deliveries.LATER: (contract.labels,)}
 
 
 def take_in(
@@ -28,7 +31,7 @@ def take_in(
     process that is killed while the files are moved into place leaves no record, so that the month is landed again.
     """
     names = {found.table.name for found in judged}
-    records = [name for name, tables in _TABLES.items() if names & {table.name for table in tables}]
+    records = [name for name, tables in _tables(lake.contract).items() if names & {table.name for table in tables}]
     files = {landed(found.table.name): found.kept for found in judged}
     files |= {quarantine(found.table.name): found.quarantine() for found in judged}
     with lake.replacing(month, files) as written:
@@ -37,7 +40,7 @@ def take_in(
     for name in records:
         content = contents[name]
         assert content is not None, f"{name} was judged without files"
-        tables = _TABLES[name]
+        tables = _tables(lake.contract)[name]
         notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
         deliveries.take(lake, month, name, content, tables, notes)
     return {name: written[landed(name)] for name in names}
@@ -47,7 +50,7 @@ def lost(lake: Lake, month: Month, record: str) -> tuple[str, ...]:
     """The files that were taken in with a record and are no longer in the lake, by their names there."""
     if deliveries.taken(lake, month, record) is None:
         return ()
-    names = [name(table.name) for table in _TABLES[record] for name in (landed, quarantine)]
+    names = [name(table.name) for table in _tables(lake.contract)[record] for name in (landed, quarantine)]
     return tuple(name for name in names if not lake.has(name, month))
 
 
@@ -61,9 +64,10 @@ def withdraw_labels(lake: Lake, month: Month) -> bool:
 
     The record comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
     """
-    if deliveries.taken(lake, month, deliveries.LATER) is None and not lake.has(landed(LABELS.name), month):
+    labels = lake.contract.labels.name
+    if deliveries.taken(lake, month, deliveries.LATER) is None and not lake.has(landed(labels), month):
         return False
-    for name in (*FROM_LABELS, landed(LABELS.name), quarantine(LABELS.name)):
+    for name in (*FROM_LABELS, landed(labels), quarantine(labels)):
         lake.remove(name, month)
     deliveries.withdraw(lake, month)
     return True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from churn_platform.contracts import KEY, LABEL, LABELS, USERS, Role
+from churn_platform.company.declaration import Role
 from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
@@ -60,7 +60,7 @@ class TrainingSet(msgspec.Struct, frozen=True):
 
 def matured(lake: Lake) -> tuple[Month, ...]:
     """The closed months whose labels have landed, oldest first."""
-    return tuple(month for month in lake.months(landed(LABELS.name)) if lake.has(FEATURES, month))
+    return tuple(month for month in lake.months(landed(lake.contract.labels.name)) if lake.has(FEATURES, month))
 
 
 def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
@@ -75,28 +75,30 @@ def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
 
 
 def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
-    """The labelled rows of these months without the holdout customers: `month`, `user_id`, label, features; ordered."""
+    """The labelled rows of these months without the holdout customers: `month`, key, label, features; ordered."""
     import ibis
 
     parts = [_labelled(lake, month) for month in months]
     rows = parts[0] if len(parts) == 1 else ibis.union(*parts)
-    return rows.filter(~is_holdout(rows[KEY])).order_by("month", KEY)
+    key = lake.contract.key
+    return rows.filter(~is_holdout(rows[key])).order_by("month", key)
 
 
 def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     """The month's labelled holdout customers with features and segments, in key order."""
-    users = lake.read(USERS.snapshots, month)
-    segments = users.select(KEY, *(column.name for column in USERS.with_role(Role.SEGMENT)))
+    key, customers = lake.contract.key, lake.contract.customers
+    segments = lake.read(customers.snapshots, month).select(key, *(c.name for c in customers.with_role(Role.SEGMENT)))
     rows = _labelled(lake, month)
-    rows = rows.filter(is_holdout(rows[KEY])).left_join(segments, KEY).drop(f"{KEY}_right")
-    frame: pd.DataFrame = rows.order_by(KEY).to_pandas()
+    rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
+    frame: pd.DataFrame = rows.order_by(key).to_pandas()
     return frame
 
 
 def _labelled(lake: Lake, month: Month) -> ibis.Table:
     import ibis
 
-    rows = lake.read(FEATURES, month).join(lake.read(landed(LABELS.name), month), KEY)
+    contract = lake.contract
+    rows = lake.read(FEATURES, month).join(lake.read(landed(contract.labels.name), month), contract.key)
     return rows.drop(AS_OF).mutate(month=ibis.literal(str(month)))
 
 
@@ -114,12 +116,11 @@ def is_current(lake: Lake, month: Month, gathered: TrainingSet) -> bool:
 
 def _content(lake: Lake, month: Month) -> tuple[str, str]:
     """What the files of a month hold that it contributes, features and labels, as hashes."""
-    return sha256_of(lake.path(FEATURES, month)), sha256_of(lake.path(landed(LABELS.name), month))
+    return sha256_of(lake.path(FEATURES, month)), sha256_of(lake.path(landed(lake.contract.labels.name), month))
 
 
-def refuse_too_few(month: Month, rows: pd.DataFrame, least: int) -> None:
-    """Raise NotTrainableError where the month's own rows are too few, or all of one class."""
-    labels = rows.loc[rows["month"] == str(month), LABEL]
+def refuse_too_few(month: Month, labels: pd.Series, least: int) -> None:
+    """Raise NotTrainableError where the month's own rows, whose labels these are, are too few, or all of one class."""
     churned = int(labels.sum())
     counts = f"{month} has {len(labels)} labelled training customers, {churned} of them churned"
     if len(labels) < least:

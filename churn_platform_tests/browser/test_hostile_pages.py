@@ -13,7 +13,6 @@ import uvicorn
 from litestar import Litestar
 from playwright.sync_api import expect
 
-from churn_platform.contracts import USERS
 from churn_platform.intake.expectations import evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
@@ -23,6 +22,7 @@ from churn_platform_tests import homes
 from churn_platform_tests.browser.conftest import Watched
 from churn_platform_tests.hostile_values import HOSTILE
 from churn_platform_tests.integration.test_monitoring_drift import put_features
+from churn_platform_tests.streamflow import STREAMFLOW, USERS
 from serving.access import Access
 from serving.edge import Edge
 from serving.hosts import Hosts
@@ -37,7 +37,7 @@ WIDE, NARROW = 1500, 390
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of each kind, about a table and features that hold every hostile value."""
     folder = tmp_path_factory.mktemp("hostile")
-    pages, lake, before, month = folder / "reports", Lake(folder / "lake"), Month(2024, 1), Month(2024, 2)
+    pages, lake, before, month = folder / "reports", Lake(folder / "lake", STREAMFLOW), Month(2024, 1), Month(2024, 2)
     frame: pd.DataFrame = parse(lake.engine, homes.deliver(folder) / "users.csv", USERS).typed.to_pandas()
     for row, value in enumerate(HOSTILE):
         frame.loc[row, "user_gender"] = frame.loc[row + len(HOSTILE), "user_id"] = value

@@ -10,7 +10,6 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from churn_platform.contracts import BY_NAME
 from churn_platform.intake import oddities
 from churn_platform.intake.landing import judge_labels, judge_state
 from churn_platform.intake.oddities import Drop, Oddity
@@ -21,6 +20,7 @@ from churn_platform.tables.delivery import online_rows
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import BY_NAME, STREAMFLOW
 
 JANUARY, FEBRUARY, MARCH = homes.MONTHS
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -35,19 +35,19 @@ def found_in(lake: Lake, drop: Path, settings: Settings, before: Path | None = N
     """What is odd about a drop with labels, given the drop of the month before."""
 
     def judged(folder: Path, tables: Lake) -> dict[str, Any]:
-        state = judge_state(tables.engine, folder, 1, MARCH.as_of)
+        state = judge_state(tables.engine, folder, STREAMFLOW, 1, MARCH.as_of)
         labels = judge_labels(tables.engine, folder, BY_NAME["labels"], 1, MARCH.as_of, state[0].kept)
         return {found.table.name: found for found in (*state, labels) if found}
 
     past = {}
     if before:
-        other = Lake(lake.root)
+        other = Lake(lake.root, STREAMFLOW)
         past = {
             name: lake.read_file(lake.write(name, JANUARY, found.kept).path)
             for name, found in judged(before, other).items()
         }
     tables = judged(drop, lake)
-    return list(oddities.oddities(Drop(FEBRUARY, tables, tables["users"].kept, past), settings))
+    return list(oddities.oddities(Drop(FEBRUARY, STREAMFLOW, tables, tables["users"].kept, past), settings))
 
 
 @pytest.fixture

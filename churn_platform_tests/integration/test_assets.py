@@ -13,16 +13,16 @@ import pytest
 
 from churn_platform.assets import decisions, tracking
 from churn_platform.champion.registry import CHALLENGER, MODEL
-from churn_platform.contracts import BY_NAME, STATE_TABLES
 from churn_platform.files import sha256_of
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.training import TrainingError
 from churn_platform.months import Month
 from churn_platform.settings import Settings
-from churn_platform.tables.features import LAST_SEEN, SCHEMA
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed, quarantine
+from churn_platform.tables.features import LAST_SEEN
+from churn_platform.tables.names import FEATURES, landed, quarantine
 from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import BY_NAME, SCHEMA, SNAPSHOTS, STATE_TABLES
 
 FIRST, SECOND, THIRD = homes.MONTHS
 SNAPSHOT_ASSETS = {asset.key.to_user_string(): asset for asset in made_assets.SNAPSHOTS}

@@ -18,11 +18,11 @@ from churn_platform.backup.databases import opened
 from churn_platform.champion.registry import EXPERIMENT
 from churn_platform.home import Home
 from churn_platform.tables import published
-from churn_platform.tables.catalog import CATALOG
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.postgres import pg_dump
 from churn_platform_tests.published_cases import JANUARY, ask, empty_database, execute
+from churn_platform_tests.streamflow import CATALOG
 
 VARIABLES = {"platform": "CHURN_POSTGRES_URL", "mlflow": "CHURN_MLFLOW_TRACKING_URI"}
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from churn_platform.lake import Lake
-from churn_platform.tables.names import FEATURES, SNAPSHOTS
+from churn_platform.tables.names import FEATURES
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import SNAPSHOTS, STREAMFLOW
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 
@@ -44,7 +45,7 @@ BASELINES = {
 
 
 def test_the_shipped_months_close_to_the_bytes_that_they_always_had(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = Lake(tmp_path, STREAMFLOW)
     for month, drop in zip(homes.MONTHS, sorted(SEEDS.iterdir()), strict=False):
         homes.land(lake, month, drop, labels=True)
         homes.close(lake, month)

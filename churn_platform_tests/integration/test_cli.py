@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from churn_platform.backup.restoring import Move
 from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.cli import main
-from churn_platform.contracts import TABLES
-from churn_platform.tables.names import EVALUATION, SNAPSHOTS
+from churn_platform.tables.names import EVALUATION
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import SNAPSHOTS, TABLES
 
 
 def refused(result: Result, shown: int = 0) -> str:

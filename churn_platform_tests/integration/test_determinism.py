@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import STATE_TABLES
 from churn_platform.definitions import build_defs
 from churn_platform.lake import Lake
 from churn_platform.local.runs import Runs
@@ -25,6 +24,7 @@ from churn_platform.tables.names import FEATURES
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.dagster_private import CachingStaleStatusResolver, LoadingContext, StaleStatus
+from churn_platform_tests.streamflow import STATE_TABLES, STREAMFLOW
 
 FIRST, SECOND, THIRD = homes.MONTHS
 
@@ -59,7 +59,7 @@ def test_months_closed_again_in_another_order_give_the_same_bytes(platform: Plat
 def test_months_run_in_any_order_give_the_same_bytes(
     order: list[Month], closed: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    lake, wanted = Lake(tmp_path_factory.mktemp("order") / "lake"), built(closed.settings.lake)
+    lake, wanted = Lake(tmp_path_factory.mktemp("order") / "lake", STREAMFLOW), built(closed.settings.lake)
     shutil.copytree(closed.settings.lake / "landed", lake.root / "landed")
     for month in [*order, *homes.MONTHS]:  # whatever was run before or in between
         if month == FIRST or lake.has(FEATURES, month - 1):
@@ -110,7 +110,7 @@ def test_a_correction_reaches_its_month_and_the_later_ones(platform: Platform, t
         *(f"subscriptions_profile_snapshots/{month}.parquet" for month in months),
         *(f"features/{month}.parquet" for month in months),
     }
-    fresh = Lake(tmp_path / "fresh")
+    fresh = Lake(tmp_path / "fresh", STREAMFLOW)
     for number, month in enumerate(homes.MONTHS):
         homes.land(fresh, month, platform.settings.drops / f"month_{number:03d}")
         homes.close(fresh, month)

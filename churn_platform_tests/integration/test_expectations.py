@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churn_platform.contracts import TABLES, USERS, Kind, Table
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Table
 from churn_platform.intake.expectations import DUPLICATE, Broken, evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 from churn_platform_tests.hostile_values import HOSTILE, dangers
 from churn_platform_tests.pages import Page
-from churn_platform_tests.streamflow import SUBSCRIPTIONS, USAGE
+from churn_platform_tests.streamflow import STREAMFLOW, SUBSCRIPTIONS, TABLES, USAGE, USERS
 
 AS_OF = homes.MONTHS[0].as_of
 
@@ -25,7 +26,7 @@ AS_OF = homes.MONTHS[0].as_of
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     """A drop's tables, typed."""
     folder = tmp_path_factory.mktemp("expectations")
-    drop, engine = homes.deliver(folder), Lake(folder).engine
+    drop, engine = homes.deliver(folder), Lake(folder, STREAMFLOW).engine
     return {t.name: parse(engine, drop / f"{t.name}.csv", t).typed.to_pandas() for t in TABLES}
 
 

@@ -17,12 +17,12 @@ from churn_platform.automation import news
 from churn_platform.automation.instance import open_instance
 from churn_platform.champion.registry import EXPERIMENT, MODEL
 from churn_platform.champion.tags import CAUSE_TAG
-from churn_platform.contracts import TABLES
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.frozen import Frozen
 from churn_platform_tests.hostile_values import HOSTILE, dangers
 from churn_platform_tests.pages import Page
+from churn_platform_tests.streamflow import TABLES
 
 ROWS = 5
 """How many rows of a table may be broken: the tolerance, of 500 customers."""

@@ -18,6 +18,7 @@ from churn_platform.tables.names import FEATURES
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.daemon import Daemon
+from churn_platform_tests.streamflow import STREAMFLOW
 
 JANUARY, FEBRUARY, _ = homes.MONTHS
 NOW = Month.of(date.today())
@@ -83,7 +84,7 @@ def test_a_correction_reaches_a_month_whose_drop_is_gone(
         settings.drops / "month_000" / "usage_agg_30d.csv",
         lambda rows: [rows[0], *([row[0], "321.5", *row[2:]] for row in rows[1:])],
     )
-    undisturbed = Lake(tmp_path / "undisturbed")
+    undisturbed = Lake(tmp_path / "undisturbed", STREAMFLOW)
     for number, month in enumerate(homes.MONTHS):
         homes.land(undisturbed, month, settings.drops / f"month_{number:03d}")
         homes.close(undisturbed, month)
@@ -137,7 +138,7 @@ def test_a_month_before_the_first_reaches_the_months_after_it(
     else:
         assert Platform(from_january).churn("close", "2024-01").stdout.count("closed: ") == 2
     assert lake.frame(FEATURES, FEBRUARY)["watch_hours_30d_change_1m"].notna().sum() > 0
-    undisturbed = Lake(tmp_path / "undisturbed")
+    undisturbed = Lake(tmp_path / "undisturbed", STREAMFLOW)
     for month in (JANUARY, FEBRUARY):
         homes.land(undisturbed, month, tmp_path / "drops" / str(month))
         homes.close(undisturbed, month)

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import BY_NAME, LABELS, STATE_TABLES
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.landing import Judged, Violation, first_violations, judge_labels, judge_state
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import BY_NAME, LABELS, STATE_TABLES, STREAMFLOW
 
 FIRST = homes.MONTHS[0]
 ALL_OF_THEM = 1.0
@@ -24,7 +24,7 @@ ALL_OF_THEM = 1.0
 
 
 def judged(lake: Lake, drop: Path, tolerance: float = ALL_OF_THEM) -> dict[str, Judged]:
-    tables = {found.table.name: found for found in judge_state(lake.engine, drop, tolerance, FIRST.as_of)}
+    tables = {found.table.name: found for found in judge_state(lake.engine, drop, STREAMFLOW, tolerance, FIRST.as_of)}
     labels = judge_labels(lake.engine, drop, LABELS, tolerance, FIRST.as_of, tables["users"].kept)
     return tables if labels is None else {**tables, "labels": labels}
 
@@ -72,7 +72,7 @@ def test_a_sound_drop_is_kept_whole(lake: Lake, drop: Path) -> None:
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The bytes that the drop lands as."""
     folder = tmp_path_factory.mktemp("wanted")
-    return landed_bytes(Lake(folder / "lake"), homes.deliver(folder / "drops"))
+    return landed_bytes(Lake(folder / "lake", STREAMFLOW), homes.deliver(folder / "drops"))
 
 
 @pytest.mark.parametrize("way", ["rows", "quoted", "gz", "parquet", "everything"])
@@ -370,7 +370,7 @@ def test_a_whole_table_of_broken_rows_stops(table: str, change: str, lake: Lake,
 def test_a_missing_file_stops(lake: Lake, drop: Path) -> None:
     (drop / "usage_agg_30d.csv").unlink()
     with pytest.raises(DropError, match=r"usage_agg_30d: no file in .*month_000"):
-        judge_state(lake.engine, drop, ALL_OF_THEM, FIRST.as_of)
+        judge_state(lake.engine, drop, STREAMFLOW, ALL_OF_THEM, FIRST.as_of)
 
 
 def test_labels_may_come_later(lake: Lake, drop: Path) -> None:
@@ -382,7 +382,7 @@ def test_labels_may_come_later(lake: Lake, drop: Path) -> None:
 def test_a_structural_fault_stops_whatever_the_tolerance(content: bytes, lake: Lake, drop: Path) -> None:
     (drop / "payments_agg_90d.csv").write_bytes(content)
     with pytest.raises(DropError, match=r"^payments_agg_90d\.csv: .*payments_agg_90d"):
-        judge_state(lake.engine, drop, ALL_OF_THEM, FIRST.as_of)
+        judge_state(lake.engine, drop, STREAMFLOW, ALL_OF_THEM, FIRST.as_of)
 
 
 def test_judging_writes_nothing(lake: Lake, drop: Path) -> None:

@@ -20,13 +20,14 @@ from churn_platform.modelling.export import GOLDEN_ROWS, golden_rows, parity, to
 from churn_platform.modelling.reasons import contributions, golden_background, reasons
 from churn_platform.modelling.training import Training, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
+from churn_platform_tests.streamflow import STREAMFLOW
 
 ESTIMATORS = ("blend", "hist_gradient_boosting", "random_forest", "logistic_regression")
 
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
 def training(request) -> Training:
-    return train(customers(500), SCHEMA, request.param, seed=7)
+    return train(customers(500), STREAMFLOW, SCHEMA, request.param, seed=7)
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_bundle_says_what_it_is(training, bundle):
 
 
 def test_the_same_training_gives_the_same_bytes(training, bundle, tmp_path):
-    again = train(customers(500), SCHEMA, training.estimator, seed=7)
+    again = train(customers(500), STREAMFLOW, SCHEMA, training.estimator, seed=7)
     shuffled = customers(500).sample(frac=1, random_state=1)
     assert (
         write_bundle(
@@ -126,7 +127,7 @@ def test_golden_rows_cover_categories_and_unknowns_in_any_order():
 
 
 def test_a_model_that_is_not_the_one_described_is_refused(training, bundle, tmp_path):
-    other = train(customers(500, seed=3), SCHEMA, training.estimator, seed=7)
+    other = train(customers(500, seed=3), STREAMFLOW, SCHEMA, training.estimator, seed=7)
     encoded = encode_frame(SCHEMA, customers(500))
     assert difference(bundle, other.pipeline, encoded) > 0.01
     golden = tmp_path / "bundle" / "golden.json"

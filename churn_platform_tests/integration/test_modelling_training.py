@@ -19,6 +19,7 @@ from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.sklearn_private import trees
 from churn_platform.modelling.training import FOLDS, TrainingError, best_threshold, folds, reachable, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
+from churn_platform_tests.streamflow import STREAMFLOW
 
 ESTIMATORS = ("blend", "hist_gradient_boosting", "random_forest", "logistic_regression")
 
@@ -56,8 +57,8 @@ def test_a_schema_without_categories_or_without_numbers_trains(name):
 
 def test_training_does_not_depend_on_the_rows_order():
     rows = pd.concat([customers(300, "2024-01"), customers(300, "2024-02")])
-    one = train(rows, SCHEMA, "hist_gradient_boosting", seed=7)
-    other = train(rows.sample(frac=1, random_state=3), SCHEMA, "hist_gradient_boosting", seed=7)
+    one = train(rows, STREAMFLOW, SCHEMA, "hist_gradient_boosting", seed=7)
+    other = train(rows.sample(frac=1, random_state=3), STREAMFLOW, SCHEMA, "hist_gradient_boosting", seed=7)
     encoded = encode_frame(SCHEMA, customers(100, seed=5))
     np.testing.assert_array_equal(
         estimators.predict(one.pipeline, encoded), estimators.predict(other.pipeline, encoded)
@@ -69,7 +70,7 @@ def test_training_does_not_depend_on_the_rows_order():
 
 def test_a_pattern_that_lasts_takes_the_longest_window():
     rows = pd.concat([customers(1500, month) for month in ("2023-11", "2023-12", "2024-01")])
-    result = train(rows, SCHEMA, "logistic_regression", seed=7)
+    result = train(rows, STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
     assert (result.window, result.months) == (3, ("2023-11", "2023-12", "2024-01"))
     assert (result.rows, result.customers) == (4500, 1500)
     assert list(result.scores) == [1, 3]
@@ -78,7 +79,7 @@ def test_a_pattern_that_lasts_takes_the_longest_window():
 
 def test_a_pattern_that_turned_takes_the_newest_month_alone():
     old = [customers(1000, month, weights=(-2.0, -1.0)) for month in ("2023-11", "2023-12")]
-    result = train(pd.concat([*old, customers(1000, "2024-01")]), SCHEMA, "logistic_regression", seed=7)
+    result = train(pd.concat([*old, customers(1000, "2024-01")]), STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
     assert (result.window, result.months, result.rows) == (1, ("2024-01",), 1000)
     assert result.scores[1] > result.scores[3] + training.TIE_MARGIN
 
@@ -90,7 +91,7 @@ def test_validation_never_scores_a_customer_that_its_model_knows(monkeypatch):
     rows["churn_label"] = rows["user_id"].map(lambda user: hashlib.sha256(user.encode()).digest()[-1] < 100)
     memorising = Pipeline([("model", DecisionTreeClassifier(random_state=0))])
     monkeypatch.setattr(estimators, "build", lambda *_: memorising)
-    result = train(rows, SCHEMA[:1], "random_forest", seed=7)
+    result = train(rows, STREAMFLOW, SCHEMA[:1], "random_forest", seed=7)
     known = estimators.predict(result.pipeline, encode_frame(SCHEMA[:1], rows))
     assert roc_auc_score(rows["churn_label"], known) == 1
     assert all(abs(auc - 0.5) < 0.08 for auc in result.scores.values())
@@ -126,14 +127,14 @@ def test_the_threshold_gives_the_best_f1():
 def test_rows_that_cannot_be_trained_on_are_refused_with_the_reason():
     rows = customers(100)
     with pytest.raises(TrainingError, match="no training rows"):
-        train(rows[:0], SCHEMA, "logistic_regression", seed=7)
+        train(rows[:0], STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
     with pytest.raises(TrainingError, match="1 training rows repeat a customer"):
-        train(pd.concat([rows, rows[:1]]), SCHEMA, "logistic_regression", seed=7)
+        train(pd.concat([rows, rows[:1]]), STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
     with pytest.raises(TrainingError, match="month 2024-01 has 0 churned of 100"):
-        train(rows.assign(churn_label=False), SCHEMA, "logistic_regression", seed=7)
+        train(rows.assign(churn_label=False), STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
     unlabelled = rows.assign(churn_label=pd.Series([None, *rows["churn_label"][1:]], index=rows.index, dtype=object))
     with pytest.raises(TrainingError, match="1 training rows have no churn_label"):
-        train(unlabelled, SCHEMA, "logistic_regression", seed=7)
+        train(unlabelled, STREAMFLOW, SCHEMA, "logistic_regression", seed=7)
 
 
 def test_few_churned_customers_suffice_if_they_are_in_two_folds():
@@ -142,7 +143,7 @@ def test_few_churned_customers_suffice_if_they_are_in_two_folds():
     rows["churn_label"] = False
     for k in (0, 1):
         rows.loc[np.flatnonzero(fold == k)[:2], "churn_label"] = True
-    assert np.isfinite(train(rows, SCHEMA, "logistic_regression", seed=7).auc)
+    assert np.isfinite(train(rows, STREAMFLOW, SCHEMA, "logistic_regression", seed=7).auc)
 
 
 def test_gradient_boosting_thresholds_are_float32():

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from churn_platform.assets.landing import asset_key
 from churn_platform.champion import promotion
-from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
@@ -27,6 +26,7 @@ from churn_platform.tables import delivery
 from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, FEATURES, REALISED, TARGET_DRIFT, landed
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import LABELS
 
 JANUARY, FEBRUARY, MARCH = (Month(2024, number) for number in (1, 2, 3))
 SCORED = {"churn_scores", "expected_performance", "realised_performance"}

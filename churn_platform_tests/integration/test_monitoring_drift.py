@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_platform.contracts import KEY, LABEL
 from churn_platform.lake import Lake, MissingTableError
 from churn_platform.monitoring import drift
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, HISTORY, SCHEMA
+from churn_platform.tables.features import AS_OF
 from churn_platform.tables.names import DRIFT_REPORT, FEATURES
 from churn_platform_tests.pages import Page
+from churn_platform_tests.streamflow import HISTORY, KEY, LABEL, SCHEMA, STREAMFLOW
 
 JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4))
 
@@ -44,7 +44,7 @@ def put_features(lake: Lake, month: Month, rows: int = 400, seed: int = 0, **col
 @pytest.fixture(scope="module")
 def lake_of_months(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Three quiet months, and one in which three features shifted."""
-    lake = Lake(tmp_path_factory.mktemp("months"))
+    lake = Lake(tmp_path_factory.mktemp("months"), STREAMFLOW)
     for month in (JANUARY, FEBRUARY, MARCH):
         put_features(lake, month)
     fees = np.random.default_rng(5).normal(14, 2, 400)

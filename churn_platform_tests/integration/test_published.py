@@ -19,17 +19,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churn_platform.contracts import Column, Kind
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Column
 from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.online import connecting
-from churn_platform.tables.catalog import CATALOG, CatalogTable
+from churn_platform.tables.catalog import CatalogTable
 from churn_platform.tables.names import CHURN_SCORES
 from churn_platform.tables.published import NotPublishedError, PostgresUnavailableError, publish
 from churn_platform_tests.postgres_proxy import proxy
 from churn_platform_tests.processes import KILLED
 from churn_platform_tests.published_cases import FEBRUARY, JANUARY, MARCH, ask, empty_database, execute
 from churn_platform_tests.published_cases import two_months as make_two_months
+from churn_platform_tests.streamflow import CATALOG, STREAMFLOW
 
 ROOT = Path(__file__).parents[2]
 NOTES = CatalogTable(
@@ -217,14 +219,15 @@ def test_a_publisher_is_killed(moment: str, url: str, lake: Lake) -> None:
     code = f"""if True:
         import sys, psycopg
         from pathlib import Path
-        from churn_platform.tables.catalog import CatalogTable
         from churn_platform.lake import Lake
         from churn_platform.months import Month
         from churn_platform.tables.published import publish
         from churn_platform_tests.processes import dying_at
         owner, name = {moment.rpartition(".")[0]}, "{moment.rpartition(".")[2]}"
         setattr(owner, name, dying_at(getattr(owner, name), {1500 if "row" in moment else 1}, after=False))
-        publish(sys.argv[1], Lake(Path(sys.argv[2])), CatalogTable("notes", "notes", "", ()), Month.parse(sys.argv[3]))
+        from churn_platform_tests.integration.test_published import NOTES
+        from churn_platform_tests.streamflow import STREAMFLOW
+        publish(sys.argv[1], Lake(Path(sys.argv[2]), STREAMFLOW), NOTES, Month.parse(sys.argv[3]))
     """
     for month in (JANUARY, FEBRUARY):
         arguments = [sys.executable, "-c", code, url, str(lake.root), str(month)]
@@ -238,7 +241,7 @@ def test_a_publisher_is_killed(moment: str, url: str, lake: Lake) -> None:
 
 
 def test_publishers_wait_for_each_other(url: str, tmp_path: Path) -> None:
-    lakes = [Lake(tmp_path / str(version)) for version in (1, 2, 3, 4)]
+    lakes = [Lake(tmp_path / str(version), STREAMFLOW) for version in (1, 2, 3, 4)]
     for version, lake in enumerate(lakes, 1):
         for month in (JANUARY, FEBRUARY):
             note(lake, month, version, 1000 * version)
@@ -337,8 +340,8 @@ def test_a_server_that_freezes_is_told_in_time(url: str, tmp_path: Path, monkeyp
                 line.freeze()  # asked for within the transaction
                 return super().path(name, month, ending)
 
-        note(Lake(tmp_path / "lake"), JANUARY)
-        lake = Freezing(tmp_path / "lake")
+        note(Lake(tmp_path / "lake", STREAMFLOW), JANUARY)
+        lake = Freezing(tmp_path / "lake", STREAMFLOW)
         with pytest.raises(PostgresUnavailableError, match=r"CHURN_POSTGRES_URL.*did not finish within 0\.5 seconds"):
             publish(line.url, lake, NOTES, JANUARY, seconds=0.5)
         told.set()

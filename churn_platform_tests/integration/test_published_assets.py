@@ -9,18 +9,17 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from churn_platform.contracts import LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables import published
-from churn_platform.tables.catalog import CATALOG
 from churn_platform.tables.names import CHURN_SCORES, landed
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.published_cases import FEBRUARY, JANUARY, MARCH, ask, empty_database, execute, two_months
+from churn_platform_tests.streamflow import CATALOG, LABELS
 
 NAMES = {table.name for table in CATALOG}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

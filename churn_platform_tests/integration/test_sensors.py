@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from churn_platform.champion.promotion import Request
 from churn_platform.champion.registry import CHAMPION, MODEL
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
-from churn_platform.intake import deliveries
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import performance, status
 from churn_platform.monitoring.drift import ColumnDrift, Drift
@@ -94,25 +91,6 @@ def test_a_drop_is_waited_for_until_it_is_whole(empty: Daemon, company: Path) ->
     assert empty.skipped("drops") == "2024-01 waits: month_000 is still being written: labels.csv.part"
     (drop / "labels.csv.part").unlink()
     assert month_of(empty.requested("drops")) == ("month_close", "2024-01")
-
-
-@pytest.mark.parametrize("name", [".users.csv.Xy12Ab", "users.csv.filepart", "users.csv.crdownload"])
-def test_unfinished_files_are_known_by_their_names(drop: Path, name: str) -> None:
-    (drop / name).touch()
-    (delivery,) = deliveries.found_in(drop.parent, JANUARY, 0, time.time())
-    assert delivery.unready == f"2024-01 waits: month_000 is still being written: {name}"
-
-
-def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
-    (drop / ".DS_Store").touch()
-    for path in drop.iterdir():
-        os.utime(path, (0, 0))
-    now = time.time()
-    (fresh,) = deliveries.found_in(drop.parent, JANUARY, 10, now)
-    assert "may not be complete yet" in (fresh.unready or "")
-    (settled,) = deliveries.found_in(drop.parent, JANUARY, 10, now + 11)
-    assert settled.unready is None
-    assert settled.labels
 
 
 def test_what_is_named_nearly_right_is_told_with_the_name_that_is_wanted(daemon: Daemon) -> None:

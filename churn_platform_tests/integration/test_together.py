@@ -8,7 +8,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from churn_platform.contracts import LABELS, USERS
 from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import judge_labels, judge_state
@@ -19,6 +18,7 @@ from churn_platform.tables.training_set import matured
 from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.daemon import Daemon
+from churn_platform_tests.streamflow import LABELS, STREAMFLOW, USERS
 
 FIRST = homes.MONTHS[0]
 WITHDRAWN = "the labels of 2024-01 were withdrawn: its drop had some, and no longer has any"
@@ -72,7 +72,7 @@ def test_whichever_table_cannot_be_written_none_is_changed(
     before = homes.contents(platform.settings.lake, "**/*.*")
     lake = platform.home.lake
     without_user(drop, 5)
-    state = judge_state(lake.engine, drop, 0, FIRST.as_of)
+    state = judge_state(lake.engine, drop, STREAMFLOW, 0, FIRST.as_of)
     labels = judge_labels(lake.engine, drop, LABELS, 0, FIRST.as_of, state[0].kept)
     assert labels is not None
     write = type(state[0].kept).to_parquet
@@ -84,7 +84,7 @@ def test_whichever_table_cannot_be_written_none_is_changed(
 
     monkeypatch.setattr(type(state[0].kept), "to_parquet", full)
     with pytest.raises(OSError, match="No space left"):
-        taking.take_in(lake, FIRST, [*state, labels], deliveries.contents(drop))
+        taking.take_in(lake, FIRST, [*state, labels], deliveries.contents(drop, STREAMFLOW))
     assert homes.contents(platform.settings.lake, "**/*.*") == before
 
 

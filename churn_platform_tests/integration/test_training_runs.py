@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from churn_platform.bundle import Bundle
-from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.definitions import build_defs
 from churn_platform.modelling import encoding, estimators, evaluation
 from churn_platform.months import Month
@@ -22,6 +21,7 @@ from churn_platform.tables.names import landed
 from churn_platform.tables.training_set import holdout
 from churn_platform_tests import homes
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import KEY, LABEL, LABELS
 
 FIRST, SECOND, THIRD = homes.MONTHS
 

@@ -10,7 +10,6 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from churn_platform.contracts import TABLES
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.simulation.hazard import Shock, ShockKind
@@ -18,6 +17,7 @@ from churn_platform.web.token import api_token
 from churn_platform_tests import homes
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.world import World
+from churn_platform_tests.streamflow import TABLES
 from serving import messages
 
 FIRST = Month(2025, 1)

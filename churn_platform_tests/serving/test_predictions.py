@@ -15,9 +15,9 @@ import pytest
 from churn_platform.bundle import TOLERANCE
 from churn_platform.months import Month
 from churn_platform.online.store import publish
-from churn_platform.tables.features import SCHEMA
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, customer, customers, user_id
+from churn_platform_tests.streamflow import SCHEMA
 
 Serve = Callable[..., Service]
 

@@ -15,6 +15,7 @@ from churn_platform.lake import Lake
 from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
 from churn_platform_tests.decision_cases import Desk, evaluation
+from churn_platform_tests.streamflow import STREAMFLOW
 
 FIRST, SECOND, THIRD = homes.MONTHS
 
@@ -49,7 +50,7 @@ def test_killed_while_closing(table: str, closed: Platform, tmp_path: Path) -> N
 
 
 def test_killed_while_a_correction_is_taken_in(closed: Platform, tmp_path: Path) -> None:
-    platform, undisturbed = closed.copy(tmp_path), Lake(tmp_path / "undisturbed")
+    platform, undisturbed = closed.copy(tmp_path), Lake(tmp_path / "undisturbed", STREAMFLOW)
     path = platform.settings.drops / "month_000" / "usage_agg_30d.csv"
     homes.edit(path, lambda rows: [rows[0], *([row[0], "321.5", *row[2:]] for row in rows[1:])])
     # By then its own month is corrected and does not change again, yet the later ones have to follow.

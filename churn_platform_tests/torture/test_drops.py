@@ -9,12 +9,12 @@ from functools import cached_property
 import dagster as dg
 import pytest
 
-from churn_platform.contracts import STATE_TABLES
 from churn_platform.faults import Fault
 from churn_platform.local.runs import Runs
 from churn_platform.settings import Settings
 from churn_platform.tables.names import FEATURES, landed, quarantine
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import STATE_TABLES
 from churn_platform_tests.torture.mutations import mutate
 
 FIRST, SECOND, _ = homes.MONTHS

@@ -8,9 +8,10 @@ from importlib import resources
 
 import pytest
 
-from churn_platform import contracts
-from churn_platform.company.declaration import Kind, Role
-from churn_platform.company.reading import DeclarationError, read, shipped
+from churn_platform.company.declaration import DeclarationError, Kind, Role
+from churn_platform.company.reading import parse, shipped
+from churn_platform.contracts import Contract
+from churn_platform_tests.streamflow import BY_NAME, KEY, LABEL, TABLES, USERS
 
 TEXT = resources.files("churn_platform.company").joinpath("streamflow.toml").read_text()
 SMALL = """
@@ -37,34 +38,34 @@ Exited = { kind = "boolean", role = "label", meaning = "Left." }
 
 def test_the_contract_is_what_the_file_says() -> None:
     said = tomllib.loads(TEXT)
-    assert said["customer"]["key"] == contracts.KEY
-    assert said["label"]["column"] == contracts.LABEL
-    assert contracts.BY_NAME.keys() == said["tables"].keys()
-    for name, table in contracts.BY_NAME.items():
+    assert said["customer"]["key"] == KEY
+    assert said["label"]["column"] == LABEL
+    assert BY_NAME.keys() == said["tables"].keys()
+    for name, table in BY_NAME.items():
         key, *columns = table.columns
-        assert (key.name, key.role, key.pattern) == (contracts.KEY, Role.KEY, said["customer"]["pattern"])
+        assert (key.name, key.role, key.pattern) == (KEY, Role.KEY, said["customer"]["pattern"])
         assert [column.name for column in columns] == list(said["tables"][name]["columns"])
         for column in columns:
             declared = said["tables"][name]["columns"][column.name]
             assert (column.kind, column.meaning) == (declared["kind"], declared["meaning"])
             assert list(column.allowed) == declared.get("values", [])
-    assert contracts.USERS.customers
-    assert contracts.USERS["signup_date"].earliest == said["tables"]["users"]["columns"]["signup_date"]["earliest"]
+    assert USERS.customers
+    assert USERS["signup_date"].earliest == said["tables"]["users"]["columns"]["signup_date"]["earliest"]
 
 
 def test_tables_come_in_an_order_of_their_own() -> None:
     """The one that says who the customers are first, the labels last, wherever the file has them."""
     first, *others = re.split(r"^(?=\[tables\.\w+\]$)", TEXT, flags=re.MULTILINE)
-    turned = contracts._tables(read("".join([first, *reversed(others)]), "turned.toml"))
-    assert next(iter(turned)) == "users"
-    assert list(turned)[-1] == "labels"
-    assert set(turned.values()) == set(contracts.TABLES)
+    turned = Contract(parse("".join([first, *reversed(others)]), "turned.toml"))
+    assert turned.customers.name == "users"
+    assert turned.labels.name == "labels"
+    assert set(turned.tables) == set(TABLES)
 
 
 def test_a_small_company_needs_little() -> None:
-    declaration = read(SMALL, "small.toml")
+    declaration = parse(SMALL, "small.toml")
     assert declaration.tables["people"].columns["Balance"].kind is Kind.NUMBER
-    assert declaration.features.history == ()
+    assert declaration.features.history.columns == ()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_a_small_company_needs_little() -> None:
         ("Balance = {", 'Name = { kind = "text", meaning = "Who." }\nBalance = {', "free text is no feature"),
         ("Balance = {", 'Balance = { role = "key",', "name the key in [customer]"),
         ('fee = "Balance"', 'fee = "Fee"', "money.fee: there is no column Fee"),
-        ("[money]", '[features]\nhistory = ["Exited"]\n[money]', "features.history: there is no column Exited"),
+        ("[money]", '[features.history]\ncolumns = ["Exited"]\n[money]', "history.columns: there is no column Exited"),
         ("customers = true", "", "exactly one has to say `customers = true`"),
         ('column = "Exited"', 'column = "Left"', "label: there is no column Left in a table left"),
         ('role = "label", ', "", "Exited: is the label, so its role has to be `label`"),
@@ -95,7 +96,7 @@ def test_a_small_company_needs_little() -> None:
 def test_a_fault_is_told_where_it_is(before: str, after: str, told: str) -> None:
     assert before in SMALL
     with pytest.raises(DeclarationError) as raised:
-        read(SMALL.replace(before, after), "small.toml")
+        parse(SMALL.replace(before, after), "small.toml")
     assert told in str(raised.value)
     assert str(raised.value).startswith("small.toml")
 
@@ -103,14 +104,14 @@ def test_a_fault_is_told_where_it_is(before: str, after: str, told: str) -> None
 def test_every_fault_is_told_at_once() -> None:
     text = SMALL.replace('name = "Small"', "name = 3").replace('kind = "number"', 'kind = "amount"')
     with pytest.raises(DeclarationError) as raised:
-        read(text.replace('meaning = "Who left."', "mening = 1"), "small.toml")
+        parse(text.replace('meaning = "Who left."', "mening = 1"), "small.toml")
     for place in ("company.name", "people.columns.Balance.kind", "tables.left.mening", "tables.left.meaning"):
         assert place in str(raised.value)
 
 
 def test_a_syntax_error_has_its_line() -> None:
     with pytest.raises(DeclarationError, match="at line 3, column"):
-        read("[company]\nname = 'a'\n= 3\n", "small.toml")
+        parse("[company]\nname = 'a'\n= 3\n", "small.toml")
 
 
 def test_the_shipped_one_is_read_once() -> None:

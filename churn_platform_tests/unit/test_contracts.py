@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from churn_platform.contracts import BY_NAME, KEY, LABEL, LABELS, STATE_TABLES, TABLES, Column, Kind, Role, Table
+from churn_platform.company.declaration import Kind, Role
+from churn_platform.contracts import Column, Table
+from churn_platform_tests.streamflow import BY_NAME, KEY, LABEL, LABELS, STATE_TABLES, TABLES
 
 DELIVERED = {
     "users": "user_id signup_date user_gender user_is_senior has_family has_dependents",

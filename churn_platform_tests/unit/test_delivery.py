@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn_platform.contracts import KEY
 from churn_platform.lake import Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.tables import delivery
-from churn_platform.tables.features import AS_OF, SCHEMA
+from churn_platform.tables.features import AS_OF
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
+from churn_platform_tests.streamflow import KEY, SCHEMA
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 TYPES = {"number": "float64", "boolean": "boolean", "category": "string"}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from churn_platform.contracts import LABELS, TABLES, USERS
+from churn_platform.intake import deliveries
 from churn_platform.intake.drops import DropError, content_hash, delivered, drop_of, file_of, newest
 from churn_platform.intake.names import ENDINGS
 from churn_platform.months import Month
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import LABELS, STREAMFLOW, TABLES, USERS
 
 FIRST = Month(2024, 1)
 
@@ -93,14 +96,33 @@ def test_two_files_of_one_table(tmp_path: Path) -> None:
 
 
 def test_the_hash_follows_the_bytes_of_the_tables_asked_for(tmp_path: Path, drop: Path) -> None:
-    before, labels = content_hash(drop), content_hash(drop, (LABELS,))
+    before, labels = content_hash(drop, TABLES), content_hash(drop, (LABELS,))
     again = homes.deliver(tmp_path / "again")
-    assert content_hash(again) == before
+    assert content_hash(again, TABLES) == before
     (drop / "notes.txt").write_text("not a table")
-    assert content_hash(drop) == before
+    assert content_hash(drop, TABLES) == before
     homes.edit(drop / "users.csv", lambda rows: [rows[0], *reversed(rows[1:])])
-    assert content_hash(drop) != before
+    assert content_hash(drop, TABLES) != before
     assert content_hash(drop, (LABELS,)) == labels
     (drop / "labels.csv").unlink()
     assert content_hash(drop, (LABELS,)) != labels
     assert content_hash(drop, TABLES) != before
+
+
+@pytest.mark.parametrize("name", [".users.csv.Xy12Ab", "users.csv.filepart", "users.csv.crdownload"])
+def test_unfinished_files_are_known_by_their_names(drop: Path, name: str) -> None:
+    (drop / name).touch()
+    (delivery,) = deliveries.found_in(STREAMFLOW, drop.parent, FIRST, 0, time.time())
+    assert delivery.unready == f"2024-01 waits: month_000 is still being written: {name}"
+
+
+def test_a_drop_settles_even_if_its_copy_keeps_old_times(drop: Path) -> None:
+    (drop / ".DS_Store").touch()
+    for path in drop.iterdir():
+        os.utime(path, (0, 0))
+    now = time.time()
+    (fresh,) = deliveries.found_in(STREAMFLOW, drop.parent, FIRST, 10, now)
+    assert "may not be complete yet" in (fresh.unready or "")
+    (settled,) = deliveries.found_in(STREAMFLOW, drop.parent, FIRST, 10, now + 11)
+    assert settled.unready is None
+    assert settled.labels

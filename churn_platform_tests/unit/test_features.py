@@ -6,26 +6,38 @@ import csv
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ibis
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import STATE_TABLES, USERS, Kind, Missing, Role
+from churn_platform.company import past
+from churn_platform.company.declaration import Kind, Missing, Role
+from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
-from churn_platform.tables.features import AS_OF, DERIVED, HISTORY, LAST_SEEN, SCHEMA, is_holdout
-from churn_platform.tables.names import FEATURES, SNAPSHOTS, landed
+from churn_platform.tables.features import AS_OF, LAST_SEEN, is_holdout
+from churn_platform.tables.names import FEATURES, landed
 from churn_platform_tests import homes
 from churn_platform_tests.homes import close, land
-from churn_platform_tests.streamflow import SUBSCRIPTIONS, USAGE
+from churn_platform_tests.streamflow import (
+    DERIVED,
+    HISTORY,
+    SCHEMA,
+    SNAPSHOTS,
+    STATE_TABLES,
+    STREAMFLOW,
+    SUBSCRIPTIONS,
+    USAGE,
+    USERS,
+)
 
 FIRST = homes.MONTHS[0]
 MONTHS = tuple(FIRST + ago for ago in range(4))
@@ -51,7 +63,7 @@ def rows(lake: Lake, name: str, month: Month) -> dict[str, dict[str, Any]]:
 def company(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Four months landed and closed in order. Read only."""
     folder = tmp_path_factory.mktemp("features")
-    lake = Lake(folder / "lake")
+    lake = Lake(folder / "lake", STREAMFLOW)
     for month, drop in zip(MONTHS, deliver(folder / "drops"), strict=True):
         land(lake, month, drop)
         close(lake, month)
@@ -98,7 +110,7 @@ def test_the_first_month_is_what_was_delivered(company: Lake) -> None:
 @pytest.fixture
 def lake(company: Lake, tmp_path: Path) -> Lake:
     """A copy of these months, free to be changed."""
-    return Lake(Path(shutil.copytree(company.root, tmp_path / "lake")))
+    return Lake(Path(shutil.copytree(company.root, tmp_path / "lake")), STREAMFLOW)
 
 
 def test_a_corrected_drop_changes_its_month_and_later_ones(lake: Lake, company: Lake, tmp_path: Path) -> None:
@@ -177,8 +189,9 @@ def test_the_types_are_the_same_in_every_month(company: Lake) -> None:
 def test_what_is_a_feature() -> None:
     names = [feature.name for feature in SCHEMA]
     assert len(names) == len(set(names))
+    history = [made for made, _ in past.features(STREAMFLOW.declaration.features.history)]
     delivered = [c for t in STATE_TABLES for c in t.columns if c.role is Role.FEATURE and c.kind is not Kind.DATE]
-    assert names == [c.name for c in delivered] + [d.name for d in DERIVED]
+    assert names == [*(c.name for c in delivered), *DERIVED, *history]
     forbidden = {c.name for t in STATE_TABLES for c in t.with_role(Role.SEGMENT, Role.LABEL, Role.KEY)} | {
         "churn_label"
     }
@@ -199,8 +212,9 @@ def test_what_may_be_unknown_says_so(company: Lake) -> None:
 def test_what_only_the_users_table_delivers_is_always_known() -> None:
     assert {feature.name for feature in SCHEMA if not feature.nullable} == {"has_family", "has_dependents"}
     left_out = {feature.name for feature in SCHEMA if not feature.must_be_given}
+    history = [made for made, _ in past.features(STREAMFLOW.declaration.features.history)]
     assert left_out == {f.name for f in SCHEMA if f.name.startswith("add_on")} | {
-        "plan_stream_tv", "plan_stream_movies", *(derived.name for derived in DERIVED)
+        "plan_stream_tv", "plan_stream_movies", *history, *DERIVED
     }  # fmt: skip
 
 
@@ -242,8 +256,11 @@ def test_a_customer_without_a_row_is_unknown_in_that_table_and_month(lake: Lake,
     assert later["watch_hours_30d_ratio_2m"] == pytest.approx(later["watch_hours_30d"] / january)
 
 
-def test_where_a_missing_row_means_zero_it_is_zero(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SNAPSHOTS, "usage_agg_30d_snapshots", replace(USAGE, missing=Missing.ZERO))
+def test_where_a_missing_row_means_zero_it_is_zero(lake: Lake, tmp_path: Path) -> None:
+    said = STREAMFLOW.declaration
+    usage = msgspec.structs.replace(said.tables[USAGE.name], missing=Missing.ZERO)
+    tables = {**said.tables, USAGE.name: usage}
+    lake = Lake(lake.root, Contract(msgspec.structs.replace(said, tables=tables)))
     drops = deliver(tmp_path / "drops")
     key = min(set.intersection(*({row[0] for row in homes.rows_of(d / "users.csv")[1:]} for d in drops)))
     types = lake.read(FEATURES, MONTHS[1]).schema()
@@ -301,7 +318,7 @@ KEY = "0001-AAAAA"
 
 def one_customer(folder: Path, months: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
     """One customer's features in the last of these months; in each, the customer differs from DEFAULTS as given."""
-    lake = Lake(folder / "lake")
+    lake = Lake(folder / "lake", STREAMFLOW)
     for ago, differs in enumerate(months):
         drop = folder / str(ago)
         drop.mkdir(parents=True)

@@ -16,6 +16,7 @@ from churn_platform.files.owners import mark
 from churn_platform.lake import DocumentError, Lake, MissingTableError
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
+from churn_platform_tests.streamflow import STREAMFLOW
 
 MONTH = Month(2024, 1)
 
@@ -36,7 +37,7 @@ def test_a_table_comes_back_as_it_was_written(lake: Lake) -> None:
 def test_the_same_rows_give_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
     rows = list(range(20_000))
     first = lake.write("a", MONTH, table(*rows))
-    again = Lake(tmp_path / "another").write("b", MONTH + 1, table(*reversed(rows)))
+    again = Lake(tmp_path / "another", STREAMFLOW).write("b", MONTH + 1, table(*reversed(rows)))
     assert first.sha256 == again.sha256
 
 

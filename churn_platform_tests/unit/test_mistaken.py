@@ -14,7 +14,7 @@ import pytest
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import parse
 from churn_platform.lake import Lake
-from churn_platform_tests.streamflow import PAYMENTS, SUBSCRIPTIONS
+from churn_platform_tests.streamflow import PAYMENTS, STREAMFLOW, SUBSCRIPTIONS
 
 HEADER = "user_id,failed_payments_90d"
 ROW = "0001-AAAAA,1"
@@ -23,7 +23,7 @@ TABLE = f"{HEADER}\n{ROW}\n"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return Lake(tmp_path_factory.mktemp("lake")).engine
+    return Lake(tmp_path_factory.mktemp("lake"), STREAMFLOW).engine
 
 
 def told(engine: Any, path: Path, content: str | bytes) -> str:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from churn_platform.champion.registry import Version
-from churn_platform.contracts import KEY, LABEL, LABELS
 from churn_platform.lake import Lake
 from churn_platform.monitoring import performance
 from churn_platform.months import Month
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES, REALISED, landed
+from churn_platform_tests.streamflow import KEY, LABEL, LABELS
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 KEYS = [f"{number:04d}-ABCDE" for number in range(400)]

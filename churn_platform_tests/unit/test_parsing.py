@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import LABELS, TABLES, USERS, Table
+from churn_platform.contracts import Table
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
-from churn_platform_tests.streamflow import PAYMENTS, SUBSCRIPTIONS
+from churn_platform_tests.streamflow import LABELS, PAYMENTS, STREAMFLOW, SUBSCRIPTIONS, TABLES, USERS
 
 HEADER = "user_id,failed_payments_90d"
 A, B, C = "0001-AAAAA,1", "0002-AAAAA,2", "0003-AAAAA,3"
@@ -28,7 +28,7 @@ A, B, C = "0001-AAAAA,1", "0002-AAAAA,2", "0003-AAAAA,3"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return Lake(tmp_path_factory.mktemp("lake")).engine
+    return Lake(tmp_path_factory.mktemp("lake"), STREAMFLOW).engine
 
 
 @pytest.fixture(scope="module")

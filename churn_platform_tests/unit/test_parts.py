@@ -12,14 +12,14 @@ import pytest
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
-from churn_platform_tests.streamflow import PAYMENTS
+from churn_platform_tests.streamflow import PAYMENTS, STREAMFLOW
 
 HEADER = "user_id,failed_payments_90d\n"
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return Lake(tmp_path_factory.mktemp("lake")).engine
+    return Lake(tmp_path_factory.mktemp("lake"), STREAMFLOW).engine
 
 
 @pytest.fixture

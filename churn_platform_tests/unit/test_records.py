@@ -13,7 +13,7 @@ from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import Parsed, parse
 from churn_platform.intake.records import NOT_CLOSED, records
 from churn_platform.lake import Lake
-from churn_platform_tests.streamflow import PAYMENTS
+from churn_platform_tests.streamflow import PAYMENTS, STREAMFLOW
 from churn_platform_tests.torture import csv_files
 
 HEADER = "user_id,failed_payments_90d"
@@ -21,7 +21,7 @@ HEADER = "user_id,failed_payments_90d"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return Lake(tmp_path_factory.mktemp("lake")).engine
+    return Lake(tmp_path_factory.mktemp("lake"), STREAMFLOW).engine
 
 
 def payments(engine: Any, folder: Path, data: bytes) -> Parsed:

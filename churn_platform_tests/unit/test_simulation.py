@@ -11,12 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn_platform.contracts import BY_NAME, TABLES, USERS, Column, Kind, Table
+from churn_platform.company.declaration import DeclaredColumn, Kind
+from churn_platform.contracts import Column, Contract, Table
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
 from churn_platform.shown import counted
@@ -31,6 +33,7 @@ from churn_platform.simulation.drops import (
     write_drop,
 )
 from churn_platform.simulation.hazard import AFTER, QUIET, Shock, ShockError, ShockKind
+from churn_platform_tests.streamflow import BY_NAME, STREAMFLOW, TABLES
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 SHOCK_AT = 6
@@ -97,8 +100,12 @@ def assert_allowed(column: Column, values: np.ndarray) -> None:
 
 
 def test_a_new_column_of_the_contract_needs_synthetic_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    wider = Table("users", "", (*USERS.columns, Column("shoe_size", Kind.INTEGER, "Size of shoes.")))
-    monkeypatch.setattr(simulation, "TABLES", (wider, *TABLES[1:]))
+    said = STREAMFLOW.declaration
+    users = said.tables["users"]
+    shoes = DeclaredColumn(kind=Kind.INTEGER, meaning="Size of shoes.")
+    wider = msgspec.structs.replace(users, columns={**users.columns, "shoe_size": shoes})
+    company = Contract(msgspec.structs.replace(said, tables={**said.tables, "users": wider}))
+    monkeypatch.setattr(simulation, "_CONTRACT", company)
     with pytest.raises(ValueError, match=r"users\.shoe_size"):
         next(simulate(1, 50))
 

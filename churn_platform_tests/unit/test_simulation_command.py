@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from churn_platform.cli import main as churn
-from churn_platform.contracts import BY_NAME
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.simulation.hazard import Shock, ShockKind
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import BY_NAME
 
 Command = Callable[..., tuple[int, str, str]]
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.contracts import LABEL
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
-from churn_platform.tables.features import SCHEMA
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform.tables.training_set import (
     REACH,
@@ -25,6 +23,7 @@ from churn_platform.tables.training_set import (
     training_rows,
 )
 from churn_platform_tests import homes
+from churn_platform_tests.streamflow import LABEL, SCHEMA, STREAMFLOW
 
 FIRST, SECOND, THIRD = homes.MONTHS
 
@@ -33,7 +32,7 @@ FIRST, SECOND, THIRD = homes.MONTHS
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Three closed months, of which the last has no labels yet."""
     folder = tmp_path_factory.mktemp("training")
-    lake = Lake(folder / "lake")
+    lake = Lake(folder / "lake", STREAMFLOW)
     for month in simulate(3, 120, seed=3):
         homes.land(lake, month.month, write_drop(month, folder / "drops"), labels=month.month != THIRD)
         homes.close(lake, month.month)
@@ -54,7 +53,7 @@ def test_the_months_up_to_the_one_asked_for(lake: Lake) -> None:
 
 
 def test_no_more_than_twelve_months(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+    lake = Lake(tmp_path, STREAMFLOW)
     for ago in range(15):
         for name in (FEATURES, landed("labels")):
             path = lake.path(name, FIRST + ago)
@@ -76,7 +75,7 @@ def test_a_month_that_is_not_closed_is_refused(lake: Lake, tmp_path: Path) -> No
     with pytest.raises(NotTrainableError, match=wanted):
         months_to_learn_from(lake, THIRD + 1)
     with pytest.raises(NotTrainableError, match=r"^2024-01 is not closed: .*; no month has matured yet$"):
-        months_to_learn_from(Lake(tmp_path / "empty"), FIRST)
+        months_to_learn_from(Lake(tmp_path / "empty", STREAMFLOW), FIRST)
 
 
 def test_training_rows(lake: Lake) -> None:
@@ -94,7 +93,7 @@ def test_training_rows(lake: Lake) -> None:
 
 
 def test_the_same_months_give_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
-    scratch = Lake(tmp_path)
+    scratch = Lake(tmp_path, STREAMFLOW)
     first = scratch.write_addressed("rows", training_rows(lake, [FIRST, SECOND]))
     assert scratch.write_addressed("rows", training_rows(lake, [SECOND, FIRST])).sha256 == first.sha256
 
@@ -124,18 +123,18 @@ def test_sources_name_the_content_of_the_months(lake: Lake) -> None:
 
 def test_too_few_and_one_class_are_refused_with_the_counts(lake: Lake) -> None:
     rows = training_rows(lake, [FIRST, SECOND]).to_pandas()
-    own = rows[rows["month"] == "2024-02"]
-    count, churned = len(own), int(own[LABEL].sum())
-    refuse_too_few(SECOND, rows, count)
+    own = rows.loc[rows["month"] == "2024-02", LABEL]
+    count, churned = len(own), int(own.sum())
+    refuse_too_few(SECOND, own, count)
     with pytest.raises(
         NotTrainableError,
         match=f"^2024-02 has {count} labelled training customers, {churned} of them churned; "
         f"CHURN_MIN_TRAINING_CUSTOMERS asks for at least {count + 1}$",
     ):
-        refuse_too_few(SECOND, rows, count + 1)
+        refuse_too_few(SECOND, own, count + 1)
     for label, number in [(True, count), (False, 0)]:
-        rows.loc[rows["month"] == "2024-02", LABEL] = label
+        own[:] = label
         with pytest.raises(NotTrainableError, match=f"{number} of them churned: training needs some who did and some"):
-            refuse_too_few(SECOND, rows, 2)
+            refuse_too_few(SECOND, own, 2)
     with pytest.raises(NotTrainableError, match="2024-05 has 0 labelled training customers"):
-        refuse_too_few(Month(2024, 5), rows, 2)
+        refuse_too_few(Month(2024, 5), own[:0], 2)
