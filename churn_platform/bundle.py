@@ -43,6 +43,8 @@ class BundleError(Fault):
 class Feature(msgspec.Struct, frozen=True):
     """One input of a model. `categories` are encoded as their position, an unknown one as -1.
 
+    An `open` category's are those that the version has learned from its customers: others are not wrong, but unknown.
+
     A `nullable` one may be unknown for a customer. A `required` one may not be left out, even if it may be null: a
     store or a request that lacks it is about another model. It is None in bundles of earlier versions.
     """
@@ -53,6 +55,7 @@ class Feature(msgspec.Struct, frozen=True):
     nullable: bool
     categories: tuple[str, ...] = ()
     required: bool | None = None
+    open: bool = False
 
     @property
     def must_be_given(self) -> bool:

@@ -7,12 +7,21 @@ Here: tables, columns, types, allowed values, roles. Not here: the declaration (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 
-from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
+from churn_platform.company.declaration import (
+    LABELS,
+    Declaration,
+    DeclaredColumn,
+    DeclaredLabel,
+    DeclaredTable,
+    Kind,
+    Missing,
+    Role,
+)
 from churn_platform.company.reading import read, shipped
 
 
@@ -22,9 +31,9 @@ class Column:
 
     `optional` columns may be absent from a drop and are then unknown for all its rows; `nullable` ones may
     be blank in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie
-    after the month's as_of either; `allowed` lists a category's
-    values in the order in which models encode them; `pattern` is a regular expression that the whole
-    text must match.
+    after the month's as_of either; `allowed` lists a category's values in the order in which models encode them, and is
+    empty for an open one; `pattern` is a regular expression that the whole text must match; `whole` says that the text
+    is a whole number's.
     """
 
     name: str
@@ -38,14 +47,41 @@ class Column:
     earliest: date | None = None
     allowed: tuple[str, ...] = ()
     pattern: str | None = None
+    whole: bool = False
+
+    @property
+    def outside(self) -> str:
+        """How a number is that its bounds do not allow, such as `outside 0 to 720`; empty where it has none."""
+        low, high = self.minimum, self.maximum
+        if low is None or high is None:
+            return f"below {low:g}" if low is not None else f"above {high:g}" if high is not None else ""
+        return f"outside {low:g} to {high:g}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table comes from: what its file is called, the file's columns, and how a CSV file writes things.
+
+    See `company.declaration.DeclaredTable`.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ()
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
+    date_format: str = "%Y-%m-%d"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One file of a drop. The first column is the key, and a key appears in at most one row.
+    """One table of a drop. The first column is the key, and a key appears in at most one row.
 
     `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
-    customer active; `snapshots` is what its snapshots are called.
+    customer active; `snapshots` is what its snapshots are called; `source`, the file that it is read from.
     """
 
     name: str
@@ -55,6 +91,7 @@ class Table:
     missing: Missing = Missing.UNKNOWN
     customers: bool = False
     snapshots: str = ""
+    source: Source = Source("", ())
 
     @property
     def key(self) -> Column:
@@ -80,7 +117,7 @@ class Contract:
     """All tables of one company, as it declares them, and the names that everything else looks up.
 
     `tables` are all of them: first the one that says who the customers are, last the labels. `key` is the column that
-    each has, `label` says who churned, `fee` is what a customer pays each month.
+    each has, `label` says who churned, `fee` is what a customer pays each month, if that is known.
     """
 
     def __init__(self, declaration: Declaration) -> None:
@@ -88,6 +125,7 @@ class Contract:
         self.key = declaration.customer.key
         self.label = declaration.label.column
         self.fee = declaration.money.fee
+        self.currency = declaration.company.currency
         self.tables = _tables(declaration)
 
     @cached_property
@@ -135,20 +173,55 @@ def declared(file: Path | None) -> Contract:
 
 
 def _tables(company: Declaration) -> tuple[Table, ...]:
-    key = Column(company.customer.key, Kind.TEXT, "The customer.", Role.KEY, pattern=company.customer.pattern)
-    found = [
+    customer, label = company.customer, company.label
+    key = Column(
+        customer.key, Kind.TEXT, "The customer.", Role.KEY, pattern=customer.pattern, whole=customer.kind == "integer"
+    )
+    states = [
         Table(
             name,
-            declared.meaning,
-            (key, *(_column(column, said) for column, said in declared.columns.items())),
-            required=name != company.label.table,
-            missing=declared.missing,
-            customers=declared.customers,
-            snapshots=declared.snapshots or f"{name}_snapshots",
+            said.meaning,
+            (key, *(_column(column, c) for column, c in said.columns.items() if (name, column) != label.place)),
+            missing=said.missing,
+            customers=said.customers,
+            snapshots=said.snapshots or f"{name}_snapshots",
+            source=_source(key, name, said),
         )
-        for name, declared in company.tables.items()
+        for name, said in company.states.items()
     ]
-    return tuple(sorted(found, key=lambda table: (not table.customers, not table.required)))
+    return (*sorted(states, key=lambda table: not table.customers), _labels(company, key))
+
+
+def _labels(company: Declaration, key: Column) -> Table:
+    """The table of labels: one of its own, or the label's column of a table that describes customers."""
+    label = company.label
+    said = company.tables.get(label.table) or _to_come(label)
+    columns = [_column(name, c) for name, c in said.columns.items() if name == label.column]
+    if label.table in company.states:
+        columns = [replace(column, nullable=True, optional=True) for column in columns]
+    else:
+        columns = [_column(name, c) for name, c in said.columns.items()]
+    return Table(LABELS, said.meaning, (key, *columns), required=False, source=_source(key, label.table, said))
+
+
+def _to_come(label: DeclaredLabel) -> DeclaredTable:
+    """A table of labels that nobody has declared: no month matures before it is delivered."""
+    churned = DeclaredColumn(kind=Kind.BOOLEAN, role=Role.LABEL, meaning="Whether the customer churned.")
+    return DeclaredTable(meaning="Who churned.", columns={label.column: churned})
+
+
+def _source(key: Column, name: str, said: DeclaredTable) -> Source:
+    return Source(
+        said.file or name,
+        (key.name, *said.columns),
+        said.delimiter,
+        said.decimal,
+        said.encoding,
+        said.null_values,
+        said.true_values,
+        said.false_values,
+        said.date_format,
+    )
 
 
 def _column(name: str, said: DeclaredColumn) -> Column:

@@ -104,6 +104,7 @@ class Platform:
 
         settings = self.settings
         environment = {"CHURN_HOME": str(settings.home), "CHURN_DROPS": str(settings.drops)}
+        environment |= {"CHURN_COMPANY": str(settings.company)} if settings.company else {}
         return CliRunner().invoke(main, arguments, env=environment)
 
     def copy(self, folder: Path) -> Platform:

@@ -84,6 +84,8 @@ def _wrong(feature: Feature, value: Value, contract: Contract) -> str | None:
     if value is None:
         return None if feature.nullable else MUST_BE_GIVEN
     if feature.kind == "category":
+        if feature.open:
+            return None if isinstance(value, str) else "must be text"
         return None if value in feature.categories else f"must be one of {', '.join(feature.categories)}"
     if feature.kind == "boolean":
         return None if isinstance(value, bool) else "must be true or false"
@@ -98,5 +100,5 @@ def _out_of_bounds(column: Column, value: float) -> str | None:
     if (low is None or value >= low) and (high is None or value <= high):
         return None
     if low is None or high is None:
-        return f"must be at least {low:g}" if high is None else f"must be at most {high:g}"
+        return f"must not be {column.outside}"
     return f"must be between {low:g} and {high:g}"

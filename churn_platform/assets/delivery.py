@@ -57,6 +57,9 @@ def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         return _scored(home, month, csv, kept=keeps)
 
 
+_HEADINGS = {"probability": "mean probability", "value_at_risk": "monthly fees at risk"}
+
+
 def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.MaterializeResult:
     """Report the month's scores as they are in the lake."""
     lake = home.lake
@@ -65,7 +68,7 @@ def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.Materializ
     groups: dict[str, Any] = {
         "customers": rows.count(),
         "probability": rows.probability.mean(),
-        "value_at_risk": rows.value_at_risk.sum(),
+        **({"value_at_risk": rows.value_at_risk.sum()} if lake.contract.fee else {}),
     }
     total = rows.aggregate(**groups).to_pyarrow().to_pylist()[0]
     deciles = rows.group_by("decile").aggregate(**groups).order_by("decile").to_pyarrow().to_pylist()
@@ -75,10 +78,9 @@ def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.Materializ
             **of_table(written),
             "model_version": delivery.served_by(lake, month),
             "mean_probability": total["probability"],
-            "value_at_risk": round(total["value_at_risk"], 2),
+            **({"value_at_risk": round(total["value_at_risk"], 2)} if lake.contract.fee else {}),
             "deciles": markdown_table(
-                ("decile", "customers", "mean probability", "monthly fees at risk"),
-                (tuple(d.values()) for d in deciles),
+                [_HEADINGS.get(name, name) for name in deciles[0]], (d.values() for d in deciles)
             ),
             "csv": dg.MetadataValue.path(csv),
             **({"kept": KEPT} if kept else {}),

@@ -193,8 +193,8 @@ def land(
             broken = f"{judged.quarantined:,} of {counted(judged.total, 'row')} of {judged.table.name}"
             context.log.warning(f"{month}: {broken} broken, kept in quarantine")
         yield _kept(home, judged, month, written[judged.table.name])
-    if contract.labels in selected and contents[deliveries.LATER] is None:
-        yield from _without_labels(context, home, month, drop)
+    if contract.labels in selected and contract.labels.name not in written:
+        yield from _without_labels(context, home, month, drop, contents[deliveries.LATER])
 
 
 def _as_landed(
@@ -219,11 +219,11 @@ def _as_landed(
 
 
 def _without_labels(
-    context: dg.AssetExecutionContext, home: Home, month: Month, drop: Path
+    context: dg.AssetExecutionContext, home: Home, month: Month, drop: Path, content: str | None
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Withdraw the labels that the drop no longer has; by the result, what is downstream of them follows."""
     labels = asset_key(home.contract.labels)
-    if taking.withdraw_labels(home.lake, month):
+    if taking.without_labels(home.lake, month, content):
         told = f"the labels of {month} are withdrawn, since {drop.name} no longer has any"
         context.log.warning(told)
         yield dg.AssetCheckResult(

@@ -70,17 +70,18 @@ def candidate(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home], mlflow: dg.ResourceParam[Any]
 ) -> dg.MaterializeResult:
     """Train, measure on the holdout, export, register."""
-    from churn_platform.modelling.encoding import encode_frame
+    from churn_platform.modelling.encoding import encode_frame, learned
     from churn_platform.modelling.export import score, to_onnx, write_bundle
     from churn_platform.modelling.metrics import measure
     from churn_platform.modelling.training import train
 
     month, lake, settings = month_of(context), home.lake, home.settings
-    contract, features = home.contract, schema(home.contract)
+    contract = home.contract
     with told_plainly():
         source = lake.require_document(TRAINING_SET, month, TrainingSet, "churn retrain")
         rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
         holdout = training_sets.holdout(lake, month)
+        features = learned(schema(contract), rows)
         training = train(rows, contract, features, settings.estimator, settings.seed)
         model = to_onnx(training.pipeline, len(features))
         probabilities = score(model, encode_frame(features, holdout))

@@ -177,7 +177,7 @@ def _realised(found: performance.Realised) -> dict[str, Any]:
         "calibration_curve": picture(calibration_curve([b.predicted for b in bins], [b.realised for b in bins], label)),
         "outcomes": markdown_table(
             (f"flagged from {found.threshold:.3f} on", "customers", "their monthly fees"),
-            ((kind, o.customers, f"{o.fees:,.2f}") for kind, o in outcomes.items()),
+            ((kind, o.customers, "" if o.fees is None else f"{o.fees:,.2f}") for kind, o in outcomes.items()),
         ),
     }
 

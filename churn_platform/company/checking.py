@@ -6,24 +6,38 @@ stand in a formula (`formulas`).
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from churn_platform.company.declaration import Declaration, DeclarationError, DeclaredColumn, Kind, Role
-from churn_platform.company.past import MONTHS, ago, features
+from churn_platform.company.declaration import (
+    LABELS,
+    Declaration,
+    DeclarationError,
+    DeclaredColumn,
+    DeclaredLabel,
+    DeclaredTable,
+    Kind,
+    Role,
+)
+from churn_platform.company.past import AS_OF, MONTHS, ago, days, features
+from churn_platform.shown import inert
 
 if TYPE_CHECKING:
     from churn_platform.company.formulas import Formula
 
-AS_OF = "as_of"
 RESERVED = frozenset(
-    {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "row"}
+    {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
 )
 """What the platform's own tables call their columns."""
 
 _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
+_USABLE = (Role.FEATURE, Role.BASIS)
+"""The roles of what formulas may use."""
+_SNAPSHOTS = "_snapshots"
 
 
 def disagreements(declaration: Declaration) -> Iterator[str]:
@@ -32,17 +46,57 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
     if len([table for table in tables.values() if table.customers]) != 1:
         yield "tables: exactly one has to say `customers = true`: whoever has a row in it is active in the month"
     for name, table in tables.items():
+        yield from (f"tables.{name}: {fault}" for fault in _of_table(name, table, declaration))
         for column, declared in table.columns.items():
-            for fault in _faults_of(column, declared, declaration):
+            for fault in (*_of_column(column, declared, declaration), *_of_role(column, declared, table, declaration)):
                 yield f"tables.{name}.columns.{column}: {fault}"
-    label = declaration.label
+    yield from _repeated("is read from the file", ((said.file or name, name) for name, said in tables.items()))
+    yield from _repeated("has the snapshots", ((said.snapshots or name, name) for name, said in tables.items()))
+    yield from _of_label(declaration)
+    yield from _of_features(declaration)
+
+
+def _repeated(told: str, named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    places = defaultdict(list)
+    for thing, table in named:
+        places[thing].append(table)
+    for thing, found in places.items():
+        if len(found) > 1:
+            yield f"tables: more than one {told} {inert(thing)}: {', '.join(found)}"
+
+
+def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
+    if name == LABELS and name in declaration.states:
+        yield f"{LABELS} is what the platform calls its own table of labels: give this one another name"
+    if table.snapshots and not table.snapshots.endswith(_SNAPSHOTS):
+        yield f"the name of its snapshots has to end with {_SNAPSHOTS}"
+    if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):
+        yield "true_values and false_values go together, and no value is in both"
+    try:
+        codecs.lookup(table.encoding)
+    except LookupError:
+        yield f"there is no encoding {inert(table.encoding)}"
+    day = date(2001, 2, 3)
+    try:
+        sound = datetime.strptime(day.strftime(table.date_format), table.date_format).date() == day
+    except ValueError:
+        sound = False
+    if not sound:
+        yield f"date_format {inert(table.date_format)} does not say a whole date: %Y-%m-%d does, and %d.%m.%Y"
+
+
+def _of_label(declaration: Declaration) -> Iterator[str]:
+    label, tables = declaration.label, declaration.tables
+    if label.table not in tables and label == DeclaredLabel():
+        return  # to come: no month matures yet
     if label.table not in tables or label.column not in tables[label.table].columns:
         yield f"label: there is no column {label.column} in a table {label.table}"
-    elif tables[label.table].columns[label.column].role is not Role.LABEL:
+        return
+    column = tables[label.table].columns[label.column]
+    if column.role is not Role.LABEL:
         yield f"tables.{label.table}.columns.{label.column}: is the label, so its role has to be `label`"
-    elif tables[label.table].customers:
-        yield f"label: {label.table} says who is active, so the label cannot come with it: put it in a table of its own"
-    yield from _of_features(declaration)
+    if column.kind is not Kind.BOOLEAN:
+        yield f"tables.{label.table}.columns.{label.column}: is the label, so its kind has to be `boolean`"
 
 
 def _of_features(declaration: Declaration) -> Iterator[str]:
@@ -50,13 +104,15 @@ def _of_features(declaration: Declaration) -> Iterator[str]:
     columns = _described(declaration)
     history = declaration.features.history
     for place, column in (
-        ("money.fee", declaration.money.fee),
+        *([("money.fee", declaration.money.fee)] if declaration.money.fee else []),
         *(("features.history.columns", name) for name in history.columns),
     ):
         if column not in columns:
             yield f"{place}: there is no column {column}"
         elif columns[column].kind not in _NUMBERS:
             yield f"{place}: {column} is no number"
+        elif columns[column].role is not Role.FEATURE:
+            yield f"{place}: {column} has to have the role `feature`"
     yield from _names(declaration)
     if not [name for name in history.columns if name not in columns]:
         _, faults = _formulas(declaration)
@@ -65,23 +121,29 @@ def _of_features(declaration: Declaration) -> Iterator[str]:
 
 def _described(declaration: Declaration) -> dict[str, DeclaredColumn]:
     """The columns of the tables that describe customers, by name."""
-    tables = [table for name, table in declaration.tables.items() if name != declaration.label.table]
-    return {column: declared for table in tables for column, declared in table.columns.items()}
+    label = declaration.label.place
+    return {
+        column: declared
+        for name, table in declaration.states.items()
+        for column, declared in table.columns.items()
+        if (name, column) != label
+    }
 
 
 def _names(declaration: Declaration) -> Iterator[str]:
     """Whether each name stands for one thing; programs that read tables do not tell capitals from small letters."""
-    history = declaration.features.history
+    history, key = declaration.features.history, declaration.customer.key
     named = [
         *((column, f"tables.{name}") for name, table in declaration.tables.items() for column in table.columns),
+        *((days(name), "features") for name, c in _described(declaration).items() if c.dates_a_feature),
         *((name, "features.derived") for name in declaration.features.derived),
         *((name, "features.history") for name, _ in features(history)),
         *((ago(column, months), "features.history") for column in history.columns for months in MONTHS),
     ]
     places = defaultdict(list)
-    for name, place in named:
+    for name, place in ((key, "customer.key"), *named):
         places[name.lower()].append((name, place))
-        if name.lower() in RESERVED:
+        if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
             yield f"{place}: {name} is a name that the platform's own tables use: give it another one"
     for found in places.values():
         if len(found) > 1:
@@ -103,7 +165,7 @@ def _formulas(declaration: Declaration) -> tuple[dict[str, Formula], list[str]]:
     from churn_platform.company.formulas import FormulaError, formula
 
     history = declaration.features.history
-    kinds = {name: column.kind for name, column in _described(declaration).items() if column.role is Role.FEATURE}
+    kinds = {name: column.kind for name, column in _described(declaration).items() if column.role in _USABLE}
     kinds |= {ago(name, months): kinds[name] for name in history.columns if name in kinds for months in MONTHS}
     kinds |= {AS_OF: Kind.DATE, **{name: Kind.NUMBER for name, _ in features(history)}}
     found, faults = {}, []
@@ -119,21 +181,32 @@ def _formulas(declaration: Declaration) -> tuple[dict[str, Formula], list[str]]:
     return found, faults
 
 
-def _faults_of(name: str, column: DeclaredColumn, declaration: Declaration) -> Iterator[str]:
-    if name == declaration.customer.key:
-        yield "is the customer's key, which every table has without saying so: remove it here"
+def _of_role(name: str, column: DeclaredColumn, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
     if column.role is Role.KEY:
         yield "has the role `key`: name the key in [customer]"
-    if (column.kind is Kind.CATEGORY) is not bool(column.values):
-        yield "`values` are there for a category, and for nothing else"
+    if column.role is Role.LABEL and name != declaration.label.column:
+        yield "has the role `label`: name the label in [label]"
+    if column.role is Role.SEGMENT and not table.customers:
+        yield "is a segment: those stand in the table that says who the customers are"
+    if column.role is Role.SEGMENT and column.kind not in (Kind.CATEGORY, Kind.BOOLEAN):
+        yield "is a segment: its kind has to be `category` or `boolean`"
+    if column.kind is Kind.TEXT and column.role in (Role.FEATURE, Role.BASIS):
+        yield "free text is no feature: give it the role `ignored`, or make it a category"
+
+
+def _of_column(name: str, column: DeclaredColumn, declaration: Declaration) -> Iterator[str]:
+    if name == declaration.customer.key:
+        yield "is the customer's key, which every table has without saying so: remove it here"
+    if column.values and column.kind is not Kind.CATEGORY:
+        yield "only a category has `values`"
+    if len(set(column.values)) < len(column.values):
+        yield "its `values` repeat one"
     if column.kind not in _NUMBERS and (column.minimum is not None or column.maximum is not None):
         yield "only a number has a minimum and a maximum"
     if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
         yield "its minimum is above its maximum"
     if column.kind is not Kind.DATE and column.earliest is not None:
         yield "only a date has an earliest day"
-    if column.kind is Kind.TEXT and column.role is Role.FEATURE:
-        yield "free text is no feature: give it the role `ignored`, or make it a category"
     if column.pattern is not None:
         try:
             re.compile(column.pattern)

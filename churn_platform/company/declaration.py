@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from churn_platform.faults import Fault
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-"""A table or a column, as every store and program takes it."""
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
+"""A table or a derived feature, as every store and program takes it."""
+
+ColumnName = Annotated[str, Meta(pattern=r"^\w[\w .%/()&+?#:-]{0,62}$")]
+"""A column, as a file's header has it; spaces and capitals are kept."""
+
+
+LABELS = "labels"
+"""The platform's own table of labels, wherever they come from."""
 
 
 class Kind(StrEnum):
@@ -41,6 +48,7 @@ class Role(StrEnum):
 
     KEY = "key"
     FEATURE = "feature"
+    BASIS = "basis"  # formulas may use it; by itself it is no feature
     SEGMENT = "segment"  # compares groups of customers; never a feature
     LABEL = "label"
     IGNORED = "ignored"  # delivered and kept, used for nothing
@@ -57,36 +65,52 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class DeclaredCompany(_Part, frozen=True, kw_only=True):
-    """Whose declaration it is."""
+    """Whose declaration it is. `currency` is what amounts are in, such as USD; empty where nobody needs to know."""
 
-    name: str
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
 
 
 class DeclaredCustomer(_Part, frozen=True, kw_only=True):
     """The column that says which customer a row is about, which every table has.
 
+    Inside, keys are text: of an integer key its digits, whatever type a file has, so that 15634602.0 is 15634602.
     `pattern` is a regular expression that the whole of a key must match.
     """
 
-    key: Name
+    key: ColumnName
+    kind: Literal["text", "integer"] = "text"
     pattern: str | None = None
 
 
 class DeclaredLabel(_Part, frozen=True, kw_only=True):
-    """The column that says who churned."""
+    """The column that says who churned.
 
-    table: Name
-    column: Name
+    It stands in a table of its own, which may come later than the others, or in one of those that describe customers:
+    there it is blank, or absent, until it is known.
+    """
+
+    table: Name = LABELS
+    column: ColumnName = "churned"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The table and the column."""
+        return self.table, self.column
 
 
 class DeclaredMoney(_Part, frozen=True, kw_only=True):
-    """What is at stake: the column of the fee that a customer pays each month."""
+    """What is at stake: the column of the fee that a customer pays each month, if there is one."""
 
-    fee: Name
+    fee: ColumnName | None = None
 
 
 class DeclaredColumn(_Part, frozen=True, kw_only=True):
-    """A column of a table; see `contracts.Column`. `values` are a category's."""
+    """A column of a table; see `contracts.Column`.
+
+    `values` are a category's; one without any is open: its values are learned from the customers that a version is
+    trained on, and others are unknown to it.
+    """
 
     kind: Kind
     meaning: str
@@ -99,18 +123,41 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     earliest: date | None = None
     pattern: str | None = None
 
+    @property
+    def dates_a_feature(self) -> bool:
+        """Whether the days since this date are a feature."""
+        return self.kind is Kind.DATE and self.role is Role.FEATURE
+
+
+_DESCRIBING = (Role.FEATURE, Role.SEGMENT, Role.BASIS)
+
 
 class DeclaredTable(_Part, frozen=True, kw_only=True):
     """A table of a drop, but for its key. `customers` says that whoever has a row in it is active in the month.
 
-    `snapshots` is what its snapshots are called, where that is not the table's name with `_snapshots`.
+    `snapshots` is what its snapshots are called, where that is not the table's name with `_snapshots`. `file` is what
+    its file is called, without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The
+    others say how a CSV file writes things. `null_values` are what stands where nothing is known, besides nothing.
     """
 
     meaning: str
-    columns: dict[Name, DeclaredColumn]
+    columns: dict[ColumnName, DeclaredColumn]
     customers: bool = False
     missing: Missing = Missing.UNKNOWN
     snapshots: Name | None = None
+    file: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")] | None = None
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ()
+    true_values: tuple[str, ...] = ()
+    false_values: tuple[str, ...] = ()
+    date_format: str = "%Y-%m-%d"
+
+    @property
+    def describes(self) -> bool:
+        """Whether it says anything of customers that a model or a person may look at."""
+        return self.customers or any(column.role in _DESCRIBING for column in self.columns.values())
 
 
 Ago = Annotated[int, Meta(ge=1, le=2)]
@@ -124,7 +171,7 @@ class DeclaredHistory(_Part, frozen=True, kw_only=True):
     the months before as `<column>__1m_ago` and `<column>__2m_ago`.
     """
 
-    columns: tuple[Name, ...] = ()
+    columns: tuple[ColumnName, ...] = ()
     change: tuple[Ago, ...] = (1,)
     ratio: tuple[Ago, ...] = (2,)
 
@@ -149,7 +196,12 @@ class Declaration(_Part, frozen=True, kw_only=True):
 
     company: DeclaredCompany
     customer: DeclaredCustomer
-    label: DeclaredLabel
-    money: DeclaredMoney
+    label: DeclaredLabel = DeclaredLabel()
+    money: DeclaredMoney = DeclaredMoney()
     tables: dict[Name, DeclaredTable]
     features: DeclaredFeatures = DeclaredFeatures()
+
+    @property
+    def states(self) -> dict[str, DeclaredTable]:
+        """The tables that describe customers, by name: all but a table of labels alone."""
+        return {name: table for name, table in self.tables.items() if name != self.label.table or table.describes}

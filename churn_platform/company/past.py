@@ -1,4 +1,4 @@
-"""Past: what a column's past is called, in formulas and as features.
+"""Past: what a column's past is called, in formulas and as features, and how long ago a day was.
 
 Here: names. Not here: which columns have one (`declaration`), or what it is made of (`tables.features`).
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from churn_platform.company.declaration import DeclaredHistory
+
+AS_OF = "as_of"
+"""The last day of the month that a row describes, which every table of the platform has."""
 
 MONTHS = (1, 2)
 """How many months ago a formula may look."""
@@ -26,6 +29,11 @@ def change(column: str, months: int) -> str:
 def ratio(column: str, months: int) -> str:
     """The feature that compares a column with its mean over so many months before."""
     return f"{column}_ratio_{months}m"
+
+
+def days(column: str) -> str:
+    """The feature that is how long ago a column's day was."""
+    return f"days_since_{column}"
 
 
 def features(history: DeclaredHistory) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from churn_platform.contracts import Contract, Table
-from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files, misnamed
-from churn_platform.intake.names import ENDINGS, UNFINISHED
+from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files_of, misnamed
+from churn_platform.intake.names import UNFINISHED, is_written_for
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.shown import inert
@@ -72,10 +72,10 @@ def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table,
     lake.write_document(name, month, Taken(content, tuple(table.name for table in tables), tuple(notes)))
 
 
-def withdraw(lake: Lake, month: Month) -> None:
-    """Record that a month's labels were landed, and are no longer in its drop. Call it after they are removed."""
+def take_without_labels(lake: Lake, month: Month, content: str, *, withdrawn: bool) -> None:
+    """Record that this content, if there is any, has no labels. Call it after those that were landed are removed."""
     note = f"the labels of {month} were withdrawn: its drop had some, and no longer has any"
-    take(lake, month, LATER, "", (), [note])
+    take(lake, month, LATER, content, (), [note] if withdrawn else [])
 
 
 def forget(lake: Lake, month: Month, name: str) -> None:
@@ -89,10 +89,16 @@ def taken(lake: Lake, month: Month, name: str) -> str | None:
     return found.sha256 or None if found else None
 
 
+def tables_taken(lake: Lake, month: Month, name: str) -> tuple[str, ...]:
+    """The tables that were landed with a record."""
+    found = lake.document(name, month, Taken)
+    return found.tables if found else ()
+
+
 def were_withdrawn(lake: Lake, month: Month) -> bool:
     """Whether the month's labels were landed once and then taken out of its drop."""
     found = lake.document(LATER, month, Taken)
-    return found is not None and not found.tables
+    return found is not None and not found.tables and bool(found.notes)
 
 
 def in_doubt(lake: Lake, month: Month, meant: tuple[str, ...]) -> str | None:
@@ -143,7 +149,7 @@ def _delivery(contract: Contract, month: Month, drop: Path, settle_seconds: floa
 
 
 def _incomplete(drop: Path, contract: Contract) -> str | None:
-    missing = [table.name for table in contract.states if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)]
+    missing = [table.name for table in contract.states if not files_of(drop, table)]
     return f"{drop.name} has no file yet for {', '.join(missing)}" if missing else None
 
 
@@ -164,7 +170,7 @@ def _unsettled(drop: Path, contract: Contract, settle_seconds: float, now: float
 
 def _is_unfinished(name: str, contract: Contract) -> bool:
     """`users.csv.part` and rsync's `.users.csv.Xy12Ab`; not `.DS_Store`, which stays for ever."""
-    hidden = name.startswith(".") and any(name.startswith(f".{table.name}.") for table in contract.tables)
+    hidden = any(is_written_for(name, table) for table in contract.tables)
     return (hidden and not name.endswith(_BESIDE)) or name.endswith(UNFINISHED) or name == WRITING
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from churn_platform.contracts import Table
 from churn_platform.faults import Fault
 from churn_platform.files import sha256, sha256_of
-from churn_platform.intake.names import ENDINGS, file_names, month_meant, table_meant
+from churn_platform.intake.names import ENDINGS, file_names, is_file_of, month_meant, table_meant
 from churn_platform.months import Month
 from churn_platform.shown import inert
 
@@ -93,7 +93,7 @@ def misnamed(drop: Path, tables: Sequence[Table], known: Sequence[Table]) -> tup
 
     `known` are all tables that a file may have been meant for.
     """
-    missing = {table.name for table in tables if not any(files(drop / f"{table.name}{e}") for e in ENDINGS)}
+    missing = {table.name for table in tables if not files_of(drop, table)}
     return tuple(
         f"'{inert(f'{drop.name}/{path.name}')}' is passed over: {why}"
         for path in sorted(drop.iterdir())
@@ -105,7 +105,7 @@ def misnamed(drop: Path, tables: Sequence[Table], known: Sequence[Table]) -> tup
 
 def _why_not(path: Path, table: Table) -> str | None:
     """Why this is not the table's file; None for a link to nothing that has not its name, as editors leave them."""
-    if path.name not in [table.name + ending for ending in ENDINGS]:
+    if not is_file_of(path.name, table):
         return f"the file of {table.name} is named {file_names(table)}" if path.exists() else None
     if path.is_dir():
         return "the folder holds no data files"
@@ -122,17 +122,22 @@ def files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(part for part in path.iterdir() if part.name[0] not in "._" and part.is_file()))
 
 
+def files_of(drop: Path, table: Table) -> list[Path]:
+    """Every file, or folder of files, in a drop that is named as the table's file is."""
+    return sorted(path for path in drop.iterdir() if is_file_of(path.name, table) and files(path))
+
+
 def file_of(drop: Path, table: Table) -> Path | None:
     """The file of a table in a drop, or None where a table that may come later is not there.
 
     It may be a folder of `files`. Raises DropError where a required table is missing or still being written, or where
     two files claim one table.
     """
-    found = [drop / f"{table.name}{ending}" for ending in ENDINGS if files(drop / f"{table.name}{ending}")]
+    found = files_of(drop, table)
     if len(found) > 1:
         raise DropError(f"{table.name}: {' and '.join(f.name for f in found)} are both in {drop}; keep one")
     if not found and table.required:
-        names = ", ".join(table.name + ending for ending in ENDINGS)
+        names = ", ".join(table.source.file + ending for ending in ENDINGS)
         meant = "".join(f"; {told}" for told in misnamed(drop, (table,), (table,)))
         raise DropError(f"{table.name}: no file in {drop}; expected one of {names}{meant}")
     if found and (found[0] / WRITING).exists():

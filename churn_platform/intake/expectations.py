@@ -170,9 +170,9 @@ def _rules(column: Column, mostly: float, as_of: date) -> Iterator[tuple[str, Ex
             f"is not one of {', '.join(column.allowed)}",
             gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed), mostly=mostly),
         )
-    if column.kind in (Kind.INTEGER, Kind.NUMBER):
+    if column.minimum is not None or column.maximum is not None:
         yield (
-            f"is outside {column.minimum:g} to {column.maximum:g}",
+            f"is {column.outside}",
             gxe.ExpectColumnValuesToBeBetween(
                 column=column.name, min_value=column.minimum, max_value=column.maximum, mostly=mostly
             ),

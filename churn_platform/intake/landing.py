@@ -7,11 +7,12 @@ one table (`expectations`), where landed tables go (`lake`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake import expectations
 from churn_platform.intake.drops import file_of
@@ -104,8 +105,18 @@ def judge_state(engine: Backend, drop: Path, contract: Contract, tolerance: floa
 def judge_labels(
     engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: ibis.Table
 ) -> Judged | None:
-    """Judge a drop's labels, or None where they have not arrived. `customers` are the month's landed users."""
-    return None if file_of(drop, table) is None else _judge(engine, drop, table, tolerance, as_of, customers)
+    """Judge a drop's labels, or None where they have not arrived. `customers` are the month's landed ones.
+
+    Labels that stand in a table about customers are blank until they are known: those rows are left out.
+    """
+    if file_of(drop, table) is None:
+        return None
+    judged = _judge(engine, drop, table, tolerance, as_of, customers)
+    label = next(column for column in table.columns if column.role is Role.LABEL)
+    if not label.nullable:
+        return judged
+    known = replace(judged, kept=judged.kept.filter(judged.kept[label.name].notnull()))
+    return known if known.violations or known.kept.count().to_pyarrow().as_py() else None
 
 
 def _judge(

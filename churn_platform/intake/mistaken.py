@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from churn_platform.contracts import Table
+from churn_platform.contracts import Source, Table
 from churn_platform.shown import inert
 
 _BYTES = (
@@ -32,7 +32,7 @@ _TEXTS = (
     ("[", "JSON: deliver it as CSV"),
     ("sep=", "CSV with a line sep= before its header, as Excel takes it: remove that line"),
 )
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _LINE = 4096
 """How many bytes of a file are looked at for its header."""
 
@@ -52,12 +52,12 @@ def for_csv(table: Table, data: bytes) -> str | None:
     text = data[:_LINE].decode("utf-8-sig", "replace").lstrip()
     if found := next((kind for beginning, kind in _TEXTS if text.lower().startswith(beginning)), None):
         return f"is {found}"
-    return _separated({column.name for column in table.columns}, text.partition("\n")[0])
+    return _separated(table.source, text.partition("\n")[0])
 
 
 def columns(table: Table, names: Sequence[str]) -> str | None:
     """How these columns differ from the contract's, whose order is free; None where they do not."""
-    known = {column.name for column in table.columns}
+    known = set(table.source.columns)
     unknown = [name for name in names if name not in known]
     lacking = [c.name for c in table.columns if c.name not in set(names) and not c.optional]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
@@ -79,14 +79,15 @@ def _columns(fault: str, names: Sequence[str]) -> str:
     return f"{fault} column{'s' * (len(names) > 1)} {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _separated(known: set[str], line: str) -> str | None:
-    """What separates the columns in the header, if it is not commas."""
+def _separated(source: Source, line: str) -> str | None:
+    """What separates the columns in the header, if it is not what the table declares."""
+    known, own = set(source.columns), source.delimiter
 
     def columns_by(separator: str) -> int:
         return len(known & {part.strip(' "\r') for part in line.split(separator)})
 
-    separator = max((",", *_SEPARATORS), key=columns_by)
-    return f"has {_SEPARATORS[separator]} between its columns: write commas" if separator != "," else None
+    found = max((own, *_SEPARATORS), key=columns_by)
+    return f"has {_SEPARATORS[found]} between its columns: write {_SEPARATORS[own]}" if found != own else None
 
 
 def _headless(table: Table, names: Sequence[str]) -> str | None:

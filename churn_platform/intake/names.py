@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from churn_platform.contracts import Table
 from churn_platform.months import Month
@@ -20,6 +21,9 @@ UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".download", ".
 _COUNTED = re.compile(r"months?[\s_=.-]*(\d{1,4})")
 _DATED = re.compile(r"(?:months?[\s_=.-]*)?((?:19|20)\d{2})[\s_.-]?(\d{1,2})(?:[\s_.-]?(?:0[1-9]|[12]\d|3[01]))?")
 _PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".7z")
+_SIGNS = re.compile(r"[?\[]")
+"""What stands for itself in a table's file name: only `*` is a sign there."""
+
 _SHORTEST = 4
 """The fewest letters by which the beginning of a table's name is known."""
 
@@ -42,7 +46,7 @@ def table_meant(name: str, tables: Sequence[Table]) -> Table | None:
     if name.startswith((".", "_", "~", "#")) or name.endswith(("~", *UNFINISHED)):
         return None
     stem = re.split(r"[\s.(]", name.strip().lower(), maxsplit=1)[0].replace("-", "_")
-    by_name = {table.name.lower(): table for table in tables}
+    by_name = {table.source.file.strip("*").lower(): table for table in tables}
     if begun := [table for known, table in by_name.items() if _begins(known, stem)]:
         return begun[0]
     return next((by_name[known] for known in get_close_matches(stem, by_name, n=1, cutoff=0.8)), None)
@@ -54,4 +58,24 @@ def _begins(known: str, stem: str) -> bool:
 
 def file_names(table: Table) -> str:
     """The names that a table's file may have, in words."""
-    return " or ".join(table.name + ending for ending in ENDINGS)
+    return " or ".join(table.source.file + ending for ending in ENDINGS)
+
+
+def stem_of(name: str) -> str | None:
+    """A file's name without its ending; None where it has none of those that are read."""
+    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
+
+
+def is_file_of(name: str, table: Table) -> bool:
+    """Whether a file of this name is the table's."""
+    stem = stem_of(name)
+    return stem is not None and fnmatchcase(stem, _pattern(table))
+
+
+def is_written_for(name: str, table: Table) -> bool:
+    """Whether a hidden file of this name may become the table's, as rsync's `.users.csv.Xy12Ab`."""
+    return name.startswith(".") and fnmatchcase(name, f".{_pattern(table)}.*")
+
+
+def _pattern(table: Table) -> str:
+    return _SIGNS.sub(r"[\g<0>]", table.source.file)

@@ -1,13 +1,13 @@
 """Parsing: a table's file, or the parts of it, as a typed table, and where each row is.
 
-Here: the contract's types, and parts put together. Not here: where files are (`drops`), their formats (`reading`),
-whether values keep the contract (`expectations`, `landing`).
+Here: parts put together, and places. Not here: where files are (`drops`), their formats (`reading`), from text to a
+type (`casting`), whether values keep the contract (`expectations`, `landing`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Column, Table
+from churn_platform.intake.casting import Cast, cast_of, quoted
 from churn_platform.intake.drops import DropError, files
 from churn_platform.intake.reading import Text, read
 from churn_platform.intake.records import Unreadable
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
 ROW = "file_row"
 """The column that numbers the rows that could be read, from 0, in the file's order."""
 
-_TYPED = {
-    Kind.TEXT: "{}",
-    Kind.CATEGORY: "{}",
-    Kind.BOOLEAN: "TRY_CAST({} AS BOOLEAN)",
-    # Through DOUBLE, since 3.0 is a whole number and CAST would silently round 3.5 to 4; 2^53 keeps it exact.
-    Kind.INTEGER: "CASE WHEN abs(TRY_CAST({0} AS DOUBLE)) <= 9007199254740992 AND "
-    "TRY_CAST({0} AS DOUBLE) = trunc(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE)::BIGINT END",
-    Kind.NUMBER: "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END",
-    # Parquet's dates may be timestamps at midnight. DuckDB would read 'epoch' too, and 24-01-05 as in the year 24.
-    Kind.DATE: "CASE WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}( 00:00:00)?') "
-    "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END",
-}
 _TYPES = {
     Kind.TEXT: "VARCHAR",
     Kind.CATEGORY: "VARCHAR",
@@ -49,12 +38,6 @@ _TYPES = {
     Kind.INTEGER: "BIGINT",
     Kind.NUMBER: "DOUBLE",
     Kind.DATE: "DATE",
-}
-_WRONG_TYPE = {
-    Kind.BOOLEAN: "is not True or False",
-    Kind.INTEGER: "is not a whole number",
-    Kind.NUMBER: "is not a number",
-    Kind.DATE: "is not a date such as 2024-01-31",
 }
 
 
@@ -82,6 +65,7 @@ class Parsed:
     parts: dict[str, Text]
     _raw: str
     _columns: tuple[str, ...]
+    _casts: Mapping[str, Cast]
     _con: duckdb.DuckDBPyConnection
 
     @property
@@ -91,18 +75,18 @@ class Parsed:
 
     def wrong_types(self) -> Iterator[tuple[int, str, str]]:
         """The row, column and rule of each value that is there but not of its column's type."""
-        for column in self.table.columns:
-            if column.kind in _WRONG_TYPE and column.name in self._columns:
+        for name, cast in self._casts.items():
+            if cast.wrong and name in self._columns:
                 found = self._con.execute(
-                    f"SELECT {ROW} FROM {self._raw} WHERE {column.name} IS NOT NULL AND "
-                    f"({_TYPED[column.kind].format(column.name)}) IS NULL ORDER BY {ROW}"
+                    f"SELECT {ROW} FROM {self._raw} WHERE {quoted(name)} IS NOT NULL AND ({cast.sql}) IS NULL"
+                    f" ORDER BY {ROW}"
                 ).fetchall()
                 for (row,) in found:
-                    yield row, column.name, _WRONG_TYPE[column.kind]
+                    yield row, name, cast.wrong
 
     def values(self, rows: Iterable[int]) -> dict[int, dict[str, str | None]]:
         """The text of these rows as it is in the file, by row and column."""
-        columns = ", ".join(self._columns)
+        columns = ", ".join(map(quoted, self._columns))
         found = self._con.execute(
             f"SELECT {ROW}, {columns} FROM {self._raw} WHERE {ROW} IN (SELECT unnest(?::BIGINT[]))", [sorted(rows)]
         ).fetchall()
@@ -141,9 +125,10 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     con.register("rows_read", rows.append_column(ROW, pa.array(np.arange(rows.num_rows))))
     con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
     con.unregister("rows_read")
-    columns = ", ".join(f"{_typed(column, names)} AS {column.name}" for column in table.columns)
+    casts = {column.name: cast_of(column, table.source, path.suffix == ".parquet") for column in table.columns}
+    columns = ", ".join(f"{_typed(column, casts, names)} AS {quoted(column.name)}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
-    return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), con)
+    return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), casts, con)
 
 
 def _name(path: Path, part: str) -> str:
@@ -166,5 +151,5 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     return [(part.name, part) for part in parts if part.stat().st_size] or [(part.name, part) for part in parts[:1]]
 
 
-def _typed(column: Column, names: Sequence[str]) -> str:
-    return _TYPED[column.kind].format(column.name) if column.name in names else f"NULL::{_TYPES[column.kind]}"
+def _typed(column: Column, casts: Mapping[str, Cast], names: Sequence[str]) -> str:
+    return casts[column.name].sql if column.name in names else f"NULL::{_TYPES[column.kind]}"

@@ -6,6 +6,7 @@ parts of a table (`parsing`).
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.contracts import Table
 from churn_platform.intake import mistaken
+from churn_platform.intake.casting import quoted
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.records import RecordsError, Unreadable, agreeing, records, sound
 from churn_platform.shown import inert
@@ -61,25 +63,28 @@ def _readable(name: str, table: Table) -> Iterator[None]:
 
 
 def _csv(path: Path, name: str, table: Table) -> Text:
+    source = table.source
     with _readable(name, table):
-        data = _unpacked(path)
+        data = _as_utf8(_unpacked(path), source.encoding)
         if told := mistaken.for_csv(table, data):
             raise RecordsError(told)
-        found = records(data)
+        found = records(data, source.delimiter)
         if not found.header:
             raise RecordsError("is empty: not even a header")
         if told := mistaken.columns(table, found.header):
             raise RecordsError(told)
     body = sound(data, found.unreadable)
     with _readable(name, table):
-        rows = _rows(body, found.header)
+        rows = _rows(body, found.header, source.delimiter)
     if rows.num_rows != len(found.starts):  # one of the two readers is wrong, and nobody knows which
-        same = agreeing(body, zip(*(rows[column].to_pylist() for column in found.header), strict=True))
+        same = agreeing(
+            body, source.delimiter, zip(*(rows[column].to_pylist() for column in found.header), strict=True)
+        )
         raise DropError(
             f"{name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
             f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
         )
-    return Text(rows, found.starts, found.unreadable)
+    return Text(_known(rows, source.null_values), found.starts, found.unreadable)
 
 
 def _unpacked(path: Path) -> bytes:
@@ -91,7 +96,33 @@ def _unpacked(path: Path) -> bytes:
     return gzip.decompress(data)
 
 
-def _rows(data: bytes, columns: Sequence[str]) -> pa.Table:
+def _as_utf8(data: bytes, encoding: str) -> bytes:
+    """The text in UTF-8, whatever its own encoding. Raises RecordsError."""
+    if codecs.lookup(encoding).name == "utf-8":
+        return data  # `records` says on which line it is none
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise RecordsError(f"is not {encoding} text: {error.reason} at byte {error.start:,}") from error
+
+
+def _known(rows: pa.Table, null_values: Sequence[str]) -> pa.Table:
+    """The rows with nothing where one of these values stands."""
+    if not null_values:
+        return rows
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blank = pa.array(null_values, pa.string())
+    return pa.table(
+        {
+            name: pc.if_else(pc.is_in(rows[name], blank), pa.scalar(None, pa.string()), rows[name])
+            for name in rows.column_names
+        }
+    )
+
+
+def _rows(data: bytes, columns: Sequence[str], delimiter: str) -> pa.Table:
     """The rows after the header as text, blanks as null."""
     import pyarrow as pa
     from pyarrow import csv
@@ -101,7 +132,7 @@ def _rows(data: bytes, columns: Sequence[str]) -> pa.Table:
         pa.py_buffer(data),
         # A block holds the longest record.
         csv.ReadOptions(column_names=columns, block_size=min(len(data) + 1, _BLOCK)),
-        csv.ParseOptions(newlines_in_values=b'"' in data),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
         csv.ConvertOptions(column_types=text, strings_can_be_null=True, null_values=[""], check_utf8=False),
     )
     return rows.slice(1)
@@ -119,7 +150,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table
             found = file.read()
         found.validate(full=True)  # texts are UTF-8
         con.register("parquet_read", found)
-        columns = ", ".join(f"{column}::VARCHAR AS {column}" for column in found.column_names)
+        columns = ", ".join(f"{quoted(column)}::VARCHAR AS {quoted(column)}" for column in found.column_names)
         rows = con.execute(f"SELECT {columns} FROM parquet_read").to_arrow_table()
         con.unregister("parquet_read")
-    return Text(rows, range(1, rows.num_rows + 1))
+    return Text(_known(rows, table.source.null_values), range(1, rows.num_rows + 1))

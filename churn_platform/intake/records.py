@@ -2,10 +2,10 @@
 
 Here: the definition, and the lines that are no record of the table. Not here: typed tables (`parsing`).
 
-The definition is RFC 4180's, as Python's csv module reads it in strict mode: UTF-8; fields between commas; a field that
-begins with a quote ends with one, and two quotes in it stand for one; a quote further on in a field is an ordinary
-character. A record ends with LF, CRLF or CR, and a file may mix them. Empty lines are no records. Where a quote is
-wrong within one line, that line is no record, and the next record begins after it.
+The definition is RFC 4180's, as Python's csv module reads it in strict mode: UTF-8; fields between commas, or what the
+table declares in their place; a field that begins with a quote ends with one, and two quotes in it stand for one; a
+quote further on in a field is an ordinary character. A record ends with LF, CRLF or CR, and a file may mix them. Empty
+lines are no records. Where a quote is wrong within one line, that line is no record, and the next one begins after it.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Records:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
-def records(data: bytes) -> Records:
+def records(data: bytes, delimiter: str = ",") -> Records:
     """The records of a file's bytes. Raises RecordsError where its encoding or a quote leaves them open."""
     try:
-        found, reasons = _found(data)
+        found, reasons = _found(data, delimiter)
     except UnicodeDecodeError as error:
         raise RecordsError(f"is not UTF-8 text: line {_misencoded(data)}") from error
     if reasons:
@@ -58,10 +58,10 @@ def records(data: bytes) -> Records:
     return found
 
 
-def _found(data: bytes) -> tuple[Records, dict[int, str]]:
+def _found(data: bytes, delimiter: str) -> tuple[Records, dict[int, str]]:
     """The records, and why a line is none of them."""
     found, reasons = Records(), dict[int, str]()
-    reader, width, end = csv.reader(_text(data), strict=True), 0, 0
+    reader, width, end = csv.reader(_text(data), strict=True, delimiter=delimiter), 0, 0
     while True:
         start = end + 1
         try:
@@ -71,7 +71,7 @@ def _found(data: bytes) -> tuple[Records, dict[int, str]]:
         except csv.Error:
             fields = None
         end = reader.line_num
-        if end > start and fields != [] and (fields is None or _swallows(fields, width)):
+        if end > start and fields != [] and (fields is None or _swallows(fields, width, delimiter)):
             raise RecordsError(f"has a quote on line {start} that swallows the lines after it, up to line {end}")
         if fields is None and not width:
             raise RecordsError(f"has a quote on line {start}, in its header, that nothing closes")
@@ -85,14 +85,14 @@ def _found(data: bytes) -> tuple[Records, dict[int, str]]:
             reasons[start] = f"Expected Number of Columns: {width} Found: {len(fields)}"
 
 
-def _swallows(fields: Sequence[str], width: int) -> bool:
+def _swallows(fields: Sequence[str], width: int, delimiter: str) -> bool:
     """Whether a record that spans lines holds others: a quote too many makes them its text.
 
     They would be lost, and count as one broken row, well within the tolerance. A quoted value may hold one line break,
     but as many commas as a whole record has are one.
     """
     breaks = {value: len(f"{value}.".encode().splitlines()) - 1 for value in fields}
-    return len(fields) != width or any(n > 1 or (n and v.count(",") >= width - 1) for v, n in breaks.items())
+    return len(fields) != width or any(n > 1 or (n and v.count(delimiter) >= width - 1) for v, n in breaks.items())
 
 
 def _misencoded(data: bytes) -> int:
@@ -110,9 +110,9 @@ def sound(data: bytes, unreadable: Iterable[Unreadable]) -> bytes:
     return b"".join(line for n, line in enumerate(data.splitlines(keepends=True), 1) if n not in bad) if bad else data
 
 
-def agreeing(data: bytes, rows: Iterator[Sequence[str | None]]) -> int:
+def agreeing(data: bytes, delimiter: str, rows: Iterator[Sequence[str | None]]) -> int:
     """How many records after the header are as the rows that were made of them, before the first that is not."""
-    wanted = [fields for fields in csv.reader(_text(data)) if fields][1:]
+    wanted = [fields for fields in csv.reader(_text(data), delimiter=delimiter) if fields][1:]
     for n, fields in enumerate(wanted):
         row = next(rows, None)
         if row is None or fields != [value or "" for value in row]:

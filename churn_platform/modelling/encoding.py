@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from churn_platform.bundle import UNKNOWN_CATEGORY, Feature, Value
@@ -22,6 +23,23 @@ class EncodingError(Fault):
     """A value that is not of its feature's kind; the message names the feature."""
 
     lasting = True
+
+
+LEARNED = 30
+"""The most categories that a version learns of an open one: the most frequent ones."""
+
+
+def learned(schema: Sequence[Feature], frame: pd.DataFrame) -> tuple[Feature, ...]:
+    """The schema with the categories of open ones, as the frame has them: the most frequent first, ties by name."""
+    return tuple(
+        msgspec.structs.replace(feature, categories=_frequent(frame[feature.name])) if feature.open else feature
+        for feature in schema
+    )
+
+
+def _frequent(values: pd.Series) -> tuple[str, ...]:
+    counts = sorted(values.dropna().value_counts().items(), key=lambda found: (-found[1], str(found[0])))
+    return tuple(str(value) for value, _ in counts[:LEARNED])
 
 
 def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:

@@ -58,10 +58,10 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A group of customers and the sum of their monthly fees."""
+    """A group of customers and the sum of their monthly fees; None where the company declares none."""
 
     customers: int
-    fees: float
+    fees: float | None
 
 
 class Realised(msgspec.Struct, frozen=True):
@@ -145,7 +145,8 @@ def _judged(
     month: Month, version: Version, threshold: float, rows: pd.DataFrame, *, holdout_only: bool, served: bool
 ) -> Realised:
     probabilities, labels = rows["probability"].to_numpy(), rows["churned"].to_numpy(dtype=bool)
-    flagged, fees = probabilities >= threshold, rows["fee"].to_numpy(dtype=np.float64)
+    flagged = probabilities >= threshold
+    fees = rows["fee"].to_numpy(dtype=np.float64) if "fee" in rows else None
     return Realised(
         expected=_expected(month, version, probabilities),
         holdout_only=holdout_only,
@@ -203,13 +204,14 @@ def _labelled(lake: Lake, month: Month, *, holdout_only: bool) -> pd.DataFrame:
     rows = lake.read(CHURN_SCORES, month).join(lake.read(landed(contract.labels.name), month), key)
     if holdout_only:
         rows = rows.filter(is_holdout(rows[key]))
-    return _named(rows.order_by(key).select("probability", contract.fee, contract.label).to_pandas(), contract)
+    return _named(rows.order_by(key).to_pandas(), contract)
 
 
 def _named(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """These rows with `probability`, `fee` and `churned`, whatever the company calls the last two."""
-    return rows.rename(columns={contract.fee: "fee", contract.label: "churned"})
+    """These rows' `probability`, `churned` and, if there is one, `fee`, whatever the company calls the last two."""
+    names = {"probability": "probability", contract.label: "churned", **({contract.fee: "fee"} if contract.fee else {})}
+    return rows[[*names]].rename(columns=names)
 
 
-def _outcome(group: np.ndarray, fees: np.ndarray) -> Outcome:
-    return Outcome(int(group.sum()), round(float(np.nansum(fees[group])), 2))
+def _outcome(group: np.ndarray, fees: np.ndarray | None) -> Outcome:
+    return Outcome(int(group.sum()), None if fees is None else round(float(np.nansum(fees[group])), 2))

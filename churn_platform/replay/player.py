@@ -21,7 +21,7 @@ from churn_platform.local.joining import RunFailedError
 from churn_platform.local.making import RefusedError
 from churn_platform.local.runs import Runs
 from churn_platform.modelling import estimators
-from churn_platform.modelling.encoding import encode_frame
+from churn_platform.modelling.encoding import encode_frame, learned
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import should_promote
 from churn_platform.modelling.metrics import auc
@@ -181,9 +181,9 @@ class _Player:
         if same := [e for e in evaluations if e.month == str(month)]:
             self._take(self._model_of(same[-1].candidate.version), month)
             return
-        features = schema(self.contract)
         rows = training_set.training_rows(lake, training_set.months_to_learn_from(lake, month)).to_pandas()
         try:
+            features = learned(schema(self.contract), rows)
             newest = rows.loc[rows["month"] == str(month), self.contract.label]
             training_set.refuse_too_few(month, newest, settings.min_training_customers)
             pipeline = train(rows, self.contract, features, settings.estimator, settings.seed).pipeline

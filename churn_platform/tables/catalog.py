@@ -70,12 +70,20 @@ def _scores(contract: Contract, keys: tuple[Column, ...]) -> CatalogTable:
             *keys,
             Column("probability", Kind.NUMBER, "The probability of churning in the window after as_of."),
             Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
-            contract.columns[contract.fee],
-            Column("value_at_risk", Kind.NUMBER, "Probability times monthly fee: what is expected to be lost."),
+            *_money(contract),
             Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
             Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),
         ),
     )
+
+
+def _money(contract: Contract) -> tuple[Column, ...]:
+    """What is at stake; nothing where the company declares no fee."""
+    if contract.fee is None:
+        return ()
+    currency = f", in {contract.currency}" if contract.currency else ""
+    meaning = f"Probability times monthly fee: what is expected to be lost{currency}."
+    return contract.columns[contract.fee], Column("value_at_risk", Kind.NUMBER, meaning)
 
 
 @cache

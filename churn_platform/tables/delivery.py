@@ -52,9 +52,9 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     """Score every active customer of the month and write the scores to the lake, replacing earlier ones.
 
     Columns, in key order: the key, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
-    riskiest tenth of the customers), the monthly fee, `value_at_risk` (probability times monthly fee: what is expected
-    to be lost), `reasons` (what moves the risk most; for the EXPLAINED riskiest), and `model_version`. Raises
-    MissingTableError.
+    riskiest tenth of the customers), the monthly fee and `value_at_risk` (probability times monthly fee: what is
+    expected to be lost) where the company declares a fee, `reasons` (what moves the risk most; for the EXPLAINED
+    riskiest), and `model_version`. Raises MissingTableError.
     """
     import ibis
 
@@ -63,7 +63,8 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     # Equal probabilities are ordered by key, so that the same customers get the same deciles.
     riskiest = np.lexsort((frame[contract.key].to_numpy(dtype=str), -frame["probability"].to_numpy()))
     frame["decile"] = deciles(riskiest)
-    frame["value_at_risk"] = (frame["probability"] * frame[contract.fee]).round(2)
+    if contract.fee:
+        frame["value_at_risk"] = (frame["probability"] * frame[contract.fee]).round(2)
     explained = riskiest[:EXPLAINED]
     frame["reasons"] = None
     frame.loc[explained, "reasons"] = [
@@ -82,8 +83,7 @@ def _types(contract: Contract) -> dict[str, str]:
         contract.key: "string",
         "probability": "float64",
         "decile": "int64",
-        contract.fee: "float64",
-        "value_at_risk": "float64",
+        **({contract.fee: "float64", "value_at_risk": "float64"} if contract.fee else {}),
         "reasons": "string",
         "model_version": "int64",
     }
@@ -92,17 +92,17 @@ def _types(contract: Contract) -> dict[str, str]:
 def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.ndarray]:
     """What the bundle gives every active customer of the month, without delivering it.
 
-    The frame has the key, the monthly fee and `probability`, in key order; the array holds the encoded features that
-    were scored. Raises MissingTableError.
+    The frame has the key, the monthly fee if there is one, and `probability`, in key order; the array holds the
+    encoded features that were scored. Raises MissingTableError.
     """
     import pandas as pd
 
-    key, fee = lake.contract.key, lake.contract.fee
-    features = list(dict.fromkeys([key, fee, *(feature.name for feature in bundle.schema)]))
+    kept = [name for name in (lake.contract.key, lake.contract.fee) if name]
+    features = list(dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)]))
     known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
     parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
-    frame = pd.concat([part[[key, fee]] for part in parts], ignore_index=True)
+    frame = pd.concat([part[kept] for part in parts], ignore_index=True)
     frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
     return frame, encoded
 

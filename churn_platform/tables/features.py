@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WINDOW = 3
 """How many months of snapshots a feature may look at: M-2, M-1 and M."""
 
-AS_OF = "as_of"
+AS_OF = past.AS_OF
 LAST_SEEN = "last_seen"
 
 
@@ -49,14 +49,10 @@ def schema(contract: Contract) -> tuple[Feature, ...]:
     """The feature table's features, in order: the drop's own columns, then the derived ones, then those of the past."""
     derived = contract.declaration.features.derived
     return (
-        *(_feature(contract, table, column) for table in contract.states for column in _features_of(table)),
+        *(_feature(contract, table, column) for table in contract.states for column in table.with_role(Role.FEATURE)),
         *(_made(name, said.meaning, said.kind) for name, said in derived.items()),
         *(_made(feature.name, feature.meaning) for feature in _past(contract)),
     )
-
-
-def _features_of(table: Table) -> tuple[Column, ...]:
-    return tuple(column for column in table.with_role(Role.FEATURE) if column.kind != Kind.DATE)
 
 
 _KINDS: Mapping[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
@@ -70,14 +66,22 @@ def _feature(contract: Contract, table: Table, column: Column) -> Feature:
     """A column as a feature: unknown where it is blank, where the drop lacks it, and for customers without a row."""
     may_be_blank = column.nullable or column.optional
     always_there = table is contract.customers or column.name in table.measures
+    is_day = column.kind is Kind.DATE
     return Feature(
-        column.name,
+        past.days(column.name) if is_day else column.name,
         _KINDS.get(column.kind, "number"),
-        column.meaning,
+        f"Days up to as_of since: {column.meaning}" if is_day else column.meaning,
         nullable=may_be_blank or not always_there,
         categories=column.allowed,
         required=not may_be_blank,
+        open=column.kind is Kind.CATEGORY and not column.allowed,
     )
+
+
+def _days(contract: Contract, wide: ibis.Table) -> dict[str, ir.Value]:
+    """How many days ago each date was that is a feature."""
+    dates = [c for t in contract.states for c in t.with_role(Role.FEATURE) if c.kind is Kind.DATE]
+    return {past.days(date.name): wide[AS_OF].delta(wide[date.name], unit="day") for date in dates}
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def feature_table(contract: Contract, month: Month, snapshots: Mapping[str, Sequ
     `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are.
     """
     wide = _wide(contract, month, snapshots)
-    wide = wide.mutate(**{feature.name: feature.build(wide) for feature in _past(contract)})
+    wide = wide.mutate(**{feature.name: feature.build(wide) for feature in _past(contract)}, **_days(contract, wide))
     if derived := _derived(contract):
         wide = wide.alias("wide").sql(f"SELECT *{derived} FROM wide", dialect="duckdb")  # noqa: S608  # checked
     names = [feature.name for feature in schema(contract)]

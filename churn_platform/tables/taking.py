@@ -48,9 +48,7 @@ def take_in(
 
 def lost(lake: Lake, month: Month, record: str) -> tuple[str, ...]:
     """The files that were taken in with a record and are no longer in the lake, by their names there."""
-    if deliveries.taken(lake, month, record) is None:
-        return ()
-    names = [name(table.name) for table in _tables(lake.contract)[record] for name in (landed, quarantine)]
+    names = [name(table) for table in deliveries.tables_taken(lake, month, record) for name in (landed, quarantine)]
     return tuple(name for name in names if not lake.has(name, month))
 
 
@@ -59,15 +57,17 @@ def is_landed(lake: Lake, month: Month) -> bool:
     return deliveries.taken(lake, month, deliveries.STATE) is not None and not lost(lake, month, deliveries.STATE)
 
 
-def withdraw_labels(lake: Lake, month: Month) -> bool:
-    """Remove the month's labels and what is about them, where it has any, and say whether it had.
+def without_labels(lake: Lake, month: Month, content: str | None = None) -> bool:
+    """Take in that the month has no labels: remove what it had and all that is about them, and say whether it had any.
 
-    The record comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
+    `content` is that of the file in which they are still blank, if they stand in a table about customers. The record
+    comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
     """
     labels = lake.contract.labels.name
-    if deliveries.taken(lake, month, deliveries.LATER) is None and not lake.has(landed(labels), month):
-        return False
-    for name in (*FROM_LABELS, landed(labels), quarantine(labels)):
-        lake.remove(name, month)
-    deliveries.withdraw(lake, month)
-    return True
+    had = lake.has(landed(labels), month) or bool(deliveries.tables_taken(lake, month, deliveries.LATER))
+    if had:
+        for name in (*FROM_LABELS, landed(labels), quarantine(labels)):
+            lake.remove(name, month)
+    if had or content:
+        deliveries.take_without_labels(lake, month, content or "", withdrawn=had)
+    return had

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from churn_platform.company.declaration import DeclarationError, Kind, Role
 from churn_platform.company.reading import parse, shipped
-from churn_platform.contracts import Contract
+from churn_platform.contracts import Contract, declared
 from churn_platform_tests.streamflow import BY_NAME, KEY, LABEL, TABLES, USERS
 
 TEXT = resources.files("churn_platform.company").joinpath("streamflow.toml").read_text()
@@ -71,16 +72,16 @@ def test_a_small_company_needs_little() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ('key = "CustomerId"', 'key = "Customer Id"', "customer.key: Expected `str` matching regex"),
+        ('key = "CustomerId"', 'key = "Customer;Id"', "customer.key: Expected `str` matching regex"),
         ('key = "CustomerId"', "", "customer.key is missing"),
-        ('key = "CustomerId"', 'key = "CustomerId"\nkinds = 1', "kinds is unknown: key or pattern may"),
+        ('key = "CustomerId"', 'key = "CustomerId"\nkinds = 1', "kinds is unknown: key, kind or pattern may"),
         ('name = "Small"', "name = 3", "company.name: Expected `str`, got `int`"),
         ('kind = "number"', 'kind = "amount"', "tables.people.columns.Balance.kind: Invalid enum value 'amount'"),
         ('kind = "number", ', "", "tables.people.columns.Balance.kind is missing"),
         ("Balance = {", "Balance = { minimun = 0,", "tables.people.columns.Balance.minimun is unknown"),
         ("Balance = {", "Balance = { minimum = 2, maximum = 1,", "Balance: its minimum is above its maximum"),
         ("Balance = {", 'Balance = { pattern = "(",', "Balance: its pattern is no regular expression"),
-        ("Balance = {", 'Balance = { values = ["a"],', "Balance: `values` are there for a category"),
+        ("Balance = {", 'Balance = { values = ["a"],', "Balance: only a category has `values`"),
         ("Balance = {", "Balance = { earliest = 2000-01-01,", "Balance: only a date has an earliest day"),
         ("Balance = {", 'CustomerId = { kind = "text", meaning = "Who." }\nBalance = {', "every table has"),
         ("Balance = {", 'Name = { kind = "text", meaning = "Who." }\nBalance = {', "free text is no feature"),
@@ -90,6 +91,19 @@ def test_a_small_company_needs_little() -> None:
         ("customers = true", "", "exactly one has to say `customers = true`"),
         ('column = "Exited"', 'column = "Left"', "label: there is no column Left in a table left"),
         ('role = "label", ', "", "Exited: is the label, so its role has to be `label`"),
+        ("Balance = {", 'Balance = { role = "segment",', "its kind has to be `category` or `boolean`"),
+        ("Balance = {", 'Balance = { role = "ignored",', "money.fee: Balance has to have the role `feature`"),
+        ("Balance = {", 'balance = { kind = "number", meaning = "x" }\nBalance = {', "people has balance and"),
+        ("Balance = {", 'as_of = { kind = "number", meaning = "x" }\nBalance = {', "the platform's own tables use"),
+        ("customers = true", 'customers = true\nencoding = "utf-88"', "tables.people: there is no encoding utf-88"),
+        ("customers = true", 'customers = true\ndate_format = "%d.%m"', "date_format %d.%m does not say a whole date"),
+        ("customers = true", 'customers = true\ntrue_values = ["ja"]', "true_values and false_values go together"),
+        ("customers = true", 'customers = true\nfile = "left"', "is read from the file left: people, left"),
+        ("customers = true", 'customers = true\nfile = "../x"', "tables.people.file: Expected `str` matching regex"),
+        ("customers = true", 'customers = true\nsnapshots = "people"', "has to end with _snapshots"),
+        ('kind = "boolean", role', 'kind = "number", role', "Exited: is the label, so its kind has to be `boolean`"),
+        ("[money]", "[features.derived]\nx = { sql = 'Balanc / 2', meaning = 'x' }\n[money]", "derived.x: there is no"),
+        ("[money]", "[features.derived]\nx = { sql = 'Balance > 2', meaning = 'x' }\n[money]", "has to be `boolean`"),
         ("[tables.left]", "[tables.'a b']\nmeaning = 'x'\ncolumns = {}\n[tables.left]", "tables.a b: Expected `str`"),
     ],
 )  # fmt: skip
@@ -116,3 +130,47 @@ def test_a_syntax_error_has_its_line() -> None:
 
 def test_the_shipped_one_is_read_once() -> None:
     assert shipped() is shipped()
+
+
+def test_the_shipped_declaration_is_sound() -> None:
+    """Programs take it unchecked, since its formulas would cost each of them a start."""
+    assert parse(TEXT, "streamflow.toml") == shipped()
+
+
+def test_a_copy_of_the_shipped_one_is_the_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "company.toml").write_text(TEXT)
+    assert declared(tmp_path / "company.toml") is declared(None)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"name = '\xff'", "is not UTF-8"),
+        (b"a = ", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_declaration_is_told(content: bytes | None, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "company.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DeclarationError, match=re.escape(told)):
+        declared(file)
+
+
+def test_labels_may_be_still_to_come() -> None:
+    before, _, after = SMALL.partition("[label]")
+    left = after.partition("[tables.left]")[0].partition("[money]")[2]
+    contract = Contract(parse(f"{before}[money]{left}", "small.toml"))
+    assert [column.name for column in contract.labels.columns] == ["CustomerId", "churned"]
+    assert not contract.labels.required
+
+
+def test_a_label_beside_other_columns_makes_a_table_of_labels() -> None:
+    text = SMALL.replace('table = "left"', 'table = "people"').partition("[tables.left]")[0]
+    label = 'Exited = { kind = "boolean", role = "label", meaning = "Left." }'
+    contract = Contract(parse(f"{text}{label}\n", "small.toml"))
+    assert [table.name for table in contract.tables] == ["people", "labels"]
+    assert [column.name for column in contract.customers.columns] == ["CustomerId", "Balance"]
+    assert [column.name for column in contract.labels.columns] == ["CustomerId", "Exited"]
+    assert contract.labels.source == contract.customers.source

@@ -1,0 +1,85 @@
+"""Casting: from the text of a file's value to the type that its column declares, as SQL of DuckDB.
+
+Here: what counts as a number, a date, true or false, and a key. Not here: reading the text (`reading`), or whether a
+value keeps the contract (`expectations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Column, Source
+
+# Through DOUBLE, since 3.0 is a whole number and CAST would silently round 3.5 to 4; 2^53 keeps it exact.
+_WHOLE = (
+    "CASE WHEN abs(TRY_CAST({0} AS DOUBLE)) <= 9007199254740992 AND "
+    "TRY_CAST({0} AS DOUBLE) = trunc(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE)::BIGINT END"
+)
+_NUMBER = "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END"
+# Parquet's dates may be timestamps at midnight. DuckDB would read 'epoch' too, and 24-01-05 as in the year 24.
+_DATE = (
+    "CASE WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}( 00:00:00)?') "
+    "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END"
+)
+_ISO = "%Y-%m-%d"
+
+
+@dataclass(frozen=True)
+class Cast:
+    """An expression that is null for a text that is not of the type, and what is wrong with such a text."""
+
+    sql: str
+    wrong: str = ""
+
+
+def quoted(name: str) -> str:
+    """A column's name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def cast_of(column: Column, source: Source, parquet: bool) -> Cast:
+    """How the text of a column's values becomes its type. Parquet's values have types, and become text in one way."""
+    text = quoted(column.name)
+    if column.whole:
+        return Cast(f"({_WHOLE.format(text)})::VARCHAR", "is not a whole number")
+    if column.kind is Kind.BOOLEAN:
+        return _boolean(text, source, parquet)
+    if column.kind is Kind.DATE:
+        return _date(text, source, parquet)
+    if column.kind in (Kind.INTEGER, Kind.NUMBER):
+        if source.decimal == "," and not parquet:
+            # A point would set thousands apart: 1.234 is not 1.234 there.
+            text = f"CASE WHEN {text} NOT LIKE '%.%' THEN replace({text}, ',', '.') END"
+        wrong = "is not a whole number" if column.kind is Kind.INTEGER else "is not a number"
+        return Cast((_WHOLE if column.kind is Kind.INTEGER else _NUMBER).format(f"({text})"), wrong)
+    return Cast(text)
+
+
+def _boolean(text: str, source: Source, parquet: bool) -> Cast:
+    if not source.true_values:
+        # pandas writes 1.0 where a column of ones and zeros has a blank.
+        floating = f"CASE {text} WHEN '1.0' THEN true WHEN '0.0' THEN false END"
+        return Cast(f"coalesce(TRY_CAST({text} AS BOOLEAN), {floating})", "is not True or False")
+    true, false = (*source.true_values, *(["true"] if parquet else ())), source.false_values
+    if parquet:
+        false = (*false, "false")
+    wrong = f"is not {source.true_values[0]} or {source.false_values[0]}"
+    return Cast(f"CASE WHEN {text} IN ({_list(true)}) THEN true WHEN {text} IN ({_list(false)}) THEN false END", wrong)
+
+
+def _date(text: str, source: Source, parquet: bool) -> Cast:
+    if parquet or source.date_format == _ISO:
+        return Cast(_DATE.format(text), "is not a date such as 2024-01-31")
+    form = _list([source.date_format])
+    # What does not come out as it went in was read with some of it missing, such as 1.2.24 as the year 24.
+    return Cast(
+        f"CASE WHEN strftime(try_strptime({text}, {form}), {form}) = {text}"
+        f" THEN CAST(try_strptime({text}, {form}) AS DATE) END",
+        f"is not a date written as {source.date_format}",
+    )
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
