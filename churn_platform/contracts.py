@@ -116,6 +116,7 @@ class Table:
 class Contract:
     """All tables of one company, as it declares them, and the names that everything else looks up.
 
+    `example` is the key of a customer who might exist.
     `tables` are all of them: first the one that says who the customers are, last the labels. `key` is the column that
     each has, `label` says who churned, `fee` is what a customer pays each month, if that is known.
     """
@@ -126,6 +127,7 @@ class Contract:
         self.label = declaration.label.column
         self.fee = declaration.money.fee
         self.currency = declaration.company.currency
+        self.example = declaration.customer.example or ("1" if declaration.customer.kind == "integer" else "C-1")
         self.tables = _tables(declaration)
 
     @cached_property

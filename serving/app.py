@@ -15,7 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Redirect
 
-from churn_platform.contracts import declared
+from churn_platform.contracts import Contract, declared
 from churn_platform.online.store import open_reader
 from churn_platform.settings import Settings
 from serving.access import SCHEME, access_of
@@ -29,6 +29,7 @@ from serving.hosts import hosts_of
 from serving.ledger import ReceiptReader
 from serving.limits import Limit
 from serving.metrics import Metrics
+from serving.naming import Naming
 from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
 from serving.problems import HANDLERS
@@ -52,7 +53,9 @@ def create_app(settings: Settings) -> Edge:
     prediction_log = PredictionLog(
         settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
     )
-    predictor = Predictor(declared(settings.company), champions, features, prediction_log, metrics)
+    contract = declared(settings.company)
+    naming = Naming(contract)
+    predictor = Predictor(contract, naming, champions, features, prediction_log, metrics)
     access = access_of(settings)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
 
@@ -82,15 +85,15 @@ def create_app(settings: Settings) -> Edge:
         [
             root,
             reports.route(settings.reports),
-            *predictions.routes(predictor),
-            *customers.routes(predictor),
+            *predictions.routes(predictor, naming),
+            *customers.routes(predictor, naming),
             *operations.routes(champions, features, predictor, metrics),
             *changes.routes(dagster, Generator(settings), access, Limit(settings.serving_change_limit, 60)),
         ],
         exception_handlers=HANDLERS,
         lifespan=[running],
         logging_config=None,
-        openapi_config=_openapi(),
+        openapi_config=_openapi(contract),
         request_max_body_size=settings.serving_max_body_bytes,
     )
     return Edge(app, hosts_of(settings), access, Limit(settings.serving_rate_limit, 1), metrics)
@@ -106,9 +109,9 @@ async def _poll(refresh: Callable[[], Awaitable[None]], seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-def _openapi() -> OpenAPIConfig:
+def _openapi(contract: Contract) -> OpenAPIConfig:
     return OpenAPIConfig(
-        title="StreamFlow churn predictions",
+        title=f"{contract.declaration.company.name} churn predictions",
         version=operations.VERSION,
         description="One customer's risk of churning, from the champion and the newest published features.",
         path="/docs",

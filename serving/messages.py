@@ -1,6 +1,7 @@
 """Messages: the bodies that the API accepts and returns. The OpenAPI document is made from them.
 
-Here: types and their meanings. Not here: errors (`problems`), or what is done with a message.
+Here: types and their meanings. Not here: errors (`problems`), what is done with a message, or what the company calls
+the customer's key (`naming`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ BATCH = 1000
 FeatureValue = float | bool | str | None
 """A feature's value; JSON does not distinguish 1 from 1.0."""
 
-UserId = Annotated[str, Meta(min_length=1, max_length=64, description="The customer.", examples=["7590-VHVEG"])]
+CustomerId = int | str
+"""A customer's key: text, or a whole number where the company's keys are."""
 Features = Annotated[
     dict[str, FeatureValue],
-    Meta(description="Values by feature name; null is unknown.", examples=[{"contract_type": "One year"}]),
+    Meta(description="Values by feature name; null is unknown."),
 ]
 Probability = Annotated[float, Meta(ge=0, le=1, description="The probability that the customer churns.")]
 Call = Annotated[Literal[0, 1], Meta(description="1 where the probability reaches the model's threshold.")]
@@ -40,13 +42,13 @@ OldShock = Annotated[
 class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One customer."""
 
-    user_id: UserId
+    customer: CustomerId
 
 
 class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Several customers; one may be asked for more than once."""
 
-    user_ids: Annotated[list[UserId], Meta(min_length=1, max_length=BATCH)]
+    customers: Annotated[list[CustomerId], Meta(min_length=1, max_length=BATCH)]
 
 
 class WhatIfRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +60,7 @@ class WhatIfRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Prediction(msgspec.Struct, frozen=True):
     """One customer's risk."""
 
-    user_id: UserId
+    customer: CustomerId
     prediction: Call
     probability: Probability
     model_version: ModelVersion
@@ -74,7 +76,7 @@ class Predicted(Prediction, frozen=True, tag_field="kind", tag="prediction"):
 class NoPrediction(msgspec.Struct, frozen=True, tag_field="kind", tag="error"):
     """Why one customer of a batch has no prediction."""
 
-    user_id: str
+    customer: CustomerId
     error: Literal["missing_features"]
     detail: str
 
@@ -99,7 +101,7 @@ class WhatIf(msgspec.Struct, frozen=True):
 class CustomerFeatures(msgspec.Struct, frozen=True):
     """What the online store holds of one customer."""
 
-    user_id: str
+    customer: CustomerId
     as_of: AsOf
     features: FeaturesUsed
 
@@ -108,7 +110,7 @@ class SomeCustomers(msgspec.Struct, frozen=True):
     """A few customers of the newest published month, to try other routes with."""
 
     as_of: AsOf
-    user_ids: tuple[str, ...]
+    customers: tuple[CustomerId, ...]
 
 
 class Health(msgspec.Struct, frozen=True):

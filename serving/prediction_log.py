@@ -1,7 +1,7 @@
 """The prediction log: what was answered, for audits and for judging the champion by what it served.
 
 Here: newline-delimited JSON under `serving/prediction_log/`, one file per day and process, appended a few times a
-second, off the request path, and removed some days later. Each line has `time` (UTC), `user_id` (null for a what-if),
+second, off the request path, and removed some days later. Each line has `time` (UTC), the key (null for a what-if),
 `version`, `as_of` (null for a what-if), `probability` and `route`. Read it as a table with DuckDB:
 
     SELECT * FROM read_json('.churn/serving/prediction_log/*.jsonl', format = 'newline_delimited')
@@ -34,7 +34,7 @@ class Logged(msgspec.Struct, frozen=True, gc=False):
     """One answered prediction."""
 
     time: datetime
-    user_id: str | None
+    customer: int | str | None
     version: int
     as_of: str | None
     probability: float

@@ -21,8 +21,8 @@ from serving.asking import shown
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
 from serving.messages import (
-    BatchAnswer,
     CustomerFeatures,
+    CustomerId,
     FeatureValue,
     NoPrediction,
     Predicted,
@@ -31,7 +31,8 @@ from serving.messages import (
     WhatIf,
 )
 from serving.metrics import Metrics
-from serving.prediction_log import Logged, PredictionLog
+from serving.naming import Naming
+from serving.prediction_log import PredictionLog
 from serving.problems import ProblemError, bad_request
 from serving.scoring import decode_features, field_problems
 
@@ -50,12 +51,14 @@ class Predictor:
     def __init__(
         self,
         contract: Contract,
+        naming: Naming,
         champions: Champions,
         features: OnlineFeatures,
         log: PredictionLog,
         metrics: Metrics,
     ) -> None:
         self._contract = contract
+        self._naming = naming
         self._champions = champions
         self._features = features
         self._log = log
@@ -69,12 +72,13 @@ class Predictor:
             raise not_ready(self._champions.problem)
         return champion
 
-    async def features(self, user_id: str) -> CustomerFeatures:
+    async def features(self, asked: CustomerId) -> CustomerFeatures:
         """What the online store holds of a customer. Raises ProblemError 404 and 503."""
-        row = await self._row(user_id)
+        customer = self._naming.asked(asked)
+        row = await self._row(customer)
         if row is None:
-            raise _unknown(user_id)
-        return CustomerFeatures(user_id, row.as_of, decode_features(row.features))
+            raise _unknown(customer)
+        return self._naming.customer_features(self._naming.answered(customer), row.as_of, decode_features(row.features))
 
     async def some_customers(self, count: int) -> SomeCustomers:
         """The first customers of the newest publication. Raises ProblemError 503."""
@@ -84,34 +88,37 @@ class Predictor:
             found = await self._features.reader.first(count)
         except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
-        return SomeCustomers(publication.as_of, tuple(found))
+        return self._naming.some_customers(publication.as_of, tuple(map(self._naming.answered, found)))
 
-    async def predict(self, user_id: str) -> bytes:
+    async def predict(self, asked: CustomerId) -> bytes:
         """One customer's Prediction, as JSON. Raises ProblemError 404 and 503."""
-        row = await self._row(user_id)
+        customer = self._naming.asked(asked)
+        row = await self._row(customer)
         champion = self.champion()
         if row is None:
-            raise _unknown(user_id)
-        return _encode(self._answer(Prediction, champion, user_id, row, "/predict"))
+            raise _unknown(customer)
+        return _encode(self._answer(self._naming.prediction, champion, customer, row, "/predict"))
 
-    async def predict_batch(self, user_ids: Sequence[str]) -> bytes:
+    async def predict_batch(self, asked: Sequence[CustomerId]) -> bytes:
         """A BatchAnswer, as JSON: one champion and one publication for all. Raises ProblemError 503."""
         self._require_features()
+        customers = [self._naming.asked(customer) for customer in asked]
         try:
-            rows = await self._features.reader.get_many(list(dict.fromkeys(user_ids)))
+            rows = await self._features.reader.get_many(list(dict.fromkeys(customers)))
         except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
         champion = self.champion()
         results: list[Predicted | NoPrediction] = []
-        for start in range(0, len(user_ids), _CHUNK):
-            for user_id in user_ids[start : start + _CHUNK]:
-                row = rows.get(user_id)
+        for start in range(0, len(customers), _CHUNK):
+            for customer in customers[start : start + _CHUNK]:
+                row = rows.get(customer)
                 if row is None:
-                    results.append(NoPrediction(user_id, "missing_features", _no_features(user_id)))
+                    known = self._naming.answered(customer)
+                    results.append(self._naming.no_prediction(known, "missing_features", _no_features(customer)))
                 else:
-                    results.append(self._answer(Predicted, champion, user_id, row, "/predict/batch"))
+                    results.append(self._answer(self._naming.predicted, champion, customer, row, "/predict/batch"))
             await asyncio.sleep(0)
-        return _encode(BatchAnswer(champion.version, results))
+        return _encode(self._naming.batch_answer(champion.version, results))
 
     def what_if(self, features: dict[str, Value]) -> WhatIf:
         """The risk with these features. Raises ProblemError 400 and 503."""
@@ -122,7 +129,7 @@ class Predictor:
         scored = champion.score(_encode(used))
         now = datetime.now(UTC)
         self._count(champion.version, scored.prediction).inc()
-        self._log.add(Logged(now, None, champion.version, None, scored.probability, "/predict/features"))
+        self._log.add(self._naming.logged(now, None, champion.version, None, scored.probability, "/predict/features"))
         return WhatIf(
             prediction=scored.prediction,
             probability=scored.probability,
@@ -131,10 +138,10 @@ class Predictor:
             timestamp=now,
         )
 
-    async def _row(self, user_id: str) -> Row | None:
+    async def _row(self, customer: str) -> Row | None:
         self._require_features()
         try:
-            return await self._features.reader.get(user_id)
+            return await self._features.reader.get(customer)
         except StoreUnavailableError as error:
             raise not_ready(f"features: {error}") from error
 
@@ -142,14 +149,14 @@ class Predictor:
         if self._features.publication is None:
             raise not_ready(self._features.problem)
 
-    def _answer(self, kind: type[_Answer], champion: Champion, user_id: str, row: Row, route: str) -> _Answer:
+    def _answer(self, kind: type[_Answer], champion: Champion, customer: str, row: Row, route: str) -> _Answer:
         """One customer's answer of a kind, counted and logged."""
         probability, prediction, used = champion.score(row.features)
-        now = datetime.now(UTC)
+        now, known = datetime.now(UTC), self._naming.answered(customer)
         self._count(champion.version, prediction).inc()
-        self._log.add(Logged(now, user_id, champion.version, row.as_of, probability, route))
+        self._log.add(self._naming.logged(now, known, champion.version, row.as_of, probability, route))
         return kind(
-            user_id=user_id,
+            customer=known,
             prediction=prediction,
             probability=probability,
             model_version=champion.version,
@@ -168,9 +175,9 @@ def not_ready(*missing: str | None) -> ProblemError:
     return ProblemError(503, "not_ready", "; ".join(known), {"Retry-After": "2"}, missing=known)
 
 
-def _unknown(user_id: str) -> ProblemError:
-    return ProblemError(404, "missing_features", _no_features(user_id))
+def _unknown(customer: str) -> ProblemError:
+    return ProblemError(404, "missing_features", _no_features(customer))
 
 
-def _no_features(user_id: str) -> str:
-    return f"No features for {shown(user_id)}: not an active customer in the newest published month."
+def _no_features(customer: str) -> str:
+    return f"No features for {shown(customer)}: not an active customer in the newest published month."

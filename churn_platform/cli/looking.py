@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("user_id")
-def predict(user_id: str) -> None:
-    """Ask the running API for the risk of customer USER_ID."""
+@click.argument("customer")
+def predict(customer: str) -> None:
+    """Ask the running API for the risk of one customer."""
     import httpx
 
+    from churn_platform.home import Home
     from churn_platform.web.token import api_token
 
     settings = begin()
@@ -39,7 +40,7 @@ def predict(user_id: str) -> None:
     if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):  # to an address of the network, all are afar
         headers["Authorization"] = f"Bearer {settings.read_token.get_secret_value() or api_token(settings)}"
     try:
-        answer = httpx.post(url, json={"user_id": user_id}, headers=headers, timeout=10)
+        answer = httpx.post(url, json={Home(settings).contract.key: customer}, headers=headers, timeout=10)
     except httpx.TransportError as error:
         raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
     try:

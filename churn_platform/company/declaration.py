@@ -75,12 +75,13 @@ class DeclaredCustomer(_Part, frozen=True, kw_only=True):
     """The column that says which customer a row is about, which every table has.
 
     Inside, keys are text: of an integer key its digits, whatever type a file has, so that 15634602.0 is 15634602.
-    `pattern` is a regular expression that the whole of a key must match.
+    `pattern` is a regular expression that the whole of a key must match. `example` is one, for the API's documentation.
     """
 
     key: ColumnName
     kind: Literal["text", "integer"] = "text"
     pattern: str | None = None
+    example: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
 class DeclaredLabel(_Part, frozen=True, kw_only=True):

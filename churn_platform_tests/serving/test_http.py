@@ -120,7 +120,7 @@ def test_metrics_take_no_labels_from_clients(world: World, serve: Serve) -> None
     assert "made" not in text.lower()
     assert "nobody" not in text
     assert service.metric('churn_request_seconds_count{method="GET",route="unmatched",status="404"}') == 5
-    assert service.metric('churn_request_seconds_count{method="GET",route="/features/{user_id}",status="404"}') == 5
+    assert service.metric('churn_request_seconds_count{method="GET",route="/features/{customer}",status="404"}') == 5
 
 
 @pytest.mark.parametrize(

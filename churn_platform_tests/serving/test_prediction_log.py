@@ -14,10 +14,15 @@ import pytest
 
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, user_id
+from churn_platform_tests.streamflow import STREAMFLOW
 from serving.metrics import Metrics
+from serving.naming import Naming
 from serving.prediction_log import Logged, PredictionLog
 
 Serve = Callable[..., Service]
+
+
+LOGGED = Naming(STREAMFLOW).logged
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
@@ -66,7 +71,7 @@ def test_a_disk_that_takes_nothing_costs_no_answer(world: World, serve: Serve) -
 
 
 def row(number: int, day: int = 1) -> Logged:
-    return Logged(datetime(2024, 1, day, tzinfo=UTC), f"user{number}", 1, "2024-01-31", 0.5, "/predict")
+    return LOGGED(datetime(2024, 1, day, tzinfo=UTC), f"user{number}", 1, "2024-01-31", 0.5, "/predict")
 
 
 def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Customers: what the online store holds about them."""
+"""Customers: what the online store holds about them.
 
-from __future__ import annotations
+Annotations are not put off here: see `predictions`.
+"""
 
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from litestar.openapi.spec import Example
 from litestar.params import Parameter
 
 from serving.access import READING
-from serving.messages import CustomerFeatures, SomeCustomers
+from serving.naming import Naming
 from serving.predictor import Predictor
 from serving.problems import documented
 
@@ -18,21 +19,21 @@ _TAGS = ["predictions"]
 _SOME = 5
 
 
-def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
+def routes(predictor: Predictor, naming: Naming) -> list[HTTPRouteHandler]:
     """The handlers, around this predictor."""
 
     @get(
-        "/features/{user_id:str}",
+        "/features/{customer:str}",
         summary="One customer's features",
         tags=_TAGS,
         security=READING,
         responses=documented(401, 404, 503),
     )
     async def features(
-        user_id: Annotated[str, Parameter(description="The customer.", examples=[Example(value="7590-VHVEG")])],
-    ) -> CustomerFeatures:
+        customer: Annotated[str, Parameter(description="The customer.", examples=[Example(value=naming.key)])],
+    ) -> naming.customer_features:  # type: ignore[name-defined]
         """What the online store holds about the customer, and the day that it describes."""
-        return await predictor.features(user_id)
+        return await predictor.features(customer)
 
     @get(
         "/customers",
@@ -41,7 +42,7 @@ def routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         security=READING,
         responses=documented(401, 503),
     )
-    async def customers() -> SomeCustomers:
+    async def customers() -> naming.some_customers:  # type: ignore[name-defined]
         """The first ones of the newest published month, to try the other routes with."""
         return await predictor.some_customers(_SOME)
 
