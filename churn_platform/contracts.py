@@ -23,6 +23,7 @@ from churn_platform.company.declaration import (
     Role,
 )
 from churn_platform.company.reading import read, shipped
+from churn_platform.months import Month
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Column:
     be blank in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie
     after the month's as_of either; `allowed` lists a category's values in the order in which models encode them, and is
     empty for an open one; `pattern` is a regular expression that the whole text must match; `whole` says that the text
-    is a whole number's.
+    is a whole number's. Before `since` and after `until` a drop need not have it, and in older ones it may have a name
+    that it `was`.
     """
 
     name: str
@@ -48,6 +50,19 @@ class Column:
     allowed: tuple[str, ...] = ()
     pattern: str | None = None
     whole: bool = False
+    since: Month | None = None
+    until: Month | None = None
+    was: tuple[str, ...] = ()
+
+    @property
+    def may_be_blank(self) -> bool:
+        """Whether it may be unknown for a customer who has a row, in one month or another."""
+        return self.nullable or self.optional or self.since is not None or self.until is not None
+
+    def at(self, month: Month) -> Column:
+        """The column as a month's drop has to have it: not at all before `since` and after `until`."""
+        there = (self.since is None or month >= self.since) and (self.until is None or month <= self.until)
+        return self if there else replace(self, nullable=True, optional=True)
 
     @property
     def outside(self) -> str:
@@ -59,13 +74,13 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Source:
+class TableFile:
     """Where a table comes from: what its file is called, the file's columns, and how a CSV file writes things.
 
-    See `company.declaration.DeclaredTable`.
+    `renamed` are names that columns had before, each with the present one. See `company.declaration.DeclaredTable`.
     """
 
-    file: str
+    name: str
     columns: tuple[str, ...]
     delimiter: str = ","
     decimal: str = "."
@@ -74,6 +89,7 @@ class Source:
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()
     date_format: str = "%Y-%m-%d"
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Table:
     """One table of a drop. The first column is the key, and a key appears in at most one row.
 
     `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
-    customer active; `snapshots` is what its snapshots are called; `source`, the file that it is read from.
+    customer active; `snapshots` is what its snapshots are called; `file`, the file that it is read from.
     """
 
     name: str
@@ -91,7 +107,11 @@ class Table:
     missing: Missing = Missing.UNKNOWN
     customers: bool = False
     snapshots: str = ""
-    source: Source = Source("", ())
+    file: TableFile = TableFile("", ())
+
+    def at(self, month: Month) -> Table:
+        """The table as a month's drop has to have it."""
+        return replace(self, columns=tuple(column.at(month) for column in self.columns))
 
     @property
     def key(self) -> Column:
@@ -187,7 +207,7 @@ def _tables(company: Declaration) -> tuple[Table, ...]:
             missing=said.missing,
             customers=said.customers,
             snapshots=said.snapshots or f"{name}_snapshots",
-            source=_source(key, name, said),
+            file=_file(key, name, said),
         )
         for name, said in company.states.items()
     ]
@@ -203,7 +223,7 @@ def _labels(company: Declaration, key: Column) -> Table:
         columns = [replace(column, nullable=True, optional=True) for column in columns]
     else:
         columns = [_column(name, c) for name, c in said.columns.items()]
-    return Table(LABELS, said.meaning, (key, *columns), required=False, source=_source(key, label.table, said))
+    return Table(LABELS, said.meaning, (key, *columns), required=False, file=_file(key, label.table, said))
 
 
 def _to_come(label: DeclaredLabel) -> DeclaredTable:
@@ -212,8 +232,8 @@ def _to_come(label: DeclaredLabel) -> DeclaredTable:
     return DeclaredTable(meaning="Who churned.", columns={label.column: churned})
 
 
-def _source(key: Column, name: str, said: DeclaredTable) -> Source:
-    return Source(
+def _file(key: Column, name: str, said: DeclaredTable) -> TableFile:
+    return TableFile(
         said.file or name,
         (key.name, *said.columns),
         said.delimiter,
@@ -223,6 +243,7 @@ def _source(key: Column, name: str, said: DeclaredTable) -> Source:
         said.true_values,
         said.false_values,
         said.date_format,
+        tuple((old, column) for column, c in said.columns.items() for old in c.was),
     )
 
 
@@ -239,4 +260,7 @@ def _column(name: str, said: DeclaredColumn) -> Column:
         earliest=said.earliest,
         allowed=said.values,
         pattern=said.pattern,
+        since=Month.parse(said.since) if said.since else None,
+        until=Month.parse(said.until) if said.until else None,
+        was=said.was,
     )

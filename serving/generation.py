@@ -34,13 +34,15 @@ class Generator:
             "CHURN_HOME": str(settings.home),
             "CHURN_DROPS": self._drops,
             "CHURN_FIRST_MONTH": str(settings.first),
+            "CHURN_COMPANY": str(settings.company or ""),
         }
         self._busy = asyncio.Lock()
 
     async def generate(self, asked: GenerateRequest) -> Generated:
         """Write the month after the newest drop. Raises ProblemError.
 
-        409 while another month is being written, or where the month has a drop already; 500 where the simulation fails.
+        409 while another month is being written, where the month has a drop already, and for a company that cannot be
+        simulated; 500 where the simulation fails.
         """
         if self._busy.locked():
             raise ProblemError(409, "conflict", "Another month is being generated already.")

@@ -12,6 +12,7 @@ import click
 
 from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
+from churn_platform.cli.declaring import company
 from churn_platform.cli.keeping import backup, restore
 from churn_platform.cli.looking import predict, replay, status
 from churn_platform.cli.starting import serve, start
@@ -42,6 +43,6 @@ def main() -> None:
 
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
-    *(receipts, serve, predict, status, simulate, replay, backup, restore),
+    *(receipts, serve, predict, status, company, simulate, replay, backup, restore),
 ):
     main.add_command(_command)

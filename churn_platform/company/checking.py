@@ -135,6 +135,7 @@ def _names(declaration: Declaration) -> Iterator[str]:
     history, key = declaration.features.history, declaration.customer.key
     named = [
         *((column, f"tables.{name}") for name, table in declaration.tables.items() for column in table.columns),
+        *((old, f"tables.{name}.columns.{column}.was") for name, column, old in _old_names(declaration)),
         *((days(name), "features") for name, c in _described(declaration).items() if c.dates_a_feature),
         *((name, "features.derived") for name in declaration.features.derived),
         *((name, "features.history") for name, _ in features(history)),
@@ -148,6 +149,12 @@ def _names(declaration: Declaration) -> Iterator[str]:
     for found in places.values():
         if len(found) > 1:
             yield f"{' and '.join(f'{place} has {name}' for name, place in found)}: give each another name"
+
+
+def _old_names(declaration: Declaration) -> Iterator[tuple[str, str, str]]:
+    for name, table in declaration.tables.items():
+        for column, said in table.columns.items():
+            yield from ((name, column, old) for old in said.was)
 
 
 def formulas(declaration: Declaration) -> Mapping[str, Formula]:
@@ -205,6 +212,8 @@ def _of_column(name: str, column: DeclaredColumn, declaration: Declaration) -> I
         yield "only a number has a minimum and a maximum"
     if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
         yield "its minimum is above its maximum"
+    if column.since and column.until and column.since > column.until:
+        yield "its `since` is after its `until`"
     if column.kind is not Kind.DATE and column.earliest is not None:
         yield "only a date has an earliest day"
     if column.pattern is not None:

@@ -25,6 +25,10 @@ LABELS = "labels"
 """The platform's own table of labels, wherever they come from."""
 
 
+MonthName = Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""A month, such as 2024-03."""
+
+
 class Kind(StrEnum):
     """What a column's values are."""
 
@@ -110,7 +114,8 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     """A column of a table; see `contracts.Column`.
 
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
-    trained on, and others are unknown to it.
+    trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
+    the column: it is unknown there. `was` are the names that it had before.
     """
 
     kind: Kind
@@ -123,6 +128,9 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     maximum: int | float | None = None
     earliest: date | None = None
     pattern: str | None = None
+    since: MonthName | None = None
+    until: MonthName | None = None
+    was: tuple[ColumnName, ...] = ()
 
     @property
     def dates_a_feature(self) -> bool:

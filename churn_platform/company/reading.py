@@ -71,6 +71,12 @@ def _refuse(name: str, faults: Iterable[str]) -> None:
         raise DeclarationError(f"{name}: {'; '.join(found)}")
 
 
+def json_schema() -> str:
+    """The JSON Schema of declarations, by which editors complete and check them."""
+    schema = msgspec.json.schema(Declaration)
+    return msgspec.json.format(msgspec.json.encode(schema), indent=1).decode() + "\n"
+
+
 def _slips(said: object, kind: Any, place: str = "") -> Iterator[str]:
     """What is not as the types say, part by part: msgspec alone would stop at the first."""
     if not isinstance(said, dict):

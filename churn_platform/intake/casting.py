@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from churn_platform.company.declaration import Kind
-from churn_platform.contracts import Column, Source
+from churn_platform.contracts import Column, TableFile
 
 # Through DOUBLE, since 3.0 is a whole number and CAST would silently round 3.5 to 4; 2^53 keeps it exact.
 _WHOLE = (
@@ -39,17 +39,17 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def cast_of(column: Column, source: Source, parquet: bool) -> Cast:
+def cast_of(column: Column, file: TableFile, parquet: bool) -> Cast:
     """How the text of a column's values becomes its type. Parquet's values have types, and become text in one way."""
     text = quoted(column.name)
     if column.whole:
         return Cast(f"({_WHOLE.format(text)})::VARCHAR", "is not a whole number")
     if column.kind is Kind.BOOLEAN:
-        return _boolean(text, source, parquet)
+        return _boolean(text, file, parquet)
     if column.kind is Kind.DATE:
-        return _date(text, source, parquet)
+        return _date(text, file, parquet)
     if column.kind in (Kind.INTEGER, Kind.NUMBER):
-        if source.decimal == "," and not parquet:
+        if file.decimal == "," and not parquet:
             # A point would set thousands apart: 1.234 is not 1.234 there.
             text = f"CASE WHEN {text} NOT LIKE '%.%' THEN replace({text}, ',', '.') END"
         wrong = "is not a whole number" if column.kind is Kind.INTEGER else "is not a number"
@@ -57,27 +57,27 @@ def cast_of(column: Column, source: Source, parquet: bool) -> Cast:
     return Cast(text)
 
 
-def _boolean(text: str, source: Source, parquet: bool) -> Cast:
-    if not source.true_values:
+def _boolean(text: str, file: TableFile, parquet: bool) -> Cast:
+    if not file.true_values:
         # pandas writes 1.0 where a column of ones and zeros has a blank.
         floating = f"CASE {text} WHEN '1.0' THEN true WHEN '0.0' THEN false END"
         return Cast(f"coalesce(TRY_CAST({text} AS BOOLEAN), {floating})", "is not True or False")
-    true, false = (*source.true_values, *(["true"] if parquet else ())), source.false_values
+    true, false = (*file.true_values, *(["true"] if parquet else ())), file.false_values
     if parquet:
         false = (*false, "false")
-    wrong = f"is not {source.true_values[0]} or {source.false_values[0]}"
+    wrong = f"is not {file.true_values[0]} or {file.false_values[0]}"
     return Cast(f"CASE WHEN {text} IN ({_list(true)}) THEN true WHEN {text} IN ({_list(false)}) THEN false END", wrong)
 
 
-def _date(text: str, source: Source, parquet: bool) -> Cast:
-    if parquet or source.date_format == _ISO:
+def _date(text: str, file: TableFile, parquet: bool) -> Cast:
+    if parquet or file.date_format == _ISO:
         return Cast(_DATE.format(text), "is not a date such as 2024-01-31")
-    form = _list([source.date_format])
+    form = _list([file.date_format])
     # What does not come out as it went in was read with some of it missing, such as 1.2.24 as the year 24.
     return Cast(
         f"CASE WHEN strftime(try_strptime({text}, {form}), {form}) = {text}"
         f" THEN CAST(try_strptime({text}, {form}) AS DATE) END",
-        f"is not a date written as {source.date_format}",
+        f"is not a date written as {file.date_format}",
     )
 
 

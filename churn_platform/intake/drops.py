@@ -137,7 +137,7 @@ def file_of(drop: Path, table: Table) -> Path | None:
     if len(found) > 1:
         raise DropError(f"{table.name}: {' and '.join(f.name for f in found)} are both in {drop}; keep one")
     if not found and table.required:
-        names = ", ".join(table.source.file + ending for ending in ENDINGS)
+        names = ", ".join(table.file.name + ending for ending in ENDINGS)
         meant = "".join(f"; {told}" for told in misnamed(drop, (table,), (table,)))
         raise DropError(f"{table.name}: no file in {drop}; expected one of {names}{meant}")
     if found and (found[0] / WRITING).exists():

@@ -17,6 +17,7 @@ from churn_platform.contracts import Contract, Table
 from churn_platform.intake import expectations
 from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
+from churn_platform.months import Month
 from churn_platform.shown import counted, inert
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def _judge(
 ) -> Judged:
     path = file_of(drop, table)
     assert path is not None  # file_of raises for a required table
-    parsed, key = parse(engine, path, table), table.key.name
+    wanted, key = table.at(Month.of(as_of)), table.key.name
+    parsed = parse(engine, path, wanted)
     frame = parsed.typed.to_pandas()
-    judgement = expectations.evaluate_suite(table, frame, ROW, tolerance, as_of)
+    judgement = expectations.evaluate_suite(wanted, frame, ROW, tolerance, as_of)
 
     judgement.show(_places_and_texts(parsed, judgement), unit_of(path.name))
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}

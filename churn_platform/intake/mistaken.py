@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from churn_platform.contracts import Source, Table
+from churn_platform.contracts import Table, TableFile
 from churn_platform.shown import inert
 
 _BYTES = (
@@ -52,12 +52,12 @@ def for_csv(table: Table, data: bytes) -> str | None:
     text = data[:_LINE].decode("utf-8-sig", "replace").lstrip()
     if found := next((kind for beginning, kind in _TEXTS if text.lower().startswith(beginning)), None):
         return f"is {found}"
-    return _separated(table.source, text.partition("\n")[0])
+    return _separated(table.file, text.partition("\n")[0])
 
 
 def columns(table: Table, names: Sequence[str]) -> str | None:
     """How these columns differ from the contract's, whose order is free; None where they do not."""
-    known = set(table.source.columns)
+    known = set(table.file.columns)
     unknown = [name for name in names if name not in known]
     lacking = [c.name for c in table.columns if c.name not in set(names) and not c.optional]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
@@ -79,9 +79,9 @@ def _columns(fault: str, names: Sequence[str]) -> str:
     return f"{fault} column{'s' * (len(names) > 1)} {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _separated(source: Source, line: str) -> str | None:
+def _separated(file: TableFile, line: str) -> str | None:
     """What separates the columns in the header, if it is not what the table declares."""
-    known, own = set(source.columns), source.delimiter
+    known, own = set(file.columns), file.delimiter
 
     def columns_by(separator: str) -> int:
         return len(known & {part.strip(' "\r') for part in line.split(separator)})

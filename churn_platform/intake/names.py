@@ -46,7 +46,7 @@ def table_meant(name: str, tables: Sequence[Table]) -> Table | None:
     if name.startswith((".", "_", "~", "#")) or name.endswith(("~", *UNFINISHED)):
         return None
     stem = re.split(r"[\s.(]", name.strip().lower(), maxsplit=1)[0].replace("-", "_")
-    by_name = {table.source.file.strip("*").lower(): table for table in tables}
+    by_name = {table.file.name.strip("*").lower(): table for table in tables}
     if begun := [table for known, table in by_name.items() if _begins(known, stem)]:
         return begun[0]
     return next((by_name[known] for known in get_close_matches(stem, by_name, n=1, cutoff=0.8)), None)
@@ -58,7 +58,7 @@ def _begins(known: str, stem: str) -> bool:
 
 def file_names(table: Table) -> str:
     """The names that a table's file may have, in words."""
-    return " or ".join(table.source.file + ending for ending in ENDINGS)
+    return " or ".join(table.file.name + ending for ending in ENDINGS)
 
 
 def stem_of(name: str) -> str | None:
@@ -78,4 +78,4 @@ def is_written_for(name: str, table: Table) -> bool:
 
 
 def _pattern(table: Table) -> str:
-    return _SIGNS.sub(r"[\g<0>]", table.source.file)
+    return _SIGNS.sub(r"[\g<0>]", table.file.name)

@@ -150,7 +150,7 @@ def _equal_labels(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | 
 
 
 def _are_equal(rows: ibis.Table, others: ibis.Table) -> bool:
-    if set(rows.columns) != set(others.columns) or _count(rows) != _count(others):
+    if dict(rows.schema()) != dict(others.schema()) or _count(rows) != _count(others):
         return False
     return _count(rows.difference(others.select(*rows.columns))) == 0
 

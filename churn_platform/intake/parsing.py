@@ -125,7 +125,7 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     con.register("rows_read", rows.append_column(ROW, pa.array(np.arange(rows.num_rows))))
     con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
     con.unregister("rows_read")
-    casts = {column.name: cast_of(column, table.source, path.suffix == ".parquet") for column in table.columns}
+    casts = {column.name: cast_of(column, table.file, path.suffix == ".parquet") for column in table.columns}
     columns = ", ".join(f"{_typed(column, casts, names)} AS {quoted(column.name)}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
     return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), casts, con)

@@ -63,28 +63,27 @@ def _readable(name: str, table: Table) -> Iterator[None]:
 
 
 def _csv(path: Path, name: str, table: Table) -> Text:
-    source = table.source
+    written = table.file
     with _readable(name, table):
-        data = _as_utf8(_unpacked(path), source.encoding)
+        data = _as_utf8(_unpacked(path), written.encoding)
         if told := mistaken.for_csv(table, data):
             raise RecordsError(told)
-        found = records(data, source.delimiter)
+        found = records(data, written.delimiter)
         if not found.header:
             raise RecordsError("is empty: not even a header")
-        if told := mistaken.columns(table, found.header):
+        header = _as_called_now(table, found.header)
+        if told := mistaken.columns(table, header):
             raise RecordsError(told)
     body = sound(data, found.unreadable)
     with _readable(name, table):
-        rows = _rows(body, found.header, source.delimiter)
+        rows = _rows(body, header, written.delimiter)
     if rows.num_rows != len(found.starts):  # one of the two readers is wrong, and nobody knows which
-        same = agreeing(
-            body, source.delimiter, zip(*(rows[column].to_pylist() for column in found.header), strict=True)
-        )
+        same = agreeing(body, written.delimiter, zip(*(rows[column].to_pylist() for column in header), strict=True))
         raise DropError(
             f"{name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
             f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
         )
-    return Text(_known(rows, source.null_values), found.starts, found.unreadable)
+    return Text(_known(rows, written.null_values), found.starts, found.unreadable)
 
 
 def _unpacked(path: Path) -> bytes:
@@ -94,6 +93,12 @@ def _unpacked(path: Path) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         raise gzip.BadGzipFile("it is not compressed by gzip, but its name ends with .gz")
     return gzip.decompress(data)
+
+
+def _as_called_now(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """A file's columns by the names that they have now."""
+    now = {old: new for old, new in table.file.renamed if new not in names}
+    return tuple(now.get(name, name) for name in names)
 
 
 def _as_utf8(data: bytes, encoding: str) -> bytes:
@@ -145,12 +150,13 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table
     with _readable(name, table):
         # Not by DuckDB, which takes brackets in a path for a pattern, and key=value/ for a column.
         with parquet.ParquetFile(path) as file:
-            if told := mistaken.columns(table, file.schema_arrow.names):
+            header = _as_called_now(table, file.schema_arrow.names)
+            if told := mistaken.columns(table, header):
                 raise RecordsError(told)
-            found = file.read()
+            found = file.read().rename_columns(list(header))
         found.validate(full=True)  # texts are UTF-8
         con.register("parquet_read", found)
         columns = ", ".join(f"{quoted(column)}::VARCHAR AS {quoted(column)}" for column in found.column_names)
         rows = con.execute(f"SELECT {columns} FROM parquet_read").to_arrow_table()
         con.unregister("parquet_read")
-    return Text(_known(rows, table.source.null_values), range(1, rows.num_rows + 1))
+    return Text(_known(rows, table.file.null_values), range(1, rows.num_rows + 1))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from churn_platform.company import past
+from churn_platform.contracts import Contract
 from churn_platform.files import replacing
 from churn_platform.lake import Lake
 from churn_platform.monitoring.page import write_page
@@ -182,12 +183,28 @@ def _comparable(lake: Lake, month: Month) -> ibis.Table:
     """
     import ibis
 
-    rows = lake.read(FEATURES, month)
+    rows = _complete(lake.read(FEATURES, month), lake.contract)
     if month.since(lake.months(FEATURES)[0]) >= WINDOW - 1:
         return rows
     history = lake.contract.declaration.features.history
     ratios = [past.ratio(column, months) for column in history.columns for months in history.ratio if months > 1]
     return rows.mutate(**{name: ibis.null(rows[name].type()) for name in ratios})
+
+
+def _complete(rows: ibis.Table, contract: Contract) -> ibis.Table:
+    """A month's features as they are declared now, of one type for each kind: unknown where the month had none."""
+    import ibis
+
+    types = {"number": "float64", "boolean": "boolean", "category": "string"}
+    columns = {
+        feature.name: (
+            rows[feature.name].cast(types[feature.kind])
+            if feature.name in rows.columns
+            else ibis.null(types[feature.kind])
+        )
+        for feature in schema(contract)
+    }
+    return rows.select(contract.key, "as_of", **columns)
 
 
 def _left_out(current: pd.DataFrame, past: pd.DataFrame) -> dict[str, str]:

@@ -20,7 +20,7 @@ from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
 from churn_platform.tables.features import is_holdout
-from churn_platform.tables.names import CHURN_SCORES, FEATURES, REACHED, REALISED, landed
+from churn_platform.tables.names import CHURN_SCORES, FEATURES, REACHED, REALISED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realise
     """
     scores, _ = delivery.scored(lake, month, bundle)
     key, label = lake.contract.key, lake.contract.label
-    labels = lake.read(landed(lake.contract.labels.name), month).select(key, label).to_pandas()
+    labels = training_set.labels_of(lake, month).select(key, label).to_pandas()
     rows = _named(scores.merge(labels, on=key).sort_values(key), lake.contract)
     if rows.empty:
         return None
@@ -201,7 +201,7 @@ def _labelled(lake: Lake, month: Month, *, holdout_only: bool) -> pd.DataFrame:
     """The month's scored customers whose labels have landed, in key order."""
     contract = lake.contract
     key = contract.key
-    rows = lake.read(CHURN_SCORES, month).join(lake.read(landed(contract.labels.name), month), key)
+    rows = lake.read(CHURN_SCORES, month).join(training_set.labels_of(lake, month), key)
     if holdout_only:
         rows = rows.filter(is_holdout(rows[key]))
     return _named(rows.order_by(key).to_pandas(), contract)

@@ -13,7 +13,7 @@ import msgspec
 
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.names import landed
+from churn_platform.tables.training_set import labels_of
 
 LEVEL = 0.01
 LEAST_CHANGE = 0.01
@@ -65,11 +65,10 @@ def two_proportions(hits: int, total: int, other_hits: int, other_total: int) ->
 
 def _counts(lake: Lake, months: Sequence[Month]) -> tuple[int, int]:
     """How many of the labelled customers of these months churned, and how many there are."""
-    contract = lake.contract
     churned = customers = 0
     for month in months:
-        labels = lake.read(landed(contract.labels.name), month)
-        counts = labels.aggregate(churned=labels[contract.label].sum(), customers=labels.count())
+        labels = labels_of(lake, month)
+        counts = labels.aggregate(churned=labels[lake.contract.label].sum(), customers=labels.count())
         found = counts.to_pyarrow().to_pylist()[0]
         churned, customers = churned + int(found["churned"] or 0), customers + int(found["customers"])
     return churned, customers

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from churn_platform.automation import watch
 from churn_platform.automation.triggers import RETRAIN, Launch
+from churn_platform.contracts import declared
 from churn_platform.local.joining import RunFailedError
 from churn_platform.local.making import RefusedError
 from churn_platform.local.runs import Runs
@@ -32,7 +33,7 @@ from churn_platform.progress import Follow, unseen
 from churn_platform.replay.regret import Lived
 from churn_platform.settings import Settings
 from churn_platform.shown import counted
-from churn_platform.simulation.drops import SimulatedMonth, simulate, write_drop
+from churn_platform.simulation.drops import SimulatedMonth, refuse_others, simulate, write_drop
 from churn_platform.simulation.hazard import Shock
 from churn_platform.tables import training_set
 from churn_platform.tables.features import is_holdout, schema
@@ -73,9 +74,10 @@ def replay(
 
     `follow` is told the steps of the platform's runs.
 
-    Raises RefusedError if the last month is not over yet, since it could not be closed, and RunFailedError if a month
-    stops.
+    Raises SimulationError for a company that cannot be simulated, RefusedError if the last month is not over yet, since
+    it could not be closed, and RunFailedError if a month stops.
     """
+    refuse_others(declared(settings.company))
     last = settings.first + (months - 1)
     if last.as_of >= date.today():
         raise RefusedError(

@@ -46,11 +46,14 @@ def simulate(
 
     One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH.
     """
+    from churn_platform.contracts import declared
     from churn_platform.simulation import drops
 
     if only_next and months is not None:
         raise click.UsageError("give --months or --next, not both")
-    first = Settings().first
+    settings = Settings()
+    drops.refuse_others(declared(settings.company))
+    first = settings.first
     upcoming = drops.next_month(out, first) if only_next else None
     known = [Shock.parse(shock, upcoming) for shock in shocks]
     skipped = upcoming.since(first) if upcoming else 0

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from churn_platform.contracts import streamflow
+from churn_platform.contracts import Contract, streamflow
 from churn_platform.faults import Fault
 from churn_platform.intake.drops import newest
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
-from churn_platform.shown import counted
+from churn_platform.shown import counted, inert
 from churn_platform.simulation import CUSTOMERS
 from churn_platform.simulation.company import ADD_ONS, CONTRACTS, FLAGS, GENDERS, NETS, NO_INTERNET, STREAMS, Company
 from churn_platform.simulation.hazard import Shock, ShockKind, in_force
@@ -33,6 +33,8 @@ from churn_platform.simulation.hazard import Shock, ShockKind, in_force
 FIRST = Month(2024, 1)
 
 _CONTRACT = streamflow()
+"""The simulated company is StreamFlow."""
+
 _LETTERS = 26**5
 _IDS = 10**4 * _LETTERS
 _ID_STRIDE = 73_430_942_011
@@ -139,6 +141,13 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
 
 def _delivered(month: SimulatedMonth, drop: Path) -> SimulationError:
     return SimulationError(f"{drop} already holds a drop of {month.month}: remove it, or ask for the next month")
+
+
+def refuse_others(contract: Contract) -> None:
+    """Raise SimulationError for any other company's platform: its drops would be StreamFlow's."""
+    if contract is not _CONTRACT:
+        name = inert(contract.declaration.company.name)
+        raise SimulationError(f"only StreamFlow can be simulated, and CHURN_COMPANY declares {name}: deliver its drops")
 
 
 def _cell(value: object) -> str:

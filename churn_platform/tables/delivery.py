@@ -14,6 +14,7 @@ import numpy as np
 
 from churn_platform.bundle import Bundle, Value
 from churn_platform.contracts import Contract
+from churn_platform.faults import Fault
 from churn_platform.files import replacing
 from churn_platform.lake import Lake, Written, opened
 from churn_platform.modelling.encoding import encode_frame
@@ -34,6 +35,12 @@ PLACES = 6
 """The decimal places of a delivered probability: as many as a float32 near 1 holds."""
 
 _BATCH = 50_000
+
+
+class LackingFeaturesError(Fault):
+    """A month that lacks features without which a version cannot score; the message names them."""
+
+    lasting = True
 
 
 def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, dict[str, Value]]]:
@@ -93,13 +100,18 @@ def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.n
     """What the bundle gives every active customer of the month, without delivering it.
 
     The frame has the key, the monthly fee if there is one, and `probability`, in key order; the array holds the
-    encoded features that were scored. Raises MissingTableError.
+    encoded features that were scored. Raises MissingTableError and LackingFeaturesError.
     """
     import pandas as pd
 
     kept = [name for name in (lake.contract.key, lake.contract.fee) if name]
     features = list(dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)]))
     known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
+    if lacking := sorted(bundle.required_names - known):
+        raise LackingFeaturesError(
+            f"the champion needs {', '.join(lacking)}, which {month} does not have: declare it again, or retrain and"
+            " promote a version without it (churn company check)"
+        )
     parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
     frame = pd.concat([part[kept] for part in parts], ignore_index=True)

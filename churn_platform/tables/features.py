@@ -15,6 +15,7 @@ from churn_platform.bundle import Feature, FeatureKind
 from churn_platform.company import past
 from churn_platform.company.declaration import Kind, Role
 from churn_platform.contracts import Column, Contract, Table
+from churn_platform.faults import Fault
 from churn_platform.months import Month
 
 if TYPE_CHECKING:
@@ -28,6 +29,47 @@ AS_OF = past.AS_OF
 LAST_SEEN = "last_seen"
 
 
+_TYPES: Mapping[Kind, str] = {
+    Kind.TEXT: "string",
+    Kind.CATEGORY: "string",
+    Kind.BOOLEAN: "boolean",
+    Kind.INTEGER: "int64",
+    Kind.NUMBER: "float64",
+    Kind.DATE: "date",
+}
+
+
+class ChangedKindError(Fault):
+    """A column whose kind is not the one that an older month has; the message names both and says what to do."""
+
+    lasting = True
+
+
+def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
+    """Rows of any month with the columns that are declared now: by their present names, unknown where there were none.
+
+    Whole numbers become numbers where those are declared now. Raises ChangedKindError for any other change.
+    """
+    import ibis
+
+    called = {column.name: old for column in table.columns for old in column.was if column.name not in rows.columns}
+    rows = rows.rename({new: old for new, old in called.items() if old in rows.columns})
+    kinds, changed = rows.schema(), {}
+    for column in table.columns:
+        wanted = _TYPES[column.kind]
+        found = str(kinds[column.name]).removeprefix("!") if column.name in kinds else None
+        if found is None:
+            changed[column.name] = ibis.null(wanted)
+        elif (found, wanted) == ("int64", "float64"):
+            changed[column.name] = rows[column.name].cast(wanted)
+        elif found != wanted:
+            raise ChangedKindError(
+                f"{table.name}: {column.name} was {found} when an earlier month was closed, and is {wanted} now: "
+                "give it another name, or close that month again from its drop"
+            )
+    return rows.mutate(**changed) if changed else rows
+
+
 def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Table | None = None) -> ibis.Table:
     """`upsert(snapshot(M-1), landed(M))`: every customer known by the month's end, in key order.
 
@@ -37,9 +79,9 @@ def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Tabl
     import ibis
 
     names = [column.name for column in table.columns]
-    state = landed.select(*names, **{LAST_SEEN: ibis.literal(str(month))})
+    state = as_declared(landed, table).select(*names, **{LAST_SEEN: ibis.literal(str(month))})
     if previous is not None:
-        kept = previous.anti_join(landed, table.key.name).select(*names, LAST_SEEN)
+        kept = as_declared(previous, table).anti_join(landed, table.key.name).select(*names, LAST_SEEN)
         state = state.union(kept)
     return state.mutate(**{AS_OF: ibis.literal(month.as_of)}).order_by(table.key.name)
 
@@ -64,16 +106,15 @@ def _made(name: str, meaning: str, kind: Kind = Kind.NUMBER) -> Feature:
 
 def _feature(contract: Contract, table: Table, column: Column) -> Feature:
     """A column as a feature: unknown where it is blank, where the drop lacks it, and for customers without a row."""
-    may_be_blank = column.nullable or column.optional
     always_there = table is contract.customers or column.name in table.measures
     is_day = column.kind is Kind.DATE
     return Feature(
         past.days(column.name) if is_day else column.name,
         _KINDS.get(column.kind, "number"),
-        f"Days up to as_of since: {column.meaning}" if is_day else column.meaning,
-        nullable=may_be_blank or not always_there,
+        f"{column.meaning.rstrip('.')}, in days before as_of." if is_day else column.meaning,
+        nullable=column.may_be_blank or not always_there,
         categories=column.allowed,
-        required=not may_be_blank,
+        required=not column.may_be_blank,
         open=column.kind is Kind.CATEGORY and not column.allowed,
     )
 
@@ -193,9 +234,12 @@ def _derived(contract: Contract) -> str:
 def feature_table(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
     """One row per active customer, in key order: the key, `as_of` and the features of `schema`.
 
-    `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are.
+    `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are. Raises ChangedKindError.
     """
-    wide = _wide(contract, month, snapshots)
+    declared = {
+        name: [as_declared(rows, contract.snapshots[name]) for rows in months] for name, months in snapshots.items()
+    }
+    wide = _wide(contract, month, declared)
     wide = wide.mutate(**{feature.name: feature.build(wide) for feature in _past(contract)}, **_days(contract, wide))
     if derived := _derived(contract):
         wide = wide.alias("wide").sql(f"SELECT *{derived} FROM wide", dialect="duckdb")  # noqa: S608  # checked

@@ -16,7 +16,7 @@ from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, is_holdout
+from churn_platform.tables.features import AS_OF, as_declared, is_holdout, schema
 from churn_platform.tables.names import FEATURES, landed
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
     """The labelled rows of these months without the holdout customers: `month`, key, label, features; ordered."""
     import ibis
 
-    parts = [_labelled(lake, month) for month in months]
+    known = list(months)
+    parts = [_labelled(lake, month, _features_of(lake, month, known[-1])) for month in known]
     rows = parts[0] if len(parts) == 1 else ibis.union(*parts)
     key = lake.contract.key
     return rows.filter(~is_holdout(rows[key])).order_by("month", key)
@@ -88,18 +89,47 @@ def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     """The month's labelled holdout customers with features and segments, in key order."""
     key, customers = lake.contract.key, lake.contract.customers
     segments = lake.read(customers.snapshots, month).select(key, *(c.name for c in customers.with_role(Role.SEGMENT)))
-    rows = _labelled(lake, month)
+    rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
     rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
     frame: pd.DataFrame = rows.order_by(key).to_pandas()
     return frame
 
 
-def _labelled(lake: Lake, month: Month) -> ibis.Table:
+def labels_of(lake: Lake, month: Month) -> ibis.Table:
+    """The month's landed labels, by the names that they have now. Raises MissingTableError."""
+    labels = lake.contract.labels
+    return as_declared(lake.read(landed(labels.name), month), labels)
+
+
+def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
+    """The month's features as they are declared now, of the types that they have in the newest month.
+
+    One that the month's table lacks is unknown where a column says since or until when it is delivered. Raises
+    NotTrainableError for any other: nobody would see that it was learned from nothing.
+    """
     import ibis
 
-    contract = lake.contract
-    rows = lake.read(FEATURES, month).join(lake.read(landed(contract.labels.name), month), contract.key)
-    return rows.drop(AS_OF).mutate(month=ibis.literal(str(month)))
+    contract, rows = lake.contract, lake.read(FEATURES, month)
+    wanted, found, changed = lake.read(FEATURES, newest).schema(), rows.schema(), {}
+    for feature in schema(contract):
+        name = feature.name
+        column = contract.columns.get(name)
+        dated = column is not None and (column.since or column.until)
+        if name not in wanted or (name not in found and not dated):
+            lacking = newest if name not in wanted else month
+            told = f"the features of {lacking} lack {name}, which is declared now"
+            raise NotTrainableError(f"{told}: close {lacking} again (churn close {lacking})")
+        if name not in found:
+            changed[name] = ibis.null(wanted[name])
+        elif found[name] != wanted[name]:
+            changed[name] = rows[name].cast(wanted[name])
+    return rows.mutate(**changed).select(contract.key, *(feature.name for feature in schema(contract)))
+
+
+def _labelled(lake: Lake, month: Month, features: ibis.Table) -> ibis.Table:
+    import ibis
+
+    return features.join(labels_of(lake, month), lake.contract.key).mutate(month=ibis.literal(str(month)))
 
 
 def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str, Source]:

@@ -28,7 +28,7 @@ COMMANDS = {
     "sql": """psql -v ON_ERROR_STOP=1 "$CHURN_POSTGRES_URL" <<'END'\n{}END""",
     "python": "python <<'END'\n{}END",
 }
-FOLLOWED = ("README.md", "docs/operators.md", "docs/developers.md")
+FOLLOWED = ("README.md", "docs/companies.md", "docs/operators.md", "docs/developers.md")
 
 
 def runnable(page: Path) -> list[str]:
@@ -89,9 +89,7 @@ def follow(page: Path, folder: Path, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", ROOT / "docs/operators.md", ROOT / "docs/developers.md"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("page", [ROOT / page for page in FOLLOWED], ids=lambda p: p.name)
 def test_the_page_can_be_followed(page: Path, folder: Path) -> None:
     follow(page, folder)
 

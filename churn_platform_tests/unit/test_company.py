@@ -74,7 +74,7 @@ def test_a_small_company_needs_little() -> None:
     [
         ('key = "CustomerId"', 'key = "Customer;Id"', "customer.key: Expected `str` matching regex"),
         ('key = "CustomerId"', "", "customer.key is missing"),
-        ('key = "CustomerId"', 'key = "CustomerId"\nkinds = 1', "kinds is unknown: key, kind or pattern may"),
+        ('key = "CustomerId"', 'key = "CustomerId"\nkinds = 1', "kinds is unknown: key, kind, pattern or example may"),
         ('name = "Small"', "name = 3", "company.name: Expected `str`, got `int`"),
         ('kind = "number"', 'kind = "amount"', "tables.people.columns.Balance.kind: Invalid enum value 'amount'"),
         ('kind = "number", ', "", "tables.people.columns.Balance.kind is missing"),
@@ -173,4 +173,4 @@ def test_a_label_beside_other_columns_makes_a_table_of_labels() -> None:
     assert [table.name for table in contract.tables] == ["people", "labels"]
     assert [column.name for column in contract.customers.columns] == ["CustomerId", "Balance"]
     assert [column.name for column in contract.labels.columns] == ["CustomerId", "Exited"]
-    assert contract.labels.source == contract.customers.source
+    assert contract.labels.file == contract.customers.file

@@ -14,7 +14,7 @@ from churn_platform.cli import main as churn
 from churn_platform.months import Month
 from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.simulation.hazard import Shock, ShockKind
-from churn_platform_tests import homes
+from churn_platform_tests import foreign, homes
 from churn_platform_tests.streamflow import BY_NAME
 
 Command = Callable[..., tuple[int, str, str]]
@@ -93,3 +93,12 @@ def test_a_wrong_setting_is_told_too(command: Command, tmp_path: Path, monkeypat
     code, _, err = command("--out", str(tmp_path))
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("Error: CHURN_FIRST_MONTH: 'January' is not a month")
+
+
+def test_no_other_company_is_simulated(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "company.toml").write_text(foreign.BANK)
+    monkeypatch.setenv("CHURN_COMPANY", str(tmp_path / "company.toml"))
+    code, _, errors = command("--out", str(tmp_path / "drops"))
+    assert code == 1
+    assert "only StreamFlow can be simulated, and CHURN_COMPANY declares Bank" in " ".join(errors.split())
+    assert not (tmp_path / "drops").exists()

@@ -36,6 +36,8 @@ def routes(
         champion, publication = champions.current, features.publication
         if champion is None or publication is None or features.problem is not None:
             raise not_ready(champions.problem if champion is None else None, features.problem)
+        if lacking := features.lacking(champion.bundle.required_names):
+            raise not_ready(lacking)
         return Ready("ready", champion.version, publication.as_of, publication.customers, champions.warnings)
 
     @get("/model", summary="The champion", tags=_TAGS, responses=documented(503))

@@ -1,0 +1,76 @@
+"""The commands about the company's declaration: what it says, what follows from it, and how to write one."""
+
+from __future__ import annotations
+
+import click
+
+from churn_platform.saying import say
+from churn_platform.settings import begin
+from churn_platform.shown import as_text, counted
+
+
+@click.group()
+def company() -> None:
+    """Look at the declaration of the company, the file that CHURN_COMPANY names."""
+
+
+@company.command()
+def check() -> None:
+    """Check the declaration, and what it means for closed months, the champion and a retrain.
+
+    Exits with 1 where something has to be done first.
+    """
+    from churn_platform.home import Home
+    from churn_platform.tables.declared import of_months, of_version
+    from churn_platform.tables.names import FEATURES
+
+    home = Home(begin())
+    contract = home.contract
+    columns = sum(len(table.columns) - 1 for table in contract.tables)
+    counts = f"{counted(len(contract.tables), 'table')}, {counted(columns, 'column')}"
+    say(f"{as_text(contract.declaration.company.name)}: the declaration is sound: {counts}")
+    if not home.lake.months(FEATURES):
+        say("no month is closed yet: nothing follows from it so far")
+        return
+    found = [*of_months(home.lake)]
+    if champion := home.registry.champion():
+        found += of_version(home.lake, champion.number, home.registry.bundle(champion).schema)
+    for consequence in found:
+        say(consequence.sentence)
+    if not found:
+        say("the closed months and the champion have the declared features")
+    if any(consequence.pressing for consequence in found):
+        raise SystemExit(1)
+
+
+@company.command()
+def show() -> None:
+    """Show the declaration as a table: every column, its kind, its role and what may be in it."""
+    from churn_platform.home import Home
+
+    contract = Home(begin()).contract
+    rows = [("table", "column", "kind", "role", "values")]
+    for table in contract.tables:
+        for column in table.columns:
+            values = column.pattern or ", ".join(column.allowed) or _bounds(column.minimum, column.maximum)
+            rows.append((table.name, column.name, str(column.kind), str(column.role), values))
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
+        say("  ".join([*cells, row[4]]).rstrip())
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return ""
+    return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
+
+
+@company.command()
+def schema() -> None:
+    """Print the JSON Schema of declarations, for editors: `#:schema FILE` in a declaration's first line names it."""
+    import sys
+
+    from churn_platform.company.reading import json_schema
+
+    sys.stdout.write(json_schema())

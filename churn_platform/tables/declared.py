@@ -1,0 +1,61 @@
+"""Declared: what a declaration means for the months that were closed before it, and for the champion.
+
+Here: comparing closed months and a version's schema with what is declared now. Not here: the declaration (`company`),
+or what a run does about it (the assets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from churn_platform.bundle import Feature
+from churn_platform.lake import Lake
+from churn_platform.months import Month
+from churn_platform.tables.features import AS_OF, schema
+from churn_platform.tables.names import FEATURES
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What follows from a declaration, in a sentence, and whether somebody has to do something about it."""
+
+    sentence: str
+    pressing: bool = False
+
+
+def of_months(lake: Lake) -> Iterator[Consequence]:
+    """What follows for the closed months whose features are not the declared ones, oldest first."""
+    for month in lake.months(FEATURES):
+        yield from _of_month(lake, month)
+
+
+def _of_month(lake: Lake, month: Month) -> Iterator[Consequence]:
+    contract = lake.contract
+    found = set(lake.read(FEATURES, month).columns) - {contract.key, AS_OF}
+    wanted = [feature.name for feature in schema(contract)]
+    dated = {column.name for column in contract.columns.values() if column.since or column.until}
+    if lacking := [name for name in wanted if name not in found and name not in dated]:
+        told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
+        yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+    if more := sorted(found.difference(wanted)):
+        yield Consequence(f"{month} has {', '.join(more)}, declared no more: new versions do without")
+
+
+def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:
+    """What follows for a version that serves: what it asks for and is no longer made, and what it does not know."""
+    now = {feature.name: feature for feature in schema(lake.contract)}
+    gone = [feature for feature in version if feature.name not in now]
+    champion = f"the champion, version {number},"
+    if needed := [feature.name for feature in gone if feature.must_be_given]:
+        told = f"{champion} cannot score a month without {', '.join(needed)}"
+        yield Consequence(
+            f"{told}: declare it with `until`, or retrain and promote a version that does without", pressing=True
+        )
+    if missed := [feature.name for feature in gone if not feature.must_be_given]:
+        yield Consequence(f"{champion} goes on with {', '.join(missed)} unknown")
+    if other := [f.name for f in version if f.name in now and now[f.name].kind != f.kind]:
+        told = f"{champion} knows {', '.join(other)} as another kind"
+        yield Consequence(f"{told}: give the column another name", pressing=True)
+    if new := [name for name in now if name not in {feature.name for feature in version}]:
+        yield Consequence(f"a retrain learns {', '.join(new)}, which version {number} does not know")

@@ -1,0 +1,143 @@
+"""Changes of a declaration with months closed and a champion serving: it works, or a sentence says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
+from churn_platform_tests import foreign, homes
+from churn_platform_tests.conftest import Platform
+
+JANUARY, FEBRUARY = homes.MONTHS[:2]
+PARTNER = 'Partner = { kind = "boolean", meaning = "Has a partner." }\n'
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """One month closed, learned from and scored. Read only."""
+    folder = tmp_path_factory.mktemp("changed")
+    (folder / "company.toml").write_text(foreign.TELCO)
+    platform = Platform(
+        homes.settings_of(
+            folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
+        )
+    )
+    foreign.telco(platform.settings.drops / "2024-01")
+    for command in ("close", "retrain", "close"):
+        assert platform.churn(command, "2024-01").exit_code == 0
+    return platform
+
+
+@pytest.fixture
+def platform(closed: Platform, tmp_path: Path) -> Platform:
+    """A copy whose old drop is gone, free to be changed."""
+    copy = closed.copy(tmp_path)
+    company = tmp_path / "company.toml"
+    company.write_text(foreign.TELCO)
+    (next((copy.settings.drops / "2024-01").iterdir())).unlink()
+    (copy.settings.drops / "2024-01").rmdir()
+    return Platform(copy.settings.model_copy(update={"company": company}))
+
+
+def declare(platform: Platform, before: str, after: str) -> None:
+    company = platform.settings.company
+    assert company is not None
+    text = company.read_text()
+    assert before in text
+    company.write_text(text.replace(before, after))
+
+
+def deliver(platform: Platform, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """The second month's drop, changed."""
+    drop = foreign.telco(platform.settings.drops / "2024-02")
+    file = next(drop.iterdir())
+    change(pd.read_csv(file)).to_csv(file, index=False)
+
+
+def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
+    result = platform.churn(*arguments)
+    assert result.exit_code == exit_code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result.output
+
+
+def test_a_column_since_a_month_is_unknown_before(platform: Platform) -> None:
+    declare(platform, PARTNER, PARTNER + 'Visits = { kind = "integer", since = "2024-02", meaning = "Visits." }\n')
+    deliver(platform, lambda frame: frame.assign(Visits=range(len(frame))))
+    assert "a retrain learns Visits" in done(platform, "company", "check")
+    done(platform, "close", "2024-02")
+    lake = platform.home.lake
+    assert lake.frame(FEATURES, FEBRUARY)["Visits"].notna().all()
+    assert "Visits" not in lake.frame(FEATURES, JANUARY)  # keeps its bytes
+    done(platform, "retrain", "2024-02")
+    done(platform, "close", "2024-01")  # as it was landed
+    assert lake.frame(FEATURES, JANUARY)["Visits"].isna().all() or "Visits" not in lake.frame(FEATURES, JANUARY)
+
+
+def test_a_new_column_without_a_date_asks_for_the_old_months(platform: Platform) -> None:
+    declare(platform, PARTNER, PARTNER + 'Visits = { kind = "integer", meaning = "Visits." }\n')
+    deliver(platform, lambda frame: frame.assign(Visits=1))
+    assert "2024-01 lacks Visits" in done(platform, "company", "check", exit_code=1)
+    done(platform, "close", "2024-02")
+    told = done(platform, "retrain", "2024-02", exit_code=1)
+    assert "the features of 2024-01 lack Visits, which is declared now: close 2024-01 again" in told
+
+
+def test_a_derived_feature_asks_for_the_old_months(platform: Platform) -> None:
+    declare(
+        platform,
+        "[tables.customers]\n",
+        '[features.derived]\nyears = { sql = "TotalCharges / 12", meaning = "x" }\n[tables.customers]\n',
+    )
+    assert "2024-01 lacks years" in done(platform, "company", "check", exit_code=1)
+    told = done(platform, "retrain", "2024-01", exit_code=1)
+    assert "the features of 2024-01 lack years" in told
+
+
+def test_a_column_until_a_month_is_unknown_after(platform: Platform) -> None:
+    declare(platform, PARTNER, PARTNER.replace("kind", 'until = "2024-01", kind'))
+    deliver(platform, lambda frame: frame.drop(columns="Partner"))
+    done(platform, "company", "check")
+    done(platform, "close", "2024-02")
+    assert platform.home.lake.frame(FEATURES, FEBRUARY)["Partner"].isna().all()
+    assert platform.home.lake.has(CHURN_SCORES, FEBRUARY)
+    done(platform, "retrain", "2024-02")
+
+
+def test_a_column_that_the_champion_needs_is_missed_before_it_is_gone(platform: Platform) -> None:
+    declare(platform, PARTNER, "")
+    deliver(platform, lambda frame: frame.drop(columns="Partner"))
+    told = done(platform, "company", "check", exit_code=1)
+    assert "the champion, version 1, cannot score a month without Partner: declare it with `until`" in told
+    told = done(platform, "close", "2024-02", exit_code=1)
+    assert "the champion needs Partner, which 2024-02 does not have" in told
+    assert platform.home.lake.has(FEATURES, FEBRUARY)
+
+
+def test_a_renamed_column_is_the_same_one(platform: Platform) -> None:
+    declare(platform, PARTNER, PARTNER.replace("Partner =", "HasPartner =").replace("kind", 'was = ["Partner"], kind'))
+    deliver(platform, lambda frame: frame.rename(columns={"Partner": "HasPartner"}))
+    done(platform, "company", "check", exit_code=1)  # the champion knows it by its old name
+    done(platform, "close", "2024-02", exit_code=1)
+    lake = platform.home.lake
+    assert lake.frame(landed("customers"), FEBRUARY)["HasPartner"].notna().all()
+    assert lake.frame(FEATURES, FEBRUARY)["HasPartner"].notna().all()
+
+
+def test_old_drops_with_an_old_name_stay_valid(platform: Platform) -> None:
+    declare(platform, PARTNER, PARTNER.replace("Partner =", "HasPartner =").replace("kind", 'was = ["Partner"], kind'))
+    deliver(platform, lambda frame: frame)
+    done(platform, "close", "2024-02", exit_code=1)
+    assert platform.home.lake.frame(landed("customers"), FEBRUARY)["HasPartner"].notna().all()
+
+
+def test_a_kind_that_is_widened_goes_on_and_another_is_told(platform: Platform) -> None:
+    declare(platform, 'TotalCharges = { kind = "number", nullable', 'TotalCharges = { kind = "category", nullable')
+    deliver(platform, lambda frame: frame)
+    assert "knows TotalCharges as another kind" in done(platform, "company", "check", exit_code=1)
+    told = done(platform, "close", "2024-02", exit_code=1)
+    assert "TotalCharges was float64 when an earlier month was closed, and is string now" in told
