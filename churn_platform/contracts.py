@@ -177,8 +177,9 @@ class Contract:
 
     @cached_property
     def columns(self) -> Mapping[str, Column]:
-        """Every column of the tables that describe customers, by its name, which no two of them share."""
-        return {column.name: column for table in self.states for column in table.columns}
+        """Every column of the tables that describe customers that is not ignored, by its name, which no two share."""
+        found = [column for table in self.states for column in table.columns]
+        return {column.name: column for column in found if column.role is not Role.IGNORED}
 
 
 @cache

@@ -83,5 +83,6 @@ def _some_features(contract: Contract) -> dict[str, FeatureValue]:
     if category := next((c for c in columns if c.allowed), None):
         found[category.name] = category.allowed[-1]
     if number := next((c for c in columns if c.name == contract.fee or c.kind is Kind.NUMBER), None):
-        found[number.name] = 29.5 if number.minimum is None else number.minimum + 29.5
+        low, high = number.minimum or 0, number.maximum
+        found[number.name] = low + 29.5 if high is None or low + 29.5 <= high else high
     return found

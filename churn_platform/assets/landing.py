@@ -9,6 +9,7 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, Words, markdown_table, of_table, table_schema
 from churn_platform.assets.partitions import month_of
+from churn_platform.company.checking import formulas
 from churn_platform.contracts import Contract, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
@@ -164,6 +165,7 @@ def land(
     month, settings, lake, contract = month_of(context), home.settings, home.lake, home.contract
     selected = [table for table in contract.tables if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
+        formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(lake, month)
         if not archived and _awaited(context, home, month):
             return

@@ -20,12 +20,14 @@ def check() -> None:
 
     Exits with 1 where something has to be done first.
     """
+    from churn_platform.company.checking import formulas
     from churn_platform.home import Home
     from churn_platform.tables.declared import of_months, of_version
     from churn_platform.tables.names import FEATURES
 
     home = Home(begin())
     contract = home.contract
+    formulas(contract.declaration)
     columns = sum(len(table.columns) - 1 for table in contract.tables)
     counts = f"{counted(len(contract.tables), 'table')}, {counted(columns, 'column')}"
     say(f"{as_text(contract.declaration.company.name)}: the declaration is sound: {counts}")

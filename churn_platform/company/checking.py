@@ -6,7 +6,6 @@ stand in a formula (`formulas`).
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,6 +37,7 @@ _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
 _USABLE = (Role.FEATURE, Role.BASIS)
 """The roles of what formulas may use."""
 _SNAPSHOTS = "_snapshots"
+LONGEST_NAME = 63
 
 
 def disagreements(declaration: Declaration) -> Iterator[str]:
@@ -73,8 +73,10 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
     if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):
         yield "true_values and false_values go together, and no value is in both"
     try:
-        codecs.lookup(table.encoding)
-    except LookupError:
+        b"a".decode(table.encoding)
+    except UnicodeError:
+        pass  # there is one, in which a letter has more bytes
+    except LookupError:  # rot13 is an encoding too, but of no text
         yield f"there is no encoding {inert(table.encoding)}"
     day = date(2001, 2, 3)
     try:
@@ -92,7 +94,10 @@ def _of_label(declaration: Declaration) -> Iterator[str]:
     if label.table not in tables or label.column not in tables[label.table].columns:
         yield f"label: there is no column {label.column} in a table {label.table}"
         return
-    column = tables[label.table].columns[label.column]
+    if (table := tables[label.table]).describes and not table.customers:
+        told = "holds the label, and is no table of customers: what else it says would be known only with it"
+        yield f"tables.{label.table}: {told}: give its other columns the role `ignored`"
+    column = table.columns[label.column]
     if column.role is not Role.LABEL:
         yield f"tables.{label.table}.columns.{label.column}: is the label, so its role has to be `label`"
     if column.kind is not Kind.BOOLEAN:
@@ -114,28 +119,30 @@ def _of_features(declaration: Declaration) -> Iterator[str]:
         elif columns[column].role is not Role.FEATURE:
             yield f"{place}: {column} has to have the role `feature`"
     yield from _names(declaration)
-    if not [name for name in history.columns if name not in columns]:
-        _, faults = _formulas(declaration)
-        yield from faults
 
 
 def _described(declaration: Declaration) -> dict[str, DeclaredColumn]:
     """The columns of the tables that describe customers, by name."""
-    label = declaration.label.place
-    return {
-        column: declared
+    found = [
+        (column, declared)
         for name, table in declaration.states.items()
         for column, declared in table.columns.items()
-        if (name, column) != label
-    }
+        if (name, column) != declaration.label.place
+    ]
+    # Several tables may have an ignored column of one name: whatever else has that name counts.
+    return dict(sorted(found, key=lambda named: named[1].role is not Role.IGNORED))
 
 
 def _names(declaration: Declaration) -> Iterator[str]:
     """Whether each name stands for one thing; programs that read tables do not tell capitals from small letters."""
     history, key = declaration.features.history, declaration.customer.key
     named = [
-        *((column, f"tables.{name}") for name, table in declaration.tables.items() for column in table.columns),
-        *((old, f"tables.{name}.columns.{column}.was") for name, column, old in _old_names(declaration)),
+        *((column, place) for column, place, said in _columns(declaration) if said.role is not Role.IGNORED),
+        *(
+            (old, f"{place}.{column}.was")
+            for column, place, said in _columns(declaration)
+            for old in _former(column, said)
+        ),
         *((days(name), "features") for name, c in _described(declaration).items() if c.dates_a_feature),
         *((name, "features.derived") for name in declaration.features.derived),
         *((name, "features.history") for name, _ in features(history)),
@@ -146,29 +153,31 @@ def _names(declaration: Declaration) -> Iterator[str]:
         places[name.lower()].append((name, place))
         if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
             yield f"{place}: {name} is a name that the platform's own tables use: give it another one"
+        if len(name.encode()) > LONGEST_NAME:
+            yield f"{place}: {name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
     for found in places.values():
         if len(found) > 1:
             yield f"{' and '.join(f'{place} has {name}' for name, place in found)}: give each another name"
 
 
-def _old_names(declaration: Declaration) -> Iterator[tuple[str, str, str]]:
+def _columns(declaration: Declaration) -> Iterator[tuple[str, str, DeclaredColumn]]:
+    """Every column with its table's place."""
     for name, table in declaration.tables.items():
-        for column, said in table.columns.items():
-            yield from ((name, column, old) for old in said.was)
+        yield from ((column, f"tables.{name}", said) for column, said in table.columns.items())
+
+
+def _former(column: str, said: DeclaredColumn) -> Iterator[str]:
+    """The names that a column had and that are not only written otherwise."""
+    return (old for old in said.was if old.lower() != column.lower())
 
 
 def formulas(declaration: Declaration) -> Mapping[str, Formula]:
-    """Every derived feature's formula, checked, by its name. Raises DeclarationError."""
-    found, faults = _formulas(declaration)
-    if faults:
-        raise DeclarationError("; ".join(faults))
-    return found
+    """Every derived feature's formula, by its name. Raises DeclarationError, with everything that is wrong in them.
 
-
-def _formulas(declaration: Declaration) -> tuple[dict[str, Formula], list[str]]:
-    """The formulas that are sound, and what is wrong with the others."""
+    sqlglot takes long to load, and serving does without it: so this is no part of reading a declaration.
+    """
     if not declaration.features.derived:
-        return {}, []
+        return {}
     from churn_platform.company.formulas import FormulaError, formula
 
     history = declaration.features.history
@@ -185,7 +194,9 @@ def _formulas(declaration: Declaration) -> tuple[dict[str, Formula], list[str]]:
         else:
             if found[name].kind is not derived.kind:
                 faults.append(f"{place}: gives a {found[name].kind}, so its kind has to be `{found[name].kind}`")
-    return found, faults
+    if faults:
+        raise DeclarationError("; ".join(faults))
+    return found
 
 
 def _of_role(name: str, column: DeclaredColumn, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:

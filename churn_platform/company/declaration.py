@@ -14,11 +14,14 @@ from msgspec import Meta
 
 from churn_platform.faults import Fault
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
-"""A table or a derived feature, as every store and program takes it."""
+TableName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
+"""A table, as every store and program takes it: small letters, digits and underscores."""
 
-ColumnName = Annotated[str, Meta(pattern=r"^\w[\w .%/()&+?#:-]{0,62}$")]
-"""A column, as a file's header has it; spaces and capitals are kept."""
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
+"""A derived feature."""
+
+ColumnName = Annotated[str, Meta(pattern=r"^[\w($€£][\w .,%/()&+?!#:$€£'@=*-]{0,62}$")]
+"""A column, as a file's header has it; spaces, capitals and common signs are kept."""
 
 
 LABELS = "labels"
@@ -95,7 +98,7 @@ class DeclaredLabel(_Part, frozen=True, kw_only=True):
     there it is blank, or absent, until it is known.
     """
 
-    table: Name = LABELS
+    table: TableName = LABELS
     column: ColumnName = "churned"
 
     @property
@@ -153,7 +156,7 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     columns: dict[ColumnName, DeclaredColumn]
     customers: bool = False
     missing: Missing = Missing.UNKNOWN
-    snapshots: Name | None = None
+    snapshots: TableName | None = None
     file: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")] | None = None
     delimiter: Literal[",", ";", "\t", "|"] = ","
     decimal: Literal[".", ","] = "."
@@ -207,10 +210,10 @@ class Declaration(_Part, frozen=True, kw_only=True):
     customer: DeclaredCustomer
     label: DeclaredLabel = DeclaredLabel()
     money: DeclaredMoney = DeclaredMoney()
-    tables: dict[Name, DeclaredTable]
+    tables: dict[TableName, DeclaredTable]
     features: DeclaredFeatures = DeclaredFeatures()
 
     @property
     def states(self) -> dict[str, DeclaredTable]:
-        """The tables that describe customers, by name: all but a table of labels alone."""
-        return {name: table for name, table in self.tables.items() if name != self.label.table or table.describes}
+        """The tables that describe customers, by name: all but a table of labels of its own."""
+        return {name: table for name, table in self.tables.items() if name != self.label.table or table.customers}

@@ -24,10 +24,7 @@ _SHIPPED = "streamflow.toml"
 
 @cache
 def shipped() -> Declaration:
-    """StreamFlow's declaration, which comes with the platform.
-
-    A test reads it as any other file; here its formulas are not, since that would cost every program's start.
-    """
+    """StreamFlow's declaration, which comes with the platform; a test reads it as any other file."""
     return _typed(_shipped_text(), _SHIPPED)
 
 
@@ -36,7 +33,10 @@ def _shipped_text() -> str:
 
 
 def read(file: Path) -> Declaration:
-    """The declaration that a file holds; `shipped()` itself for a copy of what is shipped. Raises DeclarationError."""
+    """The declaration that a file holds; `shipped()` itself for a copy of what is shipped. Raises DeclarationError.
+
+    Its formulas are not checked yet: `checking.formulas` does that, where there is an engine for them.
+    """
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -53,7 +53,8 @@ def read(file: Path) -> Declaration:
 def parse(text: str, name: str) -> Declaration:
     """The declaration that this text is; `name` is its file's. Raises DeclarationError."""
     declaration = _typed(text, name)
-    _refuse(name, disagreements(declaration))
+    if faults := list(disagreements(declaration)):
+        raise DeclarationError(f"{name}: {'; '.join(faults)}")
     return declaration
 
 
@@ -62,13 +63,9 @@ def _typed(text: str, name: str) -> Declaration:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{name} is not TOML: {error}") from error
-    _refuse(name, _slips(found, Declaration))
+    if faults := list(_slips(found, Declaration)):
+        raise DeclarationError(f"{name}: {'; '.join(faults)}")
     return msgspec.convert(found, Declaration)
-
-
-def _refuse(name: str, faults: Iterable[str]) -> None:
-    if found := list(faults):
-        raise DeclarationError(f"{name}: {'; '.join(found)}")
 
 
 def json_schema() -> str:

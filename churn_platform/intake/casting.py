@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Column, TableFile
 
+# A key is no quantity: its digits are kept, however many they are.
+_KEY = (
+    "CASE WHEN regexp_full_match({0}, '-?[0-9]+([.]0*)?') AND TRY_CAST(regexp_extract({0}, '^-?[0-9]+') AS HUGEINT)"
+    " IS NOT NULL THEN TRY_CAST(regexp_extract({0}, '^-?[0-9]+') AS HUGEINT)::VARCHAR"
+    " ELSE ({1})::VARCHAR END"
+)
 # Through DOUBLE, since 3.0 is a whole number and CAST would silently round 3.5 to 4; 2^53 keeps it exact.
 _WHOLE = (
     "CASE WHEN abs(TRY_CAST({0} AS DOUBLE)) <= 9007199254740992 AND "
@@ -24,6 +30,7 @@ _DATE = (
     "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END"
 )
 _ISO = "%Y-%m-%d"
+_ZEROS = r"'\b0'"
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def cast_of(column: Column, file: TableFile, parquet: bool) -> Cast:
     """How the text of a column's values becomes its type. Parquet's values have types, and become text in one way."""
     text = quoted(column.name)
     if column.whole:
-        return Cast(f"({_WHOLE.format(text)})::VARCHAR", "is not a whole number")
+        return Cast(_KEY.format(text, _WHOLE.format(text)), "is not a whole number")
     if column.kind is Kind.BOOLEAN:
         return _boolean(text, file, parquet)
     if column.kind is Kind.DATE:
@@ -73,9 +80,10 @@ def _date(text: str, file: TableFile, parquet: bool) -> Cast:
     if parquet or file.date_format == _ISO:
         return Cast(_DATE.format(text), "is not a date such as 2024-01-31")
     form = _list([file.date_format])
-    # What does not come out as it went in was read with some of it missing, such as 1.2.24 as the year 24.
+    # What does not come out as it went in, but for leading zeros, was read with some of it missing: 24 as a year.
+    written = f"regexp_replace(strftime(try_strptime({text}, {form}), {form}), {_ZEROS}, '', 'g')"
     return Cast(
-        f"CASE WHEN strftime(try_strptime({text}, {form}), {form}) = {text}"
+        f"CASE WHEN {written} = regexp_replace({text}, {_ZEROS}, '', 'g')"
         f" THEN CAST(try_strptime({text}, {form}) AS DATE) END",
         f"is not a date written as {file.date_format}",
     )

@@ -117,7 +117,8 @@ def judge_labels(
     if not label.nullable:
         return judged
     known = replace(judged, kept=judged.kept.filter(judged.kept[label.name].notnull()))
-    return known if known.violations or known.kept.count().to_pyarrow().as_py() else None
+    some = any(broken.column == label.name for broken in judged.violations)
+    return known if some or known.kept.count().to_pyarrow().as_py() else None
 
 
 def _judge(

@@ -112,7 +112,7 @@ def _likewise(lacking: Iterable[str], unknown: Iterable[str]) -> str:
     """The first unknown name that somebody may have written for one that lacks."""
     plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in unknown}
     for name in lacking:
-        if other := plain.get(re.sub(r"[^a-z0-9]", "", name)):
+        if other := plain.get(re.sub(r"[^a-z0-9]", "", name.lower())):
             return f": it has '{inert(other)}', which must be {name}"
     return ""
 

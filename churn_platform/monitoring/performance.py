@@ -208,8 +208,10 @@ def _labelled(lake: Lake, month: Month, *, holdout_only: bool) -> pd.DataFrame:
 
 
 def _named(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """These rows' `probability`, `churned` and, if there is one, `fee`, whatever the company calls the last two."""
-    names = {"probability": "probability", contract.label: "churned", **({contract.fee: "fee"} if contract.fee else {})}
+    """These rows' `probability`, `churned` and, if they have one, `fee`, whatever the company calls the last two."""
+    names = {"probability": "probability", contract.label: "churned"}
+    fee = contract.columns[contract.fee] if contract.fee else None
+    names |= {name: "fee" for name in ((fee.name, *fee.was) if fee else ()) if name in rows}
     return rows[[*names]].rename(columns=names)
 
 

@@ -6,13 +6,14 @@ or what a run does about it (the assets).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
+from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, schema
+from churn_platform.tables.features import AS_OF, dated, schema
 from churn_platform.tables.names import FEATURES
 
 
@@ -26,20 +27,24 @@ class Consequence:
 
 def of_months(lake: Lake) -> Iterator[Consequence]:
     """What follows for the closed months whose features are not the declared ones, oldest first."""
+    more: set[str] = set()
     for month in lake.months(FEATURES):
-        yield from _of_month(lake, month)
+        found = set(lake.read(FEATURES, month).columns)
+        yield from _of_month(lake.contract, month, found)
+        more |= found - {lake.contract.key, AS_OF, *(feature.name for feature in schema(lake.contract))}
+    if more and lake.contract.key in found:
+        yield Consequence(f"closed months have {', '.join(sorted(more))}, declared no more: new versions do without")
 
 
-def _of_month(lake: Lake, month: Month) -> Iterator[Consequence]:
-    contract = lake.contract
-    found = set(lake.read(FEATURES, month).columns) - {contract.key, AS_OF}
+def _of_month(contract: Contract, month: Month, found: Set[str]) -> Iterator[Consequence]:
+    if contract.key not in found:
+        told = f"{month} was closed by another key than {contract.key}"
+        yield Consequence(f"{told}: declare the old key, or start with an empty CHURN_HOME", pressing=True)
+        return
     wanted = [feature.name for feature in schema(contract)]
-    dated = {column.name for column in contract.columns.values() if column.since or column.until}
-    if lacking := [name for name in wanted if name not in found and name not in dated]:
+    if lacking := [name for name in wanted if name not in found and name not in dated(contract)]:
         told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
-    if more := sorted(found.difference(wanted)):
-        yield Consequence(f"{month} has {', '.join(more)}, declared no more: new versions do without")
 
 
 def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:

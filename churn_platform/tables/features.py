@@ -39,8 +39,8 @@ _TYPES: Mapping[Kind, str] = {
 }
 
 
-class ChangedKindError(Fault):
-    """A column whose kind is not the one that an older month has; the message names both and says what to do."""
+class ChangedColumnError(Fault):
+    """A key or a kind that is not the one that an older month has; the message names both and says what to do."""
 
     lasting = True
 
@@ -48,12 +48,18 @@ class ChangedKindError(Fault):
 def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
     """Rows of any month with the columns that are declared now: by their present names, unknown where there were none.
 
-    Whole numbers become numbers where those are declared now. Raises ChangedKindError for any other change.
+    Whole numbers become numbers where those are declared now. Raises ChangedColumnError for any other change.
     """
     import ibis
 
-    called = {column.name: old for column in table.columns for old in column.was if column.name not in rows.columns}
-    rows = rows.rename({new: old for new, old in called.items() if old in rows.columns})
+    if table.key.name not in rows.columns:
+        raise ChangedColumnError(
+            f"{table.name}: the customer's key is {table.key.name} now, and was another when a month was closed: "
+            "declare the old key, or start with an empty CHURN_HOME"
+        )
+    lacking = [column for column in table.columns if column.name not in rows.columns]
+    called = {column.name: next((old for old in column.was if old in rows.columns), None) for column in lacking}
+    rows = rows.rename({new: old for new, old in called.items() if old})
     kinds, changed = rows.schema(), {}
     for column in table.columns:
         wanted = _TYPES[column.kind]
@@ -63,7 +69,7 @@ def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
         elif (found, wanted) == ("int64", "float64"):
             changed[column.name] = rows[column.name].cast(wanted)
         elif found != wanted:
-            raise ChangedKindError(
+            raise ChangedColumnError(
                 f"{table.name}: {column.name} was {found} when an earlier month was closed, and is {wanted} now: "
                 "give it another name, or close that month again from its drop"
             )
@@ -95,6 +101,13 @@ def schema(contract: Contract) -> tuple[Feature, ...]:
         *(_made(name, said.meaning, said.kind) for name, said in derived.items()),
         *(_made(feature.name, feature.meaning) for feature in _past(contract)),
     )
+
+
+@cache
+def dated(contract: Contract) -> frozenset[str]:
+    """The features of columns that a drop has not in every month: unknown, where a month's table lacks them."""
+    columns = [c for table in contract.states for c in table.with_role(Role.FEATURE) if c.since or c.until]
+    return frozenset(past.days(c.name) if c.kind is Kind.DATE else c.name for c in columns)
 
 
 _KINDS: Mapping[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
@@ -209,7 +222,7 @@ def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibi
     wide = users[0].filter(users[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
     for name, table in contract.snapshots.items():
         if table is not contract.customers:
-            columns = {column.name: column.name for column in table.columns if column is not table.key}
+            columns = {column.name: column.name for column in table.with_role(Role.FEATURE, Role.BASIS)}
             now = _delivered(table, month, snapshots[name][0], users[0], columns)
             wide = wide.left_join(now, key).drop(f"{key}_right")
         history = [column.name for column in table.columns if column.name in looks_back]
@@ -234,7 +247,7 @@ def _derived(contract: Contract) -> str:
 def feature_table(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
     """One row per active customer, in key order: the key, `as_of` and the features of `schema`.
 
-    `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are. Raises ChangedKindError.
+    `snapshots` gives each snapshot's months newest first: M, M-1, M-2, as many as there are. Raises ChangedColumnError.
     """
     declared = {
         name: [as_declared(rows, contract.snapshots[name]) for rows in months] for name, months in snapshots.items()

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from churn_platform.bundle import FeatureKind
 from churn_platform.company.declaration import Role
 from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, as_declared, is_holdout, schema
+from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
 from churn_platform.tables.names import FEATURES, landed
 
 if TYPE_CHECKING:
     import ibis
+    import ibis.expr.types as ir
     import pandas as pd
 
 REACH = 12
@@ -88,7 +90,8 @@ def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
 def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     """The month's labelled holdout customers with features and segments, in key order."""
     key, customers = lake.contract.key, lake.contract.customers
-    segments = lake.read(customers.snapshots, month).select(key, *(c.name for c in customers.with_role(Role.SEGMENT)))
+    names = [column.name for column in customers.with_role(Role.SEGMENT)]
+    segments = as_declared(lake.read(customers.snapshots, month), customers).select(key, *names)
     rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
     rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
     frame: pd.DataFrame = rows.order_by(key).to_pandas()
@@ -101,6 +104,9 @@ def labels_of(lake: Lake, month: Month) -> ibis.Table:
     return as_declared(lake.read(landed(labels.name), month), labels)
 
 
+_TYPES: dict[FeatureKind, str] = {"number": "float64", "boolean": "boolean", "category": "string"}
+
+
 def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     """The month's features as they are declared now, of the types that they have in the newest month.
 
@@ -110,19 +116,18 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     import ibis
 
     contract, rows = lake.contract, lake.read(FEATURES, month)
-    wanted, found, changed = lake.read(FEATURES, newest).schema(), rows.schema(), {}
+    wanted, found = lake.read(FEATURES, newest).schema(), rows.schema()
+    changed: dict[str, ir.Value] = {}
     for feature in schema(contract):
         name = feature.name
-        column = contract.columns.get(name)
-        dated = column is not None and (column.since or column.until)
-        if name not in wanted or (name not in found and not dated):
-            lacking = newest if name not in wanted else month
-            told = f"the features of {lacking} lack {name}, which is declared now"
-            raise NotTrainableError(f"{told}: close {lacking} again (churn close {lacking})")
-        if name not in found:
-            changed[name] = ibis.null(wanted[name])
-        elif found[name] != wanted[name]:
-            changed[name] = rows[name].cast(wanted[name])
+        kind = wanted[name] if name in wanted else _TYPES[feature.kind]
+        if name in found:
+            changed |= {name: rows[name].cast(kind)} if found[name] != kind and name in wanted else {}
+        elif name in dated(contract):
+            changed[name] = ibis.null(kind)
+        else:
+            told = f"the features of {month} lack {name}, which is declared now"
+            raise NotTrainableError(f"{told}: close {month} again (churn close {month})")
     return rows.mutate(**changed).select(contract.key, *(feature.name for feature in schema(contract)))
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from churn_platform.company.checking import formulas
 from churn_platform.company.declaration import DeclarationError, Kind, Role
-from churn_platform.company.reading import parse, shipped
+from churn_platform.company.reading import json_schema, parse, shipped
 from churn_platform.contracts import Contract, declared
 from churn_platform_tests.streamflow import BY_NAME, KEY, LABEL, TABLES, USERS
 
@@ -102,8 +103,6 @@ def test_a_small_company_needs_little() -> None:
         ("customers = true", 'customers = true\nfile = "../x"', "tables.people.file: Expected `str` matching regex"),
         ("customers = true", 'customers = true\nsnapshots = "people"', "has to end with _snapshots"),
         ('kind = "boolean", role', 'kind = "number", role', "Exited: is the label, so its kind has to be `boolean`"),
-        ("[money]", "[features.derived]\nx = { sql = 'Balanc / 2', meaning = 'x' }\n[money]", "derived.x: there is no"),
-        ("[money]", "[features.derived]\nx = { sql = 'Balance > 2', meaning = 'x' }\n[money]", "has to be `boolean`"),
         ("[tables.left]", "[tables.'a b']\nmeaning = 'x'\ncolumns = {}\n[tables.left]", "tables.a b: Expected `str`"),
     ],
 )  # fmt: skip
@@ -113,6 +112,15 @@ def test_a_fault_is_told_where_it_is(before: str, after: str, told: str) -> None
         parse(SMALL.replace(before, after), "small.toml")
     assert told in str(raised.value)
     assert str(raised.value).startswith("small.toml")
+
+
+def test_every_wrong_formula_is_told() -> None:
+    derived = "x = { sql = 'Balanc / 2', meaning = 'x' }\ny = { sql = 'Balance > 2', meaning = 'y' }"
+    declaration = parse(SMALL.replace("[money]", f"[features.derived]\n{derived}\n[money]"), "small.toml")
+    with pytest.raises(DeclarationError) as raised:
+        formulas(declaration)
+    assert "features.derived.x: there is no column Balanc: did you mean Balance?" in str(raised.value)
+    assert "features.derived.y: gives a boolean, so its kind has to be `boolean`" in str(raised.value)
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -133,8 +141,8 @@ def test_the_shipped_one_is_read_once() -> None:
 
 
 def test_the_shipped_declaration_is_sound() -> None:
-    """Programs take it unchecked, since its formulas would cost each of them a start."""
     assert parse(TEXT, "streamflow.toml") == shipped()
+    assert formulas(shipped()).keys() == shipped().features.derived.keys()
 
 
 def test_a_copy_of_the_shipped_one_is_the_shipped_one(tmp_path: Path) -> None:
@@ -174,3 +182,24 @@ def test_a_label_beside_other_columns_makes_a_table_of_labels() -> None:
     assert [column.name for column in contract.customers.columns] == ["CustomerId", "Balance"]
     assert [column.name for column in contract.labels.columns] == ["CustomerId", "Exited"]
     assert contract.labels.file == contract.customers.file
+
+
+def test_the_schema_for_editors_is_what_the_types_say() -> None:
+    named = TEXT.splitlines()[0].removeprefix("#:schema ")
+    file = Path(__file__).parents[2] / "churn_platform/company" / named
+    assert file.read_text() == json_schema(), "run `make docs`"
+
+
+def test_ignored_columns_may_share_a_name_with_any_other() -> None:
+    column = 'Balance = { kind = "text", role = "ignored", meaning = "x" }'
+    extra = f'[tables.more]\nmeaning = "More."\n[tables.more.columns]\n{column}\n'
+    contract = Contract(parse(SMALL + extra, "small.toml"))
+    assert contract.columns["Balance"].kind is Kind.NUMBER
+
+
+def test_what_stands_beside_a_label_is_no_feature() -> None:
+    reason = 'Reason = { kind = "category", nullable = true, meaning = "Why." }\n'
+    with pytest.raises(DeclarationError, match="what else it says would be known only with it"):
+        parse(SMALL + reason, "small.toml")
+    contract = Contract(parse(SMALL + reason.replace("kind", 'role = "ignored", kind'), "small.toml"))
+    assert [column.name for column in contract.labels.columns] == ["CustomerId", "Exited", "Reason"]

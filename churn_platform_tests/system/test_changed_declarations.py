@@ -135,9 +135,48 @@ def test_old_drops_with_an_old_name_stay_valid(platform: Platform) -> None:
     assert platform.home.lake.frame(landed("customers"), FEBRUARY)["HasPartner"].notna().all()
 
 
-def test_a_kind_that_is_widened_goes_on_and_another_is_told(platform: Platform) -> None:
+def test_another_kind_is_told(platform: Platform) -> None:
     declare(platform, 'TotalCharges = { kind = "number", nullable', 'TotalCharges = { kind = "category", nullable')
     deliver(platform, lambda frame: frame)
     assert "knows TotalCharges as another kind" in done(platform, "company", "check", exit_code=1)
     told = done(platform, "close", "2024-02", exit_code=1)
     assert "TotalCharges was float64 when an earlier month was closed, and is string now" in told
+
+
+def test_another_key_is_told_before_anything_is_kept(platform: Platform) -> None:
+    declare(platform, 'key = "customerID"', 'key = "customer"')
+    deliver(platform, lambda frame: frame.rename(columns={"customerID": "customer"}))
+    assert "2024-01 was closed by another key than customer" in done(platform, "company", "check", exit_code=1)
+    told = done(platform, "close", "2024-02", exit_code=1)
+    assert "the customer's key is customer now, and was another when a month was closed" in told
+    assert not platform.home.lake.has("customers_snapshots", FEBRUARY)
+
+
+def test_a_new_segment_and_a_new_date_are_unknown_before(platform: Platform) -> None:
+    added = (
+        'Region = { kind = "category", role = "segment", since = "2024-02", meaning = "The region." }\n'
+        'Joined = { kind = "date", since = "2024-02", meaning = "The first day." }\n'
+    )
+    declare(platform, PARTNER, PARTNER + added)
+    deliver(platform, lambda frame: frame.assign(Region="north", Joined="2023-05-01"))
+    done(platform, "company", "check")
+    done(platform, "retrain", "2024-01")  # whose snapshot has no region
+    done(platform, "close", "2024-02")
+    done(platform, "retrain", "2024-02")
+    assert platform.home.lake.frame(FEATURES, FEBRUARY)["days_since_Joined"].eq(304).all()
+
+
+def test_a_wrong_formula_stops_a_month_before_it_is_landed(platform: Platform) -> None:
+    derived = "[features.derived]\nyears = { sql = 'TotalCharge / 12', meaning = 'x' }\n[tables.customers]\n"
+    declare(platform, "[tables.customers]\n", derived)
+    deliver(platform, lambda frame: frame)
+    for command in (("company", "check"), ("close", "2024-02")):
+        told = done(platform, *command, exit_code=1)
+        assert "features.derived.years: there is no column TotalCharge: did you mean TotalCharges?" in told
+    assert not platform.home.lake.has(landed("customers"), FEBRUARY)
+
+
+def test_blank_labels_beside_a_broken_row_are_no_labels(platform: Platform) -> None:
+    deliver(platform, lambda frame: pd.concat([frame, frame.head(1).assign(gender="?")]).assign(Churn=None))
+    assert "no labels" in done(platform, "close", "2024-02")
+    assert not platform.home.lake.has(landed("labels"), FEBRUARY)
