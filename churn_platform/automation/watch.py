@@ -187,7 +187,7 @@ def model_facts(home: Home) -> ModelFacts:
     return ModelFacts(
         champion=ChampionFacts(version.number, version.month, version.auc) if version else None,
         matured=matured,
-        content=_hash(lake.root, rows, _stamps(lake, rows)) if matured else "",
+        content=_hash(lake, rows, _stamps(lake, rows)) if matured else "",
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
         realised=_realised(lake, matured, version.number) if matured and version else None,
         trained=frozenset(month for month in closed if lake.path(EVALUATION, month, ".json").exists()),

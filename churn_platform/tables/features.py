@@ -105,7 +105,7 @@ def schema(contract: Contract) -> tuple[Feature, ...]:
 
 @cache
 def dated(contract: Contract) -> frozenset[str]:
-    """The features of columns that a drop has not in every month: unknown, where a month's table lacks them."""
+    """The features of columns that not every month delivers: unknown where a month's table lacks them."""
     columns = [c for table in contract.states for c in table.with_role(Role.FEATURE) if c.since or c.until]
     return frozenset(past.days(c.name) if c.kind is Kind.DATE else c.name for c in columns)
 
