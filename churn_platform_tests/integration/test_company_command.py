@@ -1,0 +1,45 @@
+"""`churn company`: a declaration is checked, shown and helped to be written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from churn_platform_tests import foreign, homes
+from churn_platform_tests.conftest import Platform
+
+
+def test_check_tells_what_follows_for_months_and_champion(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    result = platform.churn("company", "check")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "StreamFlow: the declaration is sound: 6 tables, 26 columns",
+        "the closed months and the champion have the declared features",
+    ]
+
+
+def test_a_company_without_months_is_checked_and_shown(tmp_path: Path) -> None:
+    company = tmp_path / "company.toml"
+    company.write_text(foreign.BANK)
+    platform = Platform(homes.settings_of(tmp_path, company=company))
+    result = platform.churn("company", "check")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[1:] == ["no month is closed yet: nothing follows from it so far"]
+    shown = platform.churn("company", "show").output.splitlines()
+    assert shown[0].split() == ["table", "column", "kind", "role", "values"]
+    assert shown[1].split() == ["clients", "CustomerId", "text", "key"]
+    assert [line.split()[:2] for line in shown[-2:]] == [["labels", "CustomerId"], ["labels", "Exited"]]
+
+
+def test_a_wrong_declaration_is_one_sentence(tmp_path: Path) -> None:
+    company = tmp_path / "company.toml"
+    company.write_text(foreign.BANK.replace("Balance > 1000", "Balanc > 1000"))
+    result = Platform(homes.settings_of(tmp_path, company=company)).churn("company", "check")
+    assert result.exit_code == 1
+    assert result.output == "Error: features.derived.rich: there is no column Balanc: did you mean Balance?\n"
+
+
+def test_the_schema_is_json(tmp_path: Path) -> None:
+    result = Platform(homes.settings_of(tmp_path)).churn("company", "schema")
+    assert json.loads(result.output)["$ref"] == "#/$defs/Declaration"
