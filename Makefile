@@ -62,7 +62,7 @@ types: $(INSTALLED) ## mypy, and whether Dagster loads the definitions
 docs: $(INSTALLED) ## renew the generated pages
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
 	$(BIN)/python -m churn_platform.tables.catalog > docs/tables.md
-	$(BIN)/python -m churn_platform.company > docs/company.schema.json
+	$(BIN)/churn company schema > docs/company.schema.json
 
 hooks: $(INSTALLED) ## have git check each commit
 	$(BIN)/pre-commit install

@@ -12,8 +12,10 @@ from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 
+from churn_platform.company import past
 from churn_platform.company.declaration import (
     LABELS,
+    SNAPSHOTS,
     Declaration,
     DeclaredColumn,
     DeclaredLabel,
@@ -53,6 +55,11 @@ class Column:
     since: Month | None = None
     until: Month | None = None
     was: tuple[str, ...] = ()
+
+    @property
+    def feature(self) -> str:
+        """What the column is called as a feature: a date is one as the days since then."""
+        return past.days(self.name) if self.kind is Kind.DATE else self.name
 
     @property
     def may_be_blank(self) -> bool:
@@ -166,11 +173,6 @@ class Contract:
         return self.tables[-1]
 
     @cached_property
-    def by_name(self) -> Mapping[str, Table]:
-        """Every table by its name."""
-        return {table.name: table for table in self.tables}
-
-    @cached_property
     def snapshots(self) -> Mapping[str, Table]:
         """Every snapshot's name with the table that it is made from."""
         return {table.snapshots: table for table in self.states}
@@ -207,7 +209,7 @@ def _tables(company: Declaration) -> tuple[Table, ...]:
             (key, *(_column(column, c) for column, c in said.columns.items() if (name, column) != label.place)),
             missing=said.missing,
             customers=said.customers,
-            snapshots=said.snapshots or f"{name}_snapshots",
+            snapshots=said.snapshots or f"{name}{SNAPSHOTS}",
             file=_file(key, name, said),
         )
         for name, said in company.states.items()

@@ -8,7 +8,8 @@ from churn_platform.tables.features import schema
 
 STREAMFLOW = streamflow()
 KEY, LABEL, FEE = STREAMFLOW.key, STREAMFLOW.label, STREAMFLOW.fee
-TABLES, BY_NAME, STATE_TABLES = STREAMFLOW.tables, STREAMFLOW.by_name, STREAMFLOW.states
+TABLES, STATE_TABLES = STREAMFLOW.tables, STREAMFLOW.states
+BY_NAME = {table.name: table for table in TABLES}
 USERS, LABELS = STREAMFLOW.customers, STREAMFLOW.labels
 SUBSCRIPTIONS = BY_NAME["subscriptions"]
 USAGE = BY_NAME["usage_agg_30d"]

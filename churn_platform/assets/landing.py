@@ -173,9 +173,8 @@ def land(
             yield from _as_landed(context, home, month, selected)
             return
         drop = drop_of(settings.drops, settings.first, month)
-        contents = deliveries.contents(
-            drop, contract
-        )  # before it is read: a change from now on makes it a different drop
+        # Before it is read: a change from now on makes it a different drop.
+        contents = deliveries.contents(drop, contract)
         if doubt := deliveries.in_doubt(lake, month, misnamed(drop, (contract.labels,), contract.tables)):
             raise DropError(doubt)
         _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)

@@ -83,7 +83,7 @@ def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
     lake, settings = home.lake, home.settings
     delivered = deliveries.found_in(home.contract, settings.drops, settings.first, settle_seconds, time.time())
     found = {delivery.month: delivery for delivery in delivered}
-    for month in lake.months(landed(lake.contract.customers.name)):
+    for month in taking.landed_months(lake):
         if month >= settings.first and month not in found:
             found[month] = _archived(lake, month, settings.drops)
     return [_month(lake, found[month], settings.first) for month in sorted(found)]
@@ -92,9 +92,7 @@ def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
 def stopped(home: Home, instance: dg.DagsterInstance) -> tuple[Stopped, ...]:
     """Each month whose newest run to take it in has failed, and why, oldest first. Raises DropError."""
     settings, lake = home.settings, home.lake
-    months = sorted(
-        {*drops.delivered(settings.drops, settings.first), *lake.months(landed(lake.contract.customers.name))}
-    )
+    months = sorted({*drops.delivered(settings.drops, settings.first), *taking.landed_months(lake)})
     newest = [(month, runs[0]) for month in months if (runs := runs_of(instance, month, CLOSE, MATURE))]
     return tuple(Stopped(str(month), run.fault) for month, run in newest if run.state == RunState.FAILED)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import (
     LABELS,
+    SNAPSHOTS,
     Declaration,
     DeclarationError,
     DeclaredColumn,
@@ -36,7 +37,6 @@ RESERVED = frozenset(
 _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
 _USABLE = (Role.FEATURE, Role.BASIS)
 """The roles of what formulas may use."""
-_SNAPSHOTS = "_snapshots"
 LONGEST_NAME = 63
 
 
@@ -68,8 +68,8 @@ def _repeated(told: str, named: Iterable[tuple[str, str]]) -> Iterator[str]:
 def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
     if name == LABELS and name in declaration.states:
         yield f"{LABELS} is what the platform calls its own table of labels: give this one another name"
-    if table.snapshots and not table.snapshots.endswith(_SNAPSHOTS):
-        yield f"the name of its snapshots has to end with {_SNAPSHOTS}"
+    if table.snapshots and not table.snapshots.endswith(SNAPSHOTS):
+        yield f"the name of its snapshots has to end with {SNAPSHOTS}"
     if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):
         yield "true_values and false_values go together, and no value is in both"
     try:

@@ -32,6 +32,10 @@ MonthName = Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 """A month, such as 2024-03."""
 
 
+SNAPSHOTS = "_snapshots"
+"""How the name of every table of snapshots ends."""
+
+
 class Kind(StrEnum):
     """What a column's values are."""
 

@@ -5,7 +5,7 @@ Here: which expressions a declaration may use, of which kinds, and what they bec
 
 A formula is one scalar expression in DuckDB's dialect. It is read with sqlglot and made anew from what is listed here,
 so nothing else can reach an engine: no aggregate, window or subquery, nothing that depends on the time or on chance.
-Whole numbers are reckoned as floating point, which cannot overflow, and what is not defined, such as a quotient by zero
+Whole numbers are computed in floating point, which cannot overflow, and what is not defined, such as a quotient by zero
 or a negative number's root, is unknown instead of an error. sqlglot takes long to load: import
 this module where it is used.
 """

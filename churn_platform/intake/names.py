@@ -61,14 +61,9 @@ def file_names(table: Table) -> str:
     return " or ".join(table.file.name + ending for ending in ENDINGS)
 
 
-def stem_of(name: str) -> str | None:
-    """A file's name without its ending; None where it has none of those that are read."""
-    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
-
-
 def is_file_of(name: str, table: Table) -> bool:
     """Whether a file of this name is the table's."""
-    stem = stem_of(name)
+    stem = next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
     return stem is not None and fnmatchcase(stem, _pattern(table))
 
 

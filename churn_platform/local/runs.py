@@ -36,7 +36,7 @@ from churn_platform.months import Month
 from churn_platform.progress import Follow, unseen
 from churn_platform.settings import Settings
 from churn_platform.tables import lineage, taking
-from churn_platform.tables.names import EVALUATION, FEATURES, TRAINING_SET, landed
+from churn_platform.tables.names import EVALUATION, FEATURES, TRAINING_SET
 from churn_platform.tables.training_set import TrainingSet, is_current, months_to_learn_from
 from churn_platform.telling import safe
 
@@ -166,8 +166,7 @@ class Runs:
     def closable(self) -> tuple[Month, ...]:
         """The months that can be closed, oldest first: delivered or landed, since the first month, and over."""
         settings, lake = self.home.settings, self.home.lake
-        landed_before = lake.months(landed(lake.contract.customers.name))
-        whole = {month for month in landed_before if taking.is_landed(lake, month)}
+        whole = {month for month in taking.landed_months(lake) if taking.is_landed(lake, month)}
         months = sorted(month for month in {*self.delivered(), *whole} if month >= settings.first)
         return tuple(month for month in months if not_over(month, Month.of(date.today())) is None)
 

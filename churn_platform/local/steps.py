@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN
+from churn_platform.company.declaration import SNAPSHOTS
 from churn_platform.months import Month
 from churn_platform.progress import Follow, Step
 from churn_platform.tables.names import (
@@ -40,9 +41,6 @@ _TASKS = {
     "resume_automation": "resuming",
 }
 """What a job does, before its month if it has one."""
-
-SNAPSHOTS = "_snapshots"
-"""How the name of every step ends that builds snapshots."""
 
 STEPS = {
     "land_drop": "judging the drop and taking it in",

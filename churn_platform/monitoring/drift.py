@@ -21,7 +21,7 @@ from churn_platform.lake import Lake
 from churn_platform.monitoring.page import write_page
 from churn_platform.months import Month
 from churn_platform.shown import inert
-from churn_platform.tables.features import WINDOW, schema
+from churn_platform.tables.features import AS_OF, FEATURE_TYPES, WINDOW, schema
 from churn_platform.tables.names import FEATURES
 
 if TYPE_CHECKING:
@@ -195,16 +195,10 @@ def _complete(rows: ibis.Table, contract: Contract) -> ibis.Table:
     """A month's features as they are declared now, of one type for each kind: unknown where the month had none."""
     import ibis
 
-    types = {"number": "float64", "boolean": "boolean", "category": "string"}
-    columns = {
-        feature.name: (
-            rows[feature.name].cast(types[feature.kind])
-            if feature.name in rows.columns
-            else ibis.null(types[feature.kind])
-        )
-        for feature in schema(contract)
-    }
-    return rows.select(contract.key, "as_of", **columns)
+    types = {feature.name: FEATURE_TYPES[feature.kind] for feature in schema(contract)}
+    known = set(rows.columns)
+    columns = {name: rows[name].cast(kind) if name in known else ibis.null(kind) for name, kind in types.items()}
+    return rows.select(contract.key, AS_OF, **columns)
 
 
 def _left_out(current: pd.DataFrame, past: pd.DataFrame) -> dict[str, str]:

@@ -28,6 +28,8 @@ WINDOW = 3
 AS_OF = past.AS_OF
 LAST_SEEN = "last_seen"
 
+FEATURE_TYPES: Mapping[FeatureKind, str] = {"number": "float64", "boolean": "boolean", "category": "string"}
+"""What each kind of feature is to Ibis, where it may be unknown for a whole month."""
 
 _TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "string",
@@ -107,7 +109,7 @@ def schema(contract: Contract) -> tuple[Feature, ...]:
 def dated(contract: Contract) -> frozenset[str]:
     """The features of columns that not every month delivers: unknown where a month's table lacks them."""
     columns = [c for table in contract.states for c in table.with_role(Role.FEATURE) if c.since or c.until]
-    return frozenset(past.days(c.name) if c.kind is Kind.DATE else c.name for c in columns)
+    return frozenset(column.feature for column in columns)
 
 
 _KINDS: Mapping[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
@@ -122,7 +124,7 @@ def _feature(contract: Contract, table: Table, column: Column) -> Feature:
     always_there = table is contract.customers or column.name in table.measures
     is_day = column.kind is Kind.DATE
     return Feature(
-        past.days(column.name) if is_day else column.name,
+        column.feature,
         _KINDS.get(column.kind, "number"),
         f"{column.meaning.rstrip('.')}, in days before as_of." if is_day else column.meaning,
         nullable=column.may_be_blank or not always_there,
@@ -135,7 +137,7 @@ def _feature(contract: Contract, table: Table, column: Column) -> Feature:
 def _days(contract: Contract, wide: ibis.Table) -> dict[str, ir.Value]:
     """How many days ago each date was that is a feature."""
     dates = [c for t in contract.states for c in t.with_role(Role.FEATURE) if c.kind is Kind.DATE]
-    return {past.days(date.name): wide[AS_OF].delta(wide[date.name], unit="day") for date in dates}
+    return {date.feature: wide[AS_OF].delta(wide[date.name], unit="day") for date in dates}
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ def lost(lake: Lake, month: Month, record: str) -> tuple[str, ...]:
     return tuple(name for name in names if not lake.has(name, month))
 
 
+def landed_months(lake: Lake) -> tuple[Month, ...]:
+    """The months whose customers are landed, oldest first."""
+    return lake.months(landed(lake.contract.customers.name))
+
+
 def is_landed(lake: Lake, month: Month) -> bool:
     """Whether the month's tables about customers are landed, all of them and whole."""
     return deliveries.taken(lake, month, deliveries.STATE) is not None and not lost(lake, month, deliveries.STATE)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from churn_platform.bundle import FeatureKind
 from churn_platform.company.declaration import Role
 from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
+from churn_platform.tables.features import AS_OF, FEATURE_TYPES, as_declared, dated, is_holdout, schema
 from churn_platform.tables.names import FEATURES, landed
 
 if TYPE_CHECKING:
@@ -104,9 +103,6 @@ def labels_of(lake: Lake, month: Month) -> ibis.Table:
     return as_declared(lake.read(landed(labels.name), month), labels)
 
 
-_TYPES: dict[FeatureKind, str] = {"number": "float64", "boolean": "boolean", "category": "string"}
-
-
 def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     """The month's features as they are declared now, of the types that they have in the newest month.
 
@@ -120,7 +116,7 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     changed: dict[str, ir.Value] = {}
     for feature in schema(contract):
         name = feature.name
-        kind = wanted[name] if name in wanted else _TYPES[feature.kind]
+        kind = wanted[name] if name in wanted else FEATURE_TYPES[feature.kind]
         if name in found:
             changed |= {name: rows[name].cast(kind)} if found[name] != kind and name in wanted else {}
         elif name in dated(contract):

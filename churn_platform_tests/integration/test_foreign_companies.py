@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -39,26 +39,25 @@ def bundle_of(platform: Platform) -> Bundle:
     return platform.home.registry.bundle(champion)
 
 
-@pytest.fixture(scope="module")
-def telco(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One month closed and learned from. Read only."""
-    platform = platform_of(tmp_path_factory.mktemp("telco"), foreign.TELCO)
-    foreign.telco(platform.settings.drops / "2024-01")
-    done(platform, "close", "2024-01")
-    done(platform, "retrain", "2024-01")
-    done(platform, "close", "2024-01")  # by its champion
-    yield platform
+def learned_from(folder: Path, declaration: str, deliver: Callable[[Path], Path]) -> Platform:
+    """A platform with one month closed, learned from, and scored by its champion."""
+    platform = platform_of(folder, declaration)
+    deliver(platform.settings.drops / "2024-01")
+    for command in ("close", "retrain", "close"):
+        done(platform, command, "2024-01")
+    return platform
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The same of the other company. Read only."""
-    platform = platform_of(tmp_path_factory.mktemp("bank"), foreign.BANK)
-    foreign.bank(platform.settings.drops / "2024-01")
-    done(platform, "close", "2024-01")
-    done(platform, "retrain", "2024-01")
-    done(platform, "close", "2024-01")  # by its champion
-    yield platform
+def telco(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """Read only."""
+    return learned_from(tmp_path_factory.mktemp("telco"), foreign.TELCO, foreign.telco)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """Read only."""
+    return learned_from(tmp_path_factory.mktemp("bank"), foreign.BANK, foreign.bank)
 
 
 def test_a_label_may_stand_beside_what_describes_the_customers(telco: Platform) -> None:
