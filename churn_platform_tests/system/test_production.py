@@ -60,7 +60,7 @@ class Stack:
 
     def volume(self, name: str) -> Path:
         """Where a volume or a mounted file of the repository is; the drops are the test's own."""
-        if name.startswith("./deploy"):
+        if (compose.ROOT / name).is_file() or name.startswith("./deploy"):
             return compose.ROOT / name
         folder = self.folder / ("drops" if name.startswith("./") else name)
         folder.mkdir(exist_ok=True)
