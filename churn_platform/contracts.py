@@ -68,8 +68,7 @@ class Column:
 
     def at(self, month: Month) -> Column:
         """The column as a month's drop has to have it: not at all before `since` and after `until`."""
-        there = (self.since is None or month >= self.since) and (self.until is None or month <= self.until)
-        return self if there else replace(self, nullable=True, optional=True)
+        return self if _is_within(self, month) else replace(self, nullable=True, optional=True)
 
     @property
     def outside(self) -> str:
@@ -84,7 +83,8 @@ class Column:
 class TableFile:
     """Where a table comes from: what its file is called, the file's columns, and how a CSV file writes things.
 
-    `renamed` are names that columns had before, each with the present one. See `company.declaration.DeclaredTable`.
+    `former` are names that it had before; `renamed` are those of columns, each with the present one. See
+    `company.declaration.DeclaredTable`.
     """
 
     name: str
@@ -97,6 +97,7 @@ class TableFile:
     false_values: tuple[str, ...] = ()
     date_format: str = "%Y-%m-%d"
     renamed: tuple[tuple[str, str], ...] = ()
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Table:
     """One table of a drop. The first column is the key, and a key appears in at most one row.
 
     `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
-    customer active; `snapshots` is what its snapshots are called; `file`, the file that it is read from.
+    customer active; `snapshots` is what its snapshots are called; `file`, the file that it is read from. Before `since`
+    and after `until` a drop need not have it.
     """
 
     name: str
@@ -115,10 +117,19 @@ class Table:
     customers: bool = False
     snapshots: str = ""
     file: TableFile = TableFile("", ())
+    since: Month | None = None
+    until: Month | None = None
 
     def at(self, month: Month) -> Table:
-        """The table as a month's drop has to have it."""
-        return replace(self, columns=tuple(column.at(month) for column in self.columns))
+        """The table as a month's drop has to have it: it need not be there before `since` and after `until`."""
+        columns = tuple(column.at(month) for column in self.columns)
+        return replace(self, columns=columns, required=self.required and _is_within(self, month))
+
+    def zero_in(self, month: Month) -> tuple[str, ...]:
+        """The columns that are zero in a month for an active customer without a row, where a missing row means that."""
+        return tuple(
+            column.name for column in self.columns if column.name in self.measures and _is_within(column, month)
+        )
 
     @property
     def key(self) -> Column:
@@ -138,6 +149,10 @@ class Table:
     def with_role(self, *roles: Role) -> tuple[Column, ...]:
         """The columns that have one of these roles, in the contract's order."""
         return tuple(column for column in self.columns if column.role in roles)
+
+
+def _is_within(part: Column | Table, month: Month) -> bool:
+    return (part.since is None or month >= part.since) and (part.until is None or month <= part.until)
 
 
 class Contract:
@@ -204,13 +219,15 @@ def _tables(company: Declaration) -> tuple[Table, ...]:
     )
     states = [
         Table(
-            name,
+            said.called(name),
             said.meaning,
-            (key, *(_column(column, c) for column, c in said.columns.items() if (name, column) != label.place)),
+            (key, *(_column(column, c, said) for column, c in said.columns.items() if (name, column) != label.place)),
             missing=said.missing,
             customers=said.customers,
-            snapshots=said.snapshots or f"{name}{SNAPSHOTS}",
+            snapshots=said.snapshots or f"{said.called(name)}{SNAPSHOTS}",
             file=_file(key, name, said),
+            since=_month(said.since),
+            until=_month(said.until),
         )
         for name, said in company.states.items()
     ]
@@ -221,11 +238,11 @@ def _labels(company: Declaration, key: Column) -> Table:
     """The table of labels: one of its own, or the label's column of a table that describes customers."""
     label = company.label
     said = company.tables.get(label.table) or _to_come(label)
-    columns = [_column(name, c) for name, c in said.columns.items() if name == label.column]
+    columns = [_column(name, c, said) for name, c in said.columns.items() if name == label.column]
     if label.table in company.states:
         columns = [replace(column, nullable=True, optional=True) for column in columns]
     else:
-        columns = [_column(name, c) for name, c in said.columns.items()]
+        columns = [_column(name, c, said) for name, c in said.columns.items()]
     return Table(LABELS, said.meaning, (key, *columns), required=False, file=_file(key, label.table, said))
 
 
@@ -247,10 +264,16 @@ def _file(key: Column, name: str, said: DeclaredTable) -> TableFile:
         said.false_values,
         said.date_format,
         tuple((old, column) for column, c in said.columns.items() for old in c.was),
+        said.was,
     )
 
 
-def _column(name: str, said: DeclaredColumn) -> Column:
+def _month(name: str | None) -> Month | None:
+    return Month.parse(name) if name else None
+
+
+def _column(name: str, said: DeclaredColumn, table: DeclaredTable) -> Column:
+    """A column, which is there no longer than its table is."""
     return Column(
         name,
         said.kind,
@@ -263,7 +286,7 @@ def _column(name: str, said: DeclaredColumn) -> Column:
         earliest=said.earliest,
         allowed=said.values,
         pattern=said.pattern,
-        since=Month.parse(said.since) if said.since else None,
-        until=Month.parse(said.until) if said.until else None,
+        since=_month(max(filter(None, (table.since, said.since)), default=None)),
+        until=_month(min(filter(None, (table.until, said.until)), default=None)),
         was=said.was,
     )

@@ -177,10 +177,12 @@ class Lake:
         inputs = self.document(name, month, dict[str, str])
         if inputs is None:
             return True
-        if built_from is None:
-            sources = (key.rpartition("/") for key in inputs)
-            built_from = ((source, Month.parse(key)) for source, _, key in sources)
-        return inputs != self._hashes(built_from)
+        return inputs != self._hashes(self.built_from(name, month) if built_from is None else built_from)
+
+    def built_from(self, name: str, month: Month) -> list[tuple[str, Month]]:
+        """The tables that the month's table was built from, as far as that is known. Raises DocumentError."""
+        inputs = self.document(name, month, dict[str, str]) or {}
+        return [(source, Month.parse(key)) for source, _, key in (name.rpartition("/") for name in inputs)]
 
     def _hashes(self, tables: Iterable[tuple[str, Month]]) -> dict[str, str]:
         return {f"{name}/{month}": self.sha256(name, month) for name, month in tables}

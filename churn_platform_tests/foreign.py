@@ -33,6 +33,15 @@ Churn = { kind = "boolean", role = "label", meaning = "Left within a month." }
 """
 """One wide table of text keys, with an open category, blanks written as a space, and the label beside the rest."""
 
+CALLS = """
+[tables.calls]
+meaning = "Who called in the month."
+missing = "zero"
+[tables.calls.columns]
+Calls = { kind = "integer", minimum = 0, meaning = "Calls in the month." }
+"""
+"""A second table of the first one: only those who called have a row."""
+
 BANK = """
 [company]
 name = "Bank"
@@ -88,6 +97,13 @@ def telco(folder: Path, customers: int = 600, *, labelled: bool = True) -> Path:
     frame = frame if labelled else frame.drop(columns="Churn")
     frame.to_csv(folder / "Telco-Customer-Churn.csv", index=False)
     return folder
+
+
+def calls(drop: Path, name: str = "calls") -> Path:
+    """Adds the second table to a drop of the first company: every other customer called three times."""
+    keys = pd.read_csv(next(drop.glob("Telco-*")))["customerID"].sort_values()
+    pd.DataFrame({"customerID": keys[::2], "Calls": 3}).to_csv(drop / f"{name}.csv", index=False)
+    return drop
 
 
 def bank(folder: Path, customers: int = 600) -> Path:

@@ -162,19 +162,24 @@ def land(
     context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Judge the tables of the month's drop, then take all of them in, or none and say why."""
-    month, settings, lake, contract = month_of(context), home.settings, home.lake, home.contract
+    month, settings, contract = month_of(context), home.settings, home.contract
     selected = [table for table in contract.tables if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
         formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
-        archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(lake, month)
-        if not archived and _awaited(context, home, month):
-            return
-        if archived:
-            yield from _as_landed(context, home, month, selected)
-            return
+        archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
+        awaited = not archived and _awaited(context, home, month)
+    if not awaited:
+        yield from (_as_landed if archived else _from_drop)(context, home, month, selected)
+
+
+def _from_drop(
+    context: dg.AssetExecutionContext, home: Home, month: Month, selected: Sequence[Table]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    settings, lake, contract = home.settings, home.lake, home.contract
+    with told_plainly():
         drop = drop_of(settings.drops, settings.first, month)
         # Before it is read: a change from now on makes it a different drop.
-        contents = deliveries.contents(drop, contract)
+        contents = deliveries.contents(drop, contract, month)
         if doubt := deliveries.in_doubt(lake, month, misnamed(drop, (contract.labels,), contract.tables)):
             raise DropError(doubt)
         _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)
@@ -186,7 +191,10 @@ def land(
     if faults := [*faults, *(oddity.sentence for oddity in everything_odd if oddity.stops)]:
         with told_plainly():
             raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
-    written = taking.take_in(lake, month, tables, contents, everything_odd)
+    left_out = [table for table in contract.states if table in selected and table not in [t.table for t in tables]]
+    written = taking.take_in(lake, month, tables, contents, everything_odd, left_out)
+    for table in left_out:
+        yield from _left_out(month, table, written[table.name])
     for oddity in everything_odd:
         context.log.warning(oddity.sentence)
     for judged in tables:
@@ -196,6 +204,17 @@ def land(
         yield _kept(home, judged, month, written[judged.table.name])
     if contract.labels in selected and contract.labels.name not in written:
         yield from _without_labels(context, home, month, drop, contents[deliveries.LATER])
+
+
+def _left_out(month: Month, table: Table, written: Written) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Report a table that the month's drop need not have, and has not."""
+    bounds = " and ".join(f"{word} {end}" for word, end in (("since", table.since), ("until", table.until)) if end)
+    why = f"{month} has no {table.name}, which is delivered {bounds}: it is unknown"
+    key = asset_key(table)
+    yield dg.AssetCheckResult(passed=True, asset_key=key, check_name=CONTRACT, description=f"{why}; nothing to judge.")
+    yield dg.MaterializeResult(
+        asset_key=key, data_version=dg.DataVersion(written.sha256), metadata={**of_table(written), "left_out": why}
+    )
 
 
 def _as_landed(
@@ -217,6 +236,14 @@ def _as_landed(
                 data_version=dg.DataVersion(written.sha256),
                 metadata={**of_table(written), "kept": why},
             )
+        elif not table.at(month).required and table is not home.contract.labels:
+            yield from _left_out(month, table, taking.leave_out(lake, month, table))
+        elif table is not home.contract.labels:
+            with told_plainly():
+                raise DropError(
+                    f"{month} was closed without {table.name}, and its drop is gone: declare `since` for the table, "
+                    "`was` if it had another name, or put the drop back with it"
+                )
 
 
 def _without_labels(

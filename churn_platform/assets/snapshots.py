@@ -32,7 +32,7 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
     def build(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
         month, lake = month_of(context), home.lake
         with told_plainly():
-            inputs = lineage.inputs(home.contract, name, month, home.settings.first)
+            inputs = lineage.inputs(lake, name, month, home.settings.first)
             current, *previous = (lake.read(*source) for source in inputs)
         written = lake.write(name, month, snapshot(table, month, current, *previous), built_from=inputs)
         delivered = lake.rows(landed(table.name), month)
@@ -49,9 +49,11 @@ def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) ->
     month = month_of(context)
     first, contract = home.settings.first, home.contract
     with told_plainly():
-        window = lineage.window(month, first)
-        snapshots = {name: [home.lake.read(name, m) for m in window] for name in contract.snapshots}
-    inputs = lineage.inputs(contract, FEATURES, month, first)
+        snapshots = {
+            name: [home.lake.read(name, m) for m in lineage.window(home.lake, name, month, first)]
+            for name in contract.snapshots
+        }
+    inputs = lineage.inputs(home.lake, FEATURES, month, first)
     written = home.lake.write(FEATURES, month, feature_table(contract, month, snapshots), built_from=inputs)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(written.sha256),

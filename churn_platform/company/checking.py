@@ -50,8 +50,10 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
         for column, declared in table.columns.items():
             for fault in (*_of_column(column, declared, declaration), *_of_role(column, declared, table, declaration)):
                 yield f"tables.{name}.columns.{column}: {fault}"
-    yield from _repeated("is read from the file", ((said.file or name, name) for name, said in tables.items()))
-    yield from _repeated("has the snapshots", ((said.snapshots or name, name) for name, said in tables.items()))
+    files = [(file, name) for name, said in tables.items() for file in (said.file or name, *said.was)]
+    yield from _repeated("is read from the file", files)
+    snapshots = [(said.snapshots or said.called(name), name) for name, said in tables.items()]
+    yield from _repeated("has the snapshots", snapshots)
     yield from _of_label(declaration)
     yield from _of_features(declaration)
 
@@ -68,6 +70,10 @@ def _repeated(told: str, named: Iterable[tuple[str, str]]) -> Iterator[str]:
 def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
     if name == LABELS and name in declaration.states:
         yield f"{LABELS} is what the platform calls its own table of labels: give this one another name"
+    if table.since and table.until and table.since > table.until:
+        yield "its `since` is after its `until`"
+    if (table.since or table.until) and (table.customers or not table.describes):
+        yield "has neither `since` nor `until`: every month has customers, and labels may come at any time"
     if table.snapshots and not table.snapshots.endswith(SNAPSHOTS):
         yield f"the name of its snapshots has to end with {SNAPSHOTS}"
     if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):

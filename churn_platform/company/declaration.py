@@ -154,6 +154,8 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     `snapshots` is what its snapshots are called, where that is not the table's name with `_snapshots`. `file` is what
     its file is called, without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The
     others say how a CSV file writes things. `null_values` are what stands where nothing is known, besides nothing.
+    Before the month `since` and after the month `until`, drops need not have the table: what it says is unknown there.
+    `was` are the names that it and its file had before, the first one first, by which the lake goes on calling it.
     """
 
     meaning: str
@@ -169,6 +171,13 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     true_values: tuple[str, ...] = ()
     false_values: tuple[str, ...] = ()
     date_format: str = "%Y-%m-%d"
+    since: MonthName | None = None
+    until: MonthName | None = None
+    was: tuple[TableName, ...] = ()
+
+    def called(self, name: str) -> str:
+        """What the lake and the asset graph call the table of this name: by the first one that it had."""
+        return self.was[0] if self.was else name
 
     @property
     def describes(self) -> bool:

@@ -6,7 +6,7 @@ content. Not here: what a drop is (`drops`), landing it (`landing`), or what fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,11 +60,16 @@ class Delivery:
     meant: tuple[str, ...] = ()
 
 
-def contents(drop: Path, contract: Contract) -> dict[str, str | None]:
-    """What a drop's files hold, by record; None where labels have not arrived. Raises DropError."""
+def contents(drop: Path, contract: Contract, month: Month) -> dict[str, str | None]:
+    """What a month's drop holds, by record; None where labels have not arrived. Raises DropError."""
     later = contract.labels
     labels = content_hash(drop, (later,)) if file_of(drop, later) else None
-    return {STATE: content_hash(drop, contract.states), LATER: labels}
+    return {STATE: content_hash(drop, _states(contract, month)), LATER: labels}
+
+
+def _states(contract: Contract, month: Month) -> tuple[Table, ...]:
+    """The tables about customers, as the month's drop has to have them."""
+    return tuple(table.at(month) for table in contract.states)
 
 
 def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...], notes: Iterable[str]) -> None:
@@ -137,19 +142,20 @@ def before(folder: Path, first: Month) -> tuple[str, ...]:
 
 def _delivery(contract: Contract, month: Month, drop: Path, settle_seconds: float, now: float) -> Delivery:
     try:
-        if unready := _incomplete(drop, contract) or _unsettled(drop, contract, settle_seconds, now):
+        states = _states(contract, month)
+        if unready := _incomplete(drop, states) or _unsettled(drop, contract, settle_seconds, now):
             return Delivery(month, f"{month} waits: {unready}")
         stamp = _stamp(drop)
         later = (contract.labels,)
         labels = _content(drop, later, stamp) if file_of(drop, contract.labels) else None
         meant = misnamed(drop, later, contract.tables)
-        return Delivery(month, None, _content(drop, contract.states, stamp), labels, meant)
+        return Delivery(month, None, _content(drop, states, stamp), labels, meant)
     except (DropError, OSError) as error:  # a file that is there may be gone before it is read
         return Delivery(month, f"{month} waits: {error}")
 
 
-def _incomplete(drop: Path, contract: Contract) -> str | None:
-    missing = [table.name for table in contract.states if not files_of(drop, table)]
+def _incomplete(drop: Path, states: Sequence[Table]) -> str | None:
+    missing = [table.name for table in states if table.required and not files_of(drop, table)]
     return f"{drop.name} has no file yet for {', '.join(missing)}" if missing else None
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from ibis.backends.duckdb import Backend
 
+QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"}
+"""The columns of every quarantine, with Ibis's types."""
+
 UNKNOWN_CUSTOMER = "is an unknown customer"
 RAGGED = "ragged line"
 
@@ -80,7 +83,7 @@ class Judged:
 
         return ibis.memtable(
             [(f"{self.path.name}/{v.part}".rstrip("/"), v.line, v.column, v.value, v.rule) for v in self.violations],
-            schema={"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"},
+            schema=QUARANTINE,
         ).order_by("file", "line", "column", "rule")
 
 
@@ -96,11 +99,13 @@ def first_violations(quarantine: ibis.Table, most: int) -> tuple[Violation, ...]
 def judge_state(engine: Backend, drop: Path, contract: Contract, tolerance: float, as_of: date) -> tuple[Judged, ...]:
     """Judge a drop's tables about customers, first the one that says who they are: rows of others are broken too.
 
-    A date after `as_of`, the month's last day, is broken. Nothing is written. Raises DropError for a structural fault.
+    One that the drop need not have in this month is left out where it is not there. A date after `as_of`, the month's
+    last day, is broken. Nothing is written. Raises DropError for a structural fault.
     """
     first, *others = contract.states
     customers = _judge(engine, drop, first, tolerance, as_of, customers=None)
-    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers.kept) for table in others))
+    there = [table for table in others if file_of(drop, table.at(Month.of(as_of)))]
+    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers.kept) for table in there))
 
 
 def judge_labels(

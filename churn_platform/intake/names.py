@@ -46,7 +46,7 @@ def table_meant(name: str, tables: Sequence[Table]) -> Table | None:
     if name.startswith((".", "_", "~", "#")) or name.endswith(("~", *UNFINISHED)):
         return None
     stem = re.split(r"[\s.(]", name.strip().lower(), maxsplit=1)[0].replace("-", "_")
-    by_name = {table.file.name.strip("*").lower(): table for table in tables}
+    by_name = {file.strip("*").lower(): table for table in tables for file in (table.file.name, *table.file.former)}
     if begun := [table for known, table in by_name.items() if _begins(known, stem)]:
         return begun[0]
     return next((by_name[known] for known in get_close_matches(stem, by_name, n=1, cutoff=0.8)), None)
@@ -64,13 +64,13 @@ def file_names(table: Table) -> str:
 def is_file_of(name: str, table: Table) -> bool:
     """Whether a file of this name is the table's."""
     stem = next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), None)
-    return stem is not None and fnmatchcase(stem, _pattern(table))
+    return stem is not None and any(fnmatchcase(stem, pattern) for pattern in _patterns(table))
 
 
 def is_written_for(name: str, table: Table) -> bool:
     """Whether a hidden file of this name may become the table's, as rsync's `.users.csv.Xy12Ab`."""
-    return name.startswith(".") and fnmatchcase(name, f".{_pattern(table)}.*")
+    return name.startswith(".") and any(fnmatchcase(name, f".{pattern}.*") for pattern in _patterns(table))
 
 
-def _pattern(table: Table) -> str:
-    return _SIGNS.sub(r"[\g<0>]", table.file.name)
+def _patterns(table: Table) -> list[str]:
+    return [_SIGNS.sub(r"[\g<0>]", file) for file in (table.file.name, *table.file.former)]

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
-from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
-from churn_platform.tables.names import FEATURES
+from churn_platform.tables.names import FEATURES, landed
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,22 @@ def of_months(lake: Lake) -> Iterator[Consequence]:
     more: set[str] = set()
     for month in lake.months(FEATURES):
         found = set(lake.read(FEATURES, month).columns)
-        yield from _of_month(lake.contract, month, found)
+        yield from _of_month(lake, month, found)
         more |= found - {lake.contract.key, AS_OF, *(feature.name for feature in schema(lake.contract))}
     if more and lake.contract.key in found:
         yield Consequence(f"closed months have {', '.join(sorted(more))}, declared no more: new versions do without")
 
 
-def _of_month(contract: Contract, month: Month, found: Set[str]) -> Iterator[Consequence]:
+def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence]:
+    contract = lake.contract
     if contract.key not in found:
         told = f"{month} was closed by another key than {contract.key}"
         yield Consequence(f"{told}: declare the old key, or start with an empty CHURN_HOME", pressing=True)
         return
+    for table in contract.states:
+        if table.at(month).required and not lake.has(landed(table.name), month):
+            told = f"{month} was closed without {table.name}: declare `since`, `was` if the table had another name"
+            yield Consequence(f"{told}, or put its file into the drop and close the month again", pressing=True)
     wanted = [feature.name for feature in schema(contract)]
     if lacking := [name for name in wanted if name not in found and name not in dated(contract)]:
         told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"

@@ -31,7 +31,7 @@ LAST_SEEN = "last_seen"
 FEATURE_TYPES: Mapping[FeatureKind, str] = {"number": "float64", "boolean": "boolean", "category": "string"}
 """What each kind of feature is to Ibis, where it may be unknown for a whole month."""
 
-_TYPES: Mapping[Kind, str] = {
+TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "string",
     Kind.CATEGORY: "string",
     Kind.BOOLEAN: "boolean",
@@ -64,7 +64,7 @@ def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
     rows = rows.rename({new: old for new, old in called.items() if old})
     kinds, changed = rows.schema(), {}
     for column in table.columns:
-        wanted = _TYPES[column.kind]
+        wanted = TYPES[column.kind]
         found = str(kinds[column.name]).removeprefix("!") if column.name in kinds else None
         if found is None:
             changed[column.name] = ibis.null(wanted)
@@ -76,6 +76,13 @@ def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
                 "give it another name, or close that month again from its drop"
             )
     return rows.mutate(**changed) if changed else rows
+
+
+def nothing(table: Table) -> ibis.Table:
+    """A table without rows."""
+    import ibis
+
+    return ibis.memtable([], schema={column.name: TYPES[column.kind] for column in table.columns})
 
 
 def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Table | None = None) -> ibis.Table:
@@ -202,7 +209,7 @@ def _delivered(
     """
     key = table.key.name
     rows = snapshot.filter(snapshot[LAST_SEEN] == str(month)).select(key, **columns)
-    zero = [new for new, old in columns.items() if old in table.measures]
+    zero = [new for new, old in columns.items() if old in table.zero_in(month)]
     if not zero:
         return rows
     active = users.filter(users[LAST_SEEN] == str(month)).select(key)
@@ -214,8 +221,8 @@ def _delivered(
 def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
     """One row per active customer with this month's columns and, of those with a history, the months before's.
 
-    `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are. What a month did not deliver
-    of a customer is unknown in that month.
+    `snapshots` gives each snapshot's months newest first, as many of WINDOW as there are: none of a table that is
+    delivered only since a later month. What a month did not deliver of a customer is unknown in that month.
     """
     import ibis
 
@@ -225,8 +232,11 @@ def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibi
     for name, table in contract.snapshots.items():
         if table is not contract.customers:
             columns = {column.name: column.name for column in table.with_role(Role.FEATURE, Role.BASIS)}
-            now = _delivered(table, month, snapshots[name][0], users[0], columns)
-            wide = wide.left_join(now, key).drop(f"{key}_right")
+            if snapshots[name]:
+                now = _delivered(table, month, snapshots[name][0], users[0], columns)
+                wide = wide.left_join(now, key).drop(f"{key}_right")
+            else:
+                wide = wide.mutate(**{column: ibis.null(TYPES[table[column].kind]) for column in columns})
         history = [column.name for column in table.columns if column.name in looks_back]
         for months in range(1, WINDOW if history else 1):
             if months < len(snapshots[name]):

@@ -7,14 +7,19 @@ Here: replacing the landed tables with judged ones, and removing labels with all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake import deliveries
-from churn_platform.intake.landing import Judged
+from churn_platform.intake.landing import QUARANTINE, Judged
 from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
+from churn_platform.tables.features import nothing
 from churn_platform.tables.names import FROM_LABELS, landed, quarantine
+
+if TYPE_CHECKING:
+    import ibis
 
 
 def _tables(contract: Contract) -> Mapping[str, tuple[Table, ...]]:
@@ -23,17 +28,25 @@ def _tables(contract: Contract) -> Mapping[str, tuple[Table, ...]]:
 
 
 def take_in(
-    lake: Lake, month: Month, judged: Sequence[Judged], contents: Mapping[str, str | None], odd: Sequence[Oddity] = ()
+    lake: Lake,
+    month: Month,
+    judged: Sequence[Judged],
+    contents: Mapping[str, str | None],
+    odd: Sequence[Oddity] = (),
+    left_out: Sequence[Table] = (),
 ) -> dict[str, Written]:
     """Replace the month's landed tables and quarantines with what was judged, and return the tables by name.
 
-    `contents` are the drop's, by record; what is odd is kept with them. Whatever fails, no table is changed. A
-    process that is killed while the files are moved into place leaves no record, so that the month is landed again.
+    `contents` are the drop's, by record; what is odd is kept with them. Tables that were `left_out`, as the declaration
+    has it, are landed without rows. Whatever fails, no table is changed. A process that is killed while the files are
+    moved into place leaves no record, so that the month is landed again.
     """
-    names = {found.table.name for found in judged}
+    names = {*(found.table.name for found in judged), *(table.name for table in left_out)}
     records = [name for name, tables in _tables(lake.contract).items() if names & {table.name for table in tables}]
     files = {landed(found.table.name): found.kept for found in judged}
     files |= {quarantine(found.table.name): found.quarantine() for found in judged}
+    for table in left_out:
+        files |= _without_rows(table)
     with lake.replacing(month, files) as written:
         for name in records:
             deliveries.forget(lake, month, name)
@@ -44,6 +57,19 @@ def take_in(
         notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
         deliveries.take(lake, month, name, content, tables, notes)
     return {name: written[landed(name)] for name in names}
+
+
+def _without_rows(table: Table) -> dict[str, ibis.Table]:
+    import ibis
+
+    return {landed(table.name): nothing(table), quarantine(table.name): ibis.memtable([], schema=QUARANTINE)}
+
+
+def leave_out(lake: Lake, month: Month, table: Table) -> Written:
+    """Land a table without rows for a month that was closed before the table was declared."""
+    with lake.replacing(month, _without_rows(table)) as written:
+        pass
+    return written[landed(table.name)]
 
 
 def lost(lake: Lake, month: Month, record: str) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def test_whichever_table_cannot_be_written_none_is_changed(
 
     monkeypatch.setattr(type(state[0].kept), "to_parquet", full)
     with pytest.raises(OSError, match="No space left"):
-        taking.take_in(lake, FIRST, [*state, labels], deliveries.contents(drop, STREAMFLOW))
+        taking.take_in(lake, FIRST, [*state, labels], deliveries.contents(drop, STREAMFLOW, FIRST))
     assert homes.contents(platform.settings.lake, "**/*.*") == before
 
 
