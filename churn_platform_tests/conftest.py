@@ -33,6 +33,20 @@ hypothesis_settings.load_profile("repeatable")
 UMASK = os.umask(0o022)
 os.umask(UMASK)
 
+IN_MEMORY, ROOM = Path("/dev/shm"), 8 * 1024**3
+"""Where tests write if there is so much room (bytes): they commit to hundreds of databases, and disks take long."""
+
+
+def _has_room() -> bool:
+    try:
+        room = os.statvfs(IN_MEMORY)
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        memory = int(told["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return False
+    runs_programs = not room.f_flag & os.ST_NOEXEC
+    return runs_programs and os.access(IN_MEMORY, os.W_OK) and min(memory, room.f_bavail * room.f_frsize) >= ROOM
+
 
 def pytest_configure() -> None:
     """Before any test is imported: ignore a person's own settings, and make MLflow as quiet as it is in use.
@@ -44,6 +58,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("CHURN_")]:
         del os.environ[name]
     quiet_mlflow()
+    if not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & os.environ.keys() and _has_room():
+        os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
 
 
 @pytest.fixture(autouse=True)
