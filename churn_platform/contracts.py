@@ -158,15 +158,16 @@ def _is_within(part: Column | Table, month: Month) -> bool:
 class Contract:
     """All tables of one company, as it declares them, and the names that everything else looks up.
 
-    `example` is the key of a customer who might exist.
-    `tables` are all of them: first the one that says who the customers are, last the labels. `key` is the column that
-    each has, `label` says who churned, `fee` is what a customer pays each month, if that is known.
+    `example` is the key of a customer who might exist. `tables` are all of them: first the one that says who the
+    customers are, last the labels. `key` is the column that each has, and `label` says who churned; where that is seen
+    from who leaves, `leaves` is after how many months. `fee` is what a customer pays each month, if that is known.
     """
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
         self.key = declaration.customer.key
         self.label = declaration.label.column
+        self.leaves = declaration.label.leaves.after_months if declaration.label.leaves else None
         self.fee = declaration.money.fee
         self.currency = declaration.company.currency
         self.example = declaration.customer.example or ("1" if declaration.customer.kind == "integer" else "C-1")
@@ -238,7 +239,7 @@ def _labels(company: Declaration, key: Column) -> Table:
     """The table of labels: one of its own, or the label's column of a table that describes customers."""
     label = company.label
     said = company.tables.get(label.table) or _to_come(label)
-    columns = [_column(name, c, said) for name, c in said.columns.items() if name == label.column]
+    columns = [_column(name, c, said) for name, c in said.columns.items() if name in label.columns]
     if label.table in company.states:
         columns = [replace(column, nullable=True, optional=True) for column in columns]
     else:
@@ -247,7 +248,7 @@ def _labels(company: Declaration, key: Column) -> Table:
 
 
 def _to_come(label: DeclaredLabel) -> DeclaredTable:
-    """A table of labels that nobody has declared: no month matures before it is delivered."""
+    """A table of labels that nobody delivers, or that nobody has declared: no month matures before it is there."""
     churned = DeclaredColumn(kind=Kind.BOOLEAN, role=Role.LABEL, meaning="Whether the customer churned.")
     return DeclaredTable(meaning="Who churned.", columns={label.column: churned})
 

@@ -76,6 +76,56 @@ rich = { sql = "Balance > 1000", kind = "boolean", meaning = "Has more than a th
 """Integer keys, semicolons, decimal commas, words for true and false, German dates; no money, no segments."""
 
 
+CLUB = """
+[company]
+name = "Club"
+[customer]
+key = "Member No"
+kind = "integer"
+[label]
+column = "Left"
+leaves = { after_months = 1 }
+[tables.members]
+meaning = "The members."
+customers = true
+delimiter = ";"
+decimal = ","
+[tables.members.columns]
+City = { kind = "category", nullable = true, meaning = "The city." }
+Visits = { kind = "integer", minimum = 0, was = ["Entries"], meaning = "Visits in the month." }
+Distance = { kind = "number", minimum = 0, meaning = "The way to the club, in kilometres." }
+Locker = { kind = "boolean", until = "2024-03", meaning = "Rents a locker." }
+[features.history]
+columns = ["Visits"]
+"""
+"""Nobody delivers labels: who is gone has left. A column is renamed in the third month, another ends with it."""
+
+
+def club(drops: Path, months: int, members: int = 600) -> None:
+    """Drops of the third one; who seldom comes leaves sooner, and a few join each month."""
+    chance = np.random.default_rng(3)
+    keys, habit = np.arange(members), chance.uniform(0, 12, members)
+    for month in range(1, months + 1):
+        frame = pd.DataFrame(
+            {
+                "Member No": keys,
+                "City": chance.choice(["Graz", "Linz", "Wien"], len(keys)),
+                "Entries" if month < 3 else "Visits": chance.poisson(habit),
+                "Distance": chance.uniform(0, 30, len(keys)).round(1),
+                "Locker": chance.choice(["yes", "no"], len(keys)),
+            }
+        )
+        folder = drops / f"2024-{month:02d}"
+        folder.mkdir(parents=True)
+        frame.drop(columns="Locker" if month > 3 else []).to_csv(
+            folder / "members.csv", sep=";", decimal=",", index=False
+        )
+        stays = chance.random(len(keys)) > 0.5 / (1 + habit)
+        joined = np.arange(1000 * month, 1000 * month + 40)
+        keys = np.concatenate([keys[stays], joined])
+        habit = np.concatenate([habit[stays], chance.uniform(0, 12, len(joined))])
+
+
 def telco(folder: Path, customers: int = 600, *, labelled: bool = True) -> Path:
     """A drop of the first one."""
     chance = np.random.default_rng(1)

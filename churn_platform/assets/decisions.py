@@ -7,7 +7,7 @@ import dagster as dg
 import msgspec
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of

@@ -8,7 +8,7 @@ import dagster as dg
 import msgspec
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
 from churn_platform.champion.registry import MODEL, Version

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, picture
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion.registry import Version

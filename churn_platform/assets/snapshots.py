@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import FEATURE_WINDOW, PREVIOUS, month_of
 from churn_platform.contracts import Contract, Table

@@ -7,7 +7,7 @@ import dagster as dg
 from churn_platform.assets.decisions import PROMOTION
 from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.assets.published import GROUP as PUBLISHED
 from churn_platform.automation.dagster_private import UnresolvedAssetJobDefinition
 from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN

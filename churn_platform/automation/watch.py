@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -49,7 +50,7 @@ from churn_platform.modelling.gate import GATES
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.monitoring.status import Stopped
 from churn_platform.months import Month
-from churn_platform.tables import delivery, lineage, taking, training_set
+from churn_platform.tables import delivery, leaving, lineage, maturity, taking, training_set
 from churn_platform.tables.features import WINDOW
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, TARGET_DRIFT, landed
 
@@ -86,7 +87,14 @@ def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
     for month in taking.landed_months(lake):
         if month >= settings.first and month not in found:
             found[month] = _archived(lake, month, settings.drops)
-    return [_month(lake, found[month], settings.first) for month in sorted(found)]
+    return [_month(lake, _as_of_today(lake, found[month]), settings.first) for month in sorted(found)]
+
+
+def _as_of_today(lake: Lake, delivery: deliveries.Delivery) -> deliveries.Delivery:
+    """A delivery with the labels that the month has today: nobody delivers those that follow from absence."""
+    if lake.contract.leaves:
+        return replace(delivery, labels=leaving.content(lake, delivery.month), meant=())
+    return replace(delivery, labels=maturity.content(lake.contract, delivery.month, delivery.labels))
 
 
 def stopped(home: Home, instance: dg.DagsterInstance) -> tuple[Stopped, ...]:

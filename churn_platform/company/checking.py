@@ -95,8 +95,10 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
 
 def _of_label(declaration: Declaration) -> Iterator[str]:
     label, tables = declaration.label, declaration.tables
-    if label.table not in tables and label == DeclaredLabel():
-        return  # to come: no month matures yet
+    if label.leaves and (label.table in tables or label.horizon_days or label.involuntary):
+        yield "label: with `leaves` nobody delivers labels: it has no table, `horizon_days` or `involuntary`"
+    if label.leaves or (label.table not in tables and label == DeclaredLabel(horizon_days=label.horizon_days)):
+        return  # made from the months themselves, or to come: no month matures yet
     if label.table not in tables or label.column not in tables[label.table].columns:
         yield f"label: there is no column {label.column} in a table {label.table}"
         return
@@ -108,6 +110,11 @@ def _of_label(declaration: Declaration) -> Iterator[str]:
         yield f"tables.{label.table}.columns.{label.column}: is the label, so its role has to be `label`"
     if column.kind is not Kind.BOOLEAN:
         yield f"tables.{label.table}.columns.{label.column}: is the label, so its kind has to be `boolean`"
+    if (chosen := label.involuntary) and (reason := table.columns.get(chosen.column)) is None:
+        yield f"label.involuntary: there is no column {chosen.column} in {label.table}"
+    elif chosen and reason and (reason.role is not Role.IGNORED or reason.kind not in (Kind.TEXT, Kind.CATEGORY)):
+        told = "says why customers left: its kind has to be `text` or `category`, its role `ignored`"
+        yield f"tables.{label.table}.columns.{chosen.column}: {told}"
 
 
 def _of_features(declaration: Declaration) -> Iterator[str]:

@@ -95,15 +95,44 @@ class DeclaredCustomer(_Part, frozen=True, kw_only=True):
     example: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
-class DeclaredLabel(_Part, frozen=True, kw_only=True):
-    """The column that says who churned.
+class DeclaredLeaves(_Part, frozen=True, kw_only=True):
+    """Who churned is seen from who is no longer there.
 
-    It stands in a table of its own, which may come later than the others, or in one of those that describe customers:
-    there it is blank, or absent, until it is known.
+    A customer of a month has churned if none of the next `after_months` months has them: one who returns in between
+    has not.
+    """
+
+    after_months: Annotated[int, Meta(ge=1, le=12)] = 1
+
+
+class DeclaredInvoluntary(_Part, frozen=True, kw_only=True):
+    """Customers who had no choice: those whose `column` beside the label has one of these values.
+
+    No version learns from them, and none is judged on them.
+    """
+
+    column: ColumnName
+    values: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class DeclaredLabel(_Part, frozen=True, kw_only=True):
+    """The column that says who churned, or how that is seen from who `leaves`.
+
+    The column stands in a table of its own, which may come later than the others, or in one of those that describe
+    customers: there it is blank, or absent, until it is known. Labels count from `horizon_days` after the month's end:
+    before, not all who will churn have done so.
     """
 
     table: TableName = LABELS
     column: ColumnName = "churned"
+    horizon_days: Annotated[int, Meta(ge=0, le=366)] = 0
+    leaves: DeclaredLeaves | None = None
+    involuntary: DeclaredInvoluntary | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is kept of the table that the label stands in."""
+        return (self.column, *((self.involuntary.column,) if self.involuntary else ()))
 
     @property
     def place(self) -> tuple[str, str]:

@@ -77,6 +77,11 @@ class Judged:
         """How many rows are taken out."""
         return _rows(self.violations)
 
+    def seen(self) -> ibis.Table:
+        """Every key that the file has a row of, broken or not, each once, in order."""
+        keys = self.delivered.select(self.table.key.name)
+        return keys.filter(keys[self.table.key.name].notnull()).distinct().order_by(self.table.key.name)
+
     def quarantine(self) -> ibis.Table:
         """The quarantine's table: file, line, column, value, rule; one row per broken rule."""
         import ibis

@@ -67,7 +67,9 @@ def oddities(drop: Drop, settings: LandingSettings) -> Iterator[Oddity]:
     for name, find in named:
         if (found := find(drop, settings)) is not None:
             table, sentence = found
-            yield Oddity(table.name, sentence, stops=name in settings.stopping)
+            # Whoever is missing from a file that was cut would have left.
+            misleads = name == FEWER_CUSTOMERS and drop.contract.leaves is not None
+            yield Oddity(table.name, sentence, stops=misleads or name in settings.stopping)
 
 
 def absent(judged: Judged, customers: ibis.Table) -> int:

@@ -153,6 +153,7 @@ class Runs:
         for later in self.home.lake.months(FEATURES):
             if later > month and lineage.is_stale(self.home.lake, later, first):
                 yield self._close(later)
+        self._see_who_left()
 
     def close_all(self) -> Iterator[Closed]:
         """Close every month that is delivered, or landed and its drop gone, and is over, oldest first.
@@ -162,6 +163,15 @@ class Runs:
         for month in self.closable():
             self._refuse_unclosable(month)
             yield self._close(month)
+        self._see_who_left()
+
+    def _see_who_left(self) -> None:
+        """Mature the months of which closed ones have come to say who has left."""
+        if not self.home.contract.leaves:
+            return
+        for facts in month_facts(self.home, settle_seconds=0):
+            if facts.to_mature:
+                self.run(MATURE, facts.month, tags={EVENT_TAG: facts.event})
 
     def closable(self) -> tuple[Month, ...]:
         """The months that can be closed, oldest first: delivered or landed, since the first month, and over."""

@@ -6,6 +6,12 @@ its place on disk (`lake`), or the records that intake keeps of what it has take
 
 from __future__ import annotations
 
+SEEN = "seen"
+"""Everybody whom a month's table of customers has a row of, broken or not, where that says who has left."""
+
+EARLY = "early/labels"
+"""Labels that have come before the day from which they count."""
+
 FEATURES = "features"
 CHURN_SCORES = "churn_scores"
 

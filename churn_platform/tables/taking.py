@@ -16,7 +16,7 @@ from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.features import nothing
-from churn_platform.tables.names import FROM_LABELS, landed, quarantine
+from churn_platform.tables.names import EARLY, FROM_LABELS, SEEN, landed, quarantine
 
 if TYPE_CHECKING:
     import ibis
@@ -47,6 +47,9 @@ def take_in(
     files |= {quarantine(found.table.name): found.quarantine() for found in judged}
     for table in left_out:
         files |= _without_rows(table)
+    for found in judged:
+        if found.table is lake.contract.customers and lake.contract.leaves:
+            files[SEEN] = found.seen()
     with lake.replacing(month, files) as written:
         for name in records:
             deliveries.forget(lake, month, name)
@@ -56,6 +59,8 @@ def take_in(
         tables = _tables(lake.contract)[name]
         notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
         deliveries.take(lake, month, name, content, tables, notes)
+    if lake.contract.labels.name in names:
+        lake.remove(EARLY, month)
     return {name: written[landed(name)] for name in names}
 
 
@@ -94,11 +99,17 @@ def without_labels(lake: Lake, month: Month, content: str | None = None) -> bool
     `content` is that of the file in which they are still blank, if they stand in a table about customers. The record
     comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
     """
+    had = withdraw(lake, month)
+    if had or content:
+        deliveries.take_without_labels(lake, month, content or "", withdrawn=had)
+    return had
+
+
+def withdraw(lake: Lake, month: Month) -> bool:
+    """Remove the month's landed labels and all that is about them, and say whether it had any."""
     labels = lake.contract.labels.name
     had = lake.has(landed(labels), month) or bool(deliveries.tables_taken(lake, month, deliveries.LATER))
     if had:
         for name in (*FROM_LABELS, landed(labels), quarantine(labels)):
             lake.remove(name, month)
-    if had or content:
-        deliveries.take_without_labels(lake, month, content or "", withdrawn=had)
     return had

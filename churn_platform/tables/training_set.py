@@ -98,9 +98,16 @@ def holdout(lake: Lake, month: Month) -> pd.DataFrame:
 
 
 def labels_of(lake: Lake, month: Month) -> ibis.Table:
-    """The month's landed labels, by the names that they have now. Raises MissingTableError."""
-    labels = lake.contract.labels
-    return as_declared(lake.read(landed(labels.name), month), labels)
+    """The month's landed labels, key and label, by the names that they have now. Raises MissingTableError.
+
+    Customers who had no choice are left out.
+    """
+    contract, labels = lake.contract, lake.contract.labels
+    rows = as_declared(lake.read(landed(labels.name), month), labels)
+    if chosen := contract.declaration.label.involuntary:
+        reason = rows[chosen.column]
+        rows = rows.filter(reason.isnull() | reason.notin(chosen.values))
+    return rows.select(contract.key, contract.label)
 
 
 def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:

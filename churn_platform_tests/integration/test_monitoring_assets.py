@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from churn_platform.assets.landing import asset_key
+from churn_platform.assets.landed import asset_key
 from churn_platform.champion import promotion
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
