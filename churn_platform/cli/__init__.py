@@ -14,7 +14,8 @@ from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
 from churn_platform.cli.declaring import company
 from churn_platform.cli.keeping import backup, restore
-from churn_platform.cli.looking import predict, replay, status
+from churn_platform.cli.living import backtest, replay
+from churn_platform.cli.looking import predict, status
 from churn_platform.cli.starting import serve, start
 from churn_platform.faults import Fault, entrance, placing
 from churn_platform.saying import say
@@ -43,6 +44,6 @@ def main() -> None:
 
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
-    *(receipts, serve, predict, status, company, simulate, replay, backup, restore),
+    *(receipts, serve, predict, status, company, simulate, replay, backtest, backup, restore),
 ):
     main.add_command(_command)

@@ -1,24 +1,19 @@
 """Looking: the commands that change nothing.
 
-Here: `status`, `predict` and `replay`, and what they print. Not here: what is known (`monitoring.status`), scores
-(`serving`), living through months (`replay`).
+Here: `status` and `predict`, and what they print. Not here: what is known (`monitoring.status`), scores (`serving`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from churn_platform.faults import Fault
-from churn_platform.progress import Progress
-from churn_platform.saying import say, say_json
+from churn_platform.saying import say_json
 from churn_platform.settings import begin
 from churn_platform.shown import MOST, as_text
-from churn_platform.simulation import CUSTOMERS
-from churn_platform.simulation.hazard import Shock
 
 if TYPE_CHECKING:
     from churn_platform.home import Home
@@ -87,42 +82,3 @@ def _stopped(home: Home) -> tuple[tuple[Stopped, ...], str | None]:
             return stopped(home, instance), None
     except Fault as fault:
         return (), str(fault)
-
-
-@click.command()
-@click.option("--months", type=click.IntRange(min=1), default=24, show_default=True, help="How many months.")
-@click.option(
-    "--customers", type=click.IntRange(min=1), default=CUSTOMERS, show_default=True, help="Customers at the start."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="A different seed gives a different company.")
-@click.option("--shock", "shocks", multiple=True, help="A lasting change, such as 2025-01:price_rise.")
-@click.option(
-    "--label-delay",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="How many months after its drop a month's labels arrive.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
-    """Live through the months of a synthetic company.
-
-    It does so in a temporary home, as the sensors would. It says what retraining when it helps is worth, in AUC:
-    compared with the best reachable, with never retraining, and with retraining every month.
-    """
-    import tempfile
-
-    from churn_platform.replay import player, regret
-    from churn_platform.replay import screen as replay_screen
-
-    known = [Shock.parse(shock) for shock in shocks]
-    with tempfile.TemporaryDirectory() as folder:
-        settings, progress = player.settings_in(Path(folder)), Progress(by_task=True)
-        lived = player.replay(settings, months, customers, seed, known, label_delay, follow=progress.step)
-        followed = replay_screen.follow(lived, months, progress, quiet=as_json)
-    found = regret.summary(followed)
-    if as_json:
-        say_json({"months": followed, "summary": found})
-    else:
-        for line in replay_screen.conclude(found).splitlines():
-            say(line)

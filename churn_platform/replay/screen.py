@@ -1,35 +1,83 @@
-"""The replay's screen: its months as they are lived through, and what they add up to.
+"""The screen of a replay and of a backtest: months as they are lived through, and what they add up to.
 
 Here: words and columns. Not here: living through the months (`player`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import click
 
 from churn_platform.progress import Progress
 from churn_platform.replay.regret import Lived, Summary
+from churn_platform.replay.worth import BacktestedMonth, Comparison, Worth
 from churn_platform.saying import say
 from churn_platform.shown import as_text, counted
 
+T = TypeVar("T")
+
 _COLUMNS = ("month", "drift", "champion", "candidate", "", "serves", "best", "cause")
 _WIDTHS = (7, 6, 8, 9, 12, 6, 6, 0)
+_TESTED = (7, 6, 10, 6, 11, 10, 5, 0)
 
 
 def follow(months: Iterable[Lived], total: int, progress: Progress, *, quiet: bool) -> tuple[Lived, ...]:
     """Show which month is being lived through, and a line for each one unless quiet. Returns all of them."""
-    living, lived = iter(months), list[Lived]()
+    lived = list[Lived]()
     if not quiet:
         click.echo(_line(_COLUMNS))
+    for month in through(months, total, progress):
+        lived.append(month)
+        if not quiet:
+            say(_line(_cells(month)))
+    return tuple(lived)
+
+
+def through(months: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
+    """Each month, while progress shows which one is being lived through."""
+    living = iter(months)
     for number in range(1, total + 1):
         which = f"month {number} of {total}"
         with progress.of(f"living through {which}", f"{which}, "):
-            lived.append(next(living))
-        if not quiet:
-            say(_line(_cells(lived[-1])))
-    return tuple(lived)
+            month = next(living)
+        yield month
+
+
+def tested(months: Sequence[BacktestedMonth], found: Comparison | None, currency: str) -> Iterator[str]:
+    """A backtest in words: a line for each month, and what they add up to."""
+    yield _line(("month", "drift", "serves", "AUC", "never again", "each month", "lift", "cause"), _TESTED)
+    for month in months:
+        cells = (
+            month.month,
+            "" if month.drift_share is None else f"{month.drift_share:.3f}",
+            "" if month.version is None else f"version {month.version}",
+            _auc(month.platform.auc),
+            _auc(month.never.auc),
+            _auc(month.each_month.auc),
+            "" if month.platform.lift is None else f"{month.platform.lift:.2f}",
+            as_text("; ".join((*month.causes, *month.faults))),
+        )
+        yield _line(cells, _TESTED)
+    if found is None:
+        yield "no month had a champion and labels: nothing can be compared"
+        return
+    yield (
+        f"{counted(found.months, 'month')} compared, {counted(found.retrainings, 'retraining')}, "
+        f"{counted(found.promotions, 'promotion')}"
+    )
+    yield f"the platform:              {_worth(found.platform, currency)}"
+    yield f"never training again:      {_worth(found.never, currency)}"
+    yield f"training each month:       {_worth(found.each_month, currency)}"
+
+
+def _worth(worth: Worth, currency: str) -> str:
+    """A model's figures in words. Fees are of a tenth of the holdout, which is a quarter of the customers."""
+    told = f"mean AUC {worth.auc or 0:.4f}, mean lift {worth.lift or 0:.2f}"
+    if worth.fees is None:
+        return told
+    return f"{told}, {worth.fees:,.2f} {currency}".rstrip() + " of monthly fees of churned customers found"
 
 
 def conclude(summary: Summary | None) -> str:
@@ -63,5 +111,5 @@ def _auc(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _line(cells: Iterable[str]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+def _line(cells: Iterable[str], widths: Sequence[int] = _WIDTHS) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from churn_platform.contracts import Contract
+from churn_platform.day import today
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged
 from churn_platform.lake import Lake, Written
@@ -27,7 +28,7 @@ def known_from(contract: Contract, month: Month) -> date:
 
 def are_early(contract: Contract, month: Month) -> bool:
     """Whether the month's labels do not count yet."""
-    return date.today() < known_from(contract, month)
+    return today() < known_from(contract, month)
 
 
 def content(contract: Contract, month: Month, labels: str | None) -> str | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from churn_platform.automation.watch import month_facts
-from churn_platform.tables import maturity
+from churn_platform.day import living_on
 from churn_platform.tables.names import EARLY, landed
 from churn_platform.tables.training_set import labels_of, matured
 from churn_platform_tests import foreign, homes
@@ -19,23 +18,6 @@ from churn_platform_tests.conftest import Platform
 JANUARY = homes.MONTHS[0]
 LABEL = 'column = "Exited"\n'
 REASON = 'Exited = { kind = "boolean", role = "label", meaning = "Left." }\n'
-
-
-class Day(datetime.date):
-    """A day that the tests choose."""
-
-    now = datetime.date(2024, 2, 10)
-
-    @classmethod
-    def today(cls) -> datetime.date:  # type: ignore[override]
-        return cls.now
-
-
-@pytest.fixture
-def day(monkeypatch: pytest.MonkeyPatch) -> type[Day]:
-    monkeypatch.setattr(maturity, "date", Day)
-    monkeypatch.setattr(Day, "now", Day.now)
-    return Day
 
 
 def platform_of(folder: Path, declaration: str) -> Platform:
@@ -53,37 +35,37 @@ def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
     return result.output
 
 
-def test_early_labels_are_kept_and_count_from_their_day(day: type[Day], tmp_path: Path) -> None:
+def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
     platform = platform_of(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
-    drop = foreign.bank(platform.settings.drops / "2024-01")
-    assert "no labels yet" in done(platform, "close", "2024-01")
-    lake = platform.home.lake
-    assert len(lake.frame(EARLY, JANUARY)) == 600
-    assert matured(lake) == ()
-    assert "2024-01 has no labels yet" in done(platform, "retrain", "2024-01", exit_code=1)
-    assert not month_facts(platform.home, 0)[0].to_mature
+    drop, lake = foreign.bank(platform.settings.drops / "2024-01"), platform.home.lake
+    with living_on(date(2024, 2, 10)):
+        assert "no labels yet" in done(platform, "close", "2024-01")
+        assert len(lake.frame(EARLY, JANUARY)) == 600
+        assert matured(lake) == ()
+        assert "2024-01 has no labels yet" in done(platform, "retrain", "2024-01", exit_code=1)
+        assert not month_facts(platform.home, 0)[0].to_mature
     shutil.rmtree(drop)
-    day.now = datetime.date(2024, 2, 29)
-    assert not month_facts(platform.home, 0)[0].to_mature
-    day.now = datetime.date(2024, 3, 1)  # 30 days after the end of January
-    assert month_facts(platform.home, 0)[0].to_mature
-    assert "labels landed" in done(platform, "close", "2024-01")
-    assert matured(lake) == (JANUARY,)
-    assert not lake.has(EARLY, JANUARY)
-    assert not month_facts(platform.home, 0)[0].to_mature
-    done(platform, "retrain", "2024-01")
+    with living_on(date(2024, 2, 29)):
+        assert not month_facts(platform.home, 0)[0].to_mature
+    with living_on(date(2024, 3, 1)):  # 30 days after the end of January
+        assert month_facts(platform.home, 0)[0].to_mature
+        assert "labels landed" in done(platform, "close", "2024-01")
+        assert matured(lake) == (JANUARY,)
+        assert not lake.has(EARLY, JANUARY)
+        assert not month_facts(platform.home, 0)[0].to_mature
+        done(platform, "retrain", "2024-01")
 
 
-def test_labels_that_counted_are_withdrawn_where_they_are_early_now(day: type[Day], tmp_path: Path) -> None:
+def test_labels_that_counted_are_withdrawn_where_they_are_early_now(tmp_path: Path) -> None:
     platform = platform_of(tmp_path, foreign.BANK)
     foreign.bank(platform.settings.drops / "2024-01")
     assert "labels landed" in done(platform, "close", "2024-01")
     (tmp_path / "company.toml").write_text(foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
     platform = Platform(platform.settings.model_copy(update={"company": other(tmp_path)}))
-    assert month_facts(platform.home, 0)[0].to_mature
-    done(platform, "close", "2024-01")
-    assert matured(platform.home.lake) == ()
-    day.now = datetime.date(2024, 3, 1)
+    with living_on(date(2024, 2, 29)):
+        assert month_facts(platform.home, 0)[0].to_mature
+        done(platform, "close", "2024-01")
+        assert matured(platform.home.lake) == ()
     done(platform, "close", "2024-01")
     assert matured(platform.home.lake) == (JANUARY,)
 

@@ -18,9 +18,10 @@ from churn_platform.local.joining import RunFailedError
 from churn_platform.local.making import RefusedError
 from churn_platform.months import Month
 from churn_platform.progress import Progress
-from churn_platform.replay.player import replay, settings_in
+from churn_platform.replay.player import settings_in
 from churn_platform.replay.regret import Lived, summary
 from churn_platform.replay.screen import conclude, follow
+from churn_platform.replay.simulated import replay
 from churn_platform.settings import Settings
 from churn_platform.simulation.hazard import Shock, ShockKind
 

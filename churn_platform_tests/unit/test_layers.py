@@ -15,7 +15,7 @@ PLATFORM = Path(churn_platform.__file__).parent
 ROOT = PLATFORM.parent
 
 GROUND = (
-    *("bundle", "company", "contracts", "faults", "files", "lake"),
+    *("bundle", "company", "contracts", "day", "faults", "files", "lake"),
     *("months", "progress", "saying", "secrets", "settings", "shown", "telling"),
 )
 ROOMS = (

@@ -1,0 +1,98 @@
+"""A backtest's figures, page and refusals, without living through anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from churn_platform.company.reading import parse
+from churn_platform.contracts import Contract
+from churn_platform.day import living_on, today
+from churn_platform.local.making import RefusedError
+from churn_platform.months import Month
+from churn_platform.replay import backtesting_page, screen
+from churn_platform.replay.backtest import months_of
+from churn_platform.replay.worth import BacktestedMonth, Worth, summary, worth
+from churn_platform_tests import foreign
+from churn_platform_tests.streamflow import STREAMFLOW
+
+LABELS = np.array([True, False, True, False, False, False, False, False, False, False])
+FEES = np.array([30.0, 10, 20, 10, 10, 10, 10, 10, 10, np.nan])
+
+
+def month_of(month: str, **auc: float | None) -> BacktestedMonth:
+    found = {name: Worth(value, 2.0, 30.0) if value is not None else Worth() for name, value in auc.items()}
+    return BacktestedMonth(month, None, (), (), promoted=False, version=1, customers=10, **found)
+
+
+def test_the_worth_of_a_ranking() -> None:
+    best = worth(LABELS.astype(float), LABELS, FEES)
+    assert (best.auc, best.fees) == (1.0, 30.0)  # of the one customer in ten who would be called
+    assert best.lift == pytest.approx(5.0)
+    worst = worth(-LABELS.astype(float), LABELS, FEES)
+    assert (worst.auc, worst.lift, worst.fees) == (0.0, 0.0, 0.0)
+    assert worth(LABELS.astype(float), LABELS, None).fees is None
+    assert worth(FEES, np.zeros(10, dtype=bool), FEES) == Worth()
+
+
+def test_only_months_that_all_three_have_are_compared() -> None:
+    months = [
+        month_of("2024-01", platform=None, never=None, each_month=None),
+        month_of("2024-02", platform=0.8, never=0.6, each_month=0.7),
+        month_of("2024-03", platform=0.6, never=0.6, each_month=None),
+        replace(month_of("2024-04", platform=0.7, never=0.6, each_month=0.7), promoted=True, causes=("x",)),
+    ]
+    found = summary(months)
+    assert found is not None
+    assert (found.months, found.retrainings, found.promotions) == (2, 1, 1)
+    assert found.platform == Worth(pytest.approx(0.75), 2.0, 60.0)  # type: ignore[arg-type]
+    assert summary(months[:1]) is None
+
+
+def test_a_backtest_in_words() -> None:
+    months = [month_of("2024-01", platform=0.8, never=0.6, each_month=0.7)]
+    told = list(screen.tested(months, summary(months), "USD"))
+    assert told[1].split() == ["2024-01", "version", "1", "0.8000", "0.6000", "0.7000", "2.00"]
+    assert told[3].endswith("mean AUC 0.8000, mean lift 2.00, 30.00 USD of monthly fees of churned customers found")
+    assert list(screen.tested([], None, ""))[-1] == "no month had a champion and labels: nothing can be compared"
+
+
+def test_a_page_shows_values_and_never_runs_them(tmp_path: Path) -> None:
+    hostile = foreign.CLUB.replace('name = "Club"', "name = '<script>alert(1)</script>'")
+    months = [
+        month_of("2024-01", platform=0.8, never=0.6, each_month=0.7),
+        replace(month_of("2024-02", platform=None, never=None, each_month=None), faults=("<b>no</b>",)),
+        month_of("2024-03", platform=0.7, never=0.6, each_month=0.7),
+    ]
+    backtesting_page.write(Contract(parse(hostile, "company.toml")), months, summary(months), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "&lt;b&gt;no" in page
+    assert page.count('<polyline class="platform"') == 2  # a month without a figure breaks the line
+    assert "fees found" not in page
+    backtesting_page.write(STREAMFLOW, [], None, tmp_path / "page.html")
+    assert "nothing can be compared" in (tmp_path / "page.html").read_text()
+
+
+def test_a_backtest_needs_every_month(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="there is no drop in"):
+        months_of(tmp_path, Month(2024, 1))
+    for month in ("2024-01", "2024-03"):
+        (tmp_path / month).mkdir()
+    with pytest.raises(RefusedError, match=r"^2024-02 has no drop in"):
+        months_of(tmp_path, Month(2024, 1))
+    assert list(months_of(tmp_path, Month(2024, 3))) == [Month(2024, 3)]
+
+
+def test_a_day_is_lived_once_and_over_afterwards() -> None:
+    real = today()
+    day = real.replace(year=2001, day=1)
+    with living_on(day):
+        assert today() == day
+        with pytest.raises(AssertionError), living_on(real):
+            pass
+    assert today() == real
