@@ -20,6 +20,7 @@ from pathlib import Path
 
 from churn_platform.bundle import Bundle, BundleError, Manifest
 from churn_platform.files import sha256
+from churn_platform.online.types import Row
 from churn_platform.settings.services import ServingSettings
 from serving.asking import NoAnswerError, decoded, shown, within
 from serving.comparing import Compared
@@ -41,15 +42,15 @@ _FETCHING = 10
 class Champion:
     """A verified version, ready to score, and when this process began to serve it (UTC).
 
-    `score` is `scoring.score` with this bundle. It remembers its last answers by what was scored: the bytes that the
-    store holds. They are a pure function of these bytes, so they cannot be out of date, and they are forgotten with the
+    `score` is `scoring.score` with this bundle. It remembers its last answers by what was scored: the row as the store
+    holds it. They are a pure function of the row, so they cannot be out of date, and they are forgotten with the
     champion.
     """
 
     identity: Identity
     bundle: Bundle
     since: datetime
-    score: Callable[[bytes], Scored]
+    score: Callable[[Row], Scored]
 
     @property
     def version(self) -> int:

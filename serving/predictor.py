@@ -34,7 +34,7 @@ from serving.metrics import Metrics
 from serving.naming import Naming
 from serving.prediction_log import PredictionLog
 from serving.problems import ProblemError, bad_request
-from serving.scoring import decode_features, field_problems
+from serving.scoring import features_of, field_problems, score_features
 
 _CHUNK = 50
 """Customers of a batch that are scored before other requests get their turn: about a millisecond."""
@@ -78,7 +78,7 @@ class Predictor:
         row = await self._row(customer)
         if row is None:
             raise _unknown(customer)
-        return self._naming.customer_features(self._naming.answered(customer), row.as_of, decode_features(row.features))
+        return self._naming.customer_features(self._naming.answered(customer), row.schema.as_of, features_of(row))
 
     async def some_customers(self, count: int) -> SomeCustomers:
         """The first customers of the newest publication. Raises ProblemError 503."""
@@ -126,7 +126,7 @@ class Predictor:
         if problems := list(field_problems(champion.bundle.schema, features, self._contract)):
             raise bad_request(*problems)
         used = {feature.name: features.get(feature.name) for feature in champion.bundle.schema}
-        scored = champion.score(_encode(used))
+        scored = score_features(champion.bundle, used)
         now = datetime.now(UTC)
         self._count(champion.version, scored.prediction).inc()
         self._log.add(self._naming.logged(now, None, champion.version, None, scored.probability, "/predict/features"))
@@ -151,16 +151,16 @@ class Predictor:
 
     def _answer(self, kind: type[_Answer], champion: Champion, customer: str, row: Row, route: str) -> _Answer:
         """One customer's answer of a kind, counted and logged."""
-        probability, prediction, used = champion.score(row.features)
+        probability, prediction, used = champion.score(row)
         now, known = datetime.now(UTC), self._naming.answered(customer)
         self._count(champion.version, prediction).inc()
-        self._log.add(self._naming.logged(now, known, champion.version, row.as_of, probability, route))
+        self._log.add(self._naming.logged(now, known, champion.version, row.schema.as_of, probability, route))
         return kind(
             customer=known,
             prediction=prediction,
             probability=probability,
             model_version=champion.version,
-            as_of=row.as_of,
+            as_of=row.schema.as_of,
             features_used=cast(_Features, used),  # they are JSON already: decoding them to encode them again is saved
             timestamp=now,
         )

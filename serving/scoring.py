@@ -14,13 +14,14 @@ import msgspec
 
 from churn_platform.bundle import Bundle, Feature, Value
 from churn_platform.contracts import Column, Contract
+from churn_platform.online.types import Row
 from serving.asking import shown
 from serving.messages import Call
 from serving.problems import FieldProblem, ProblemError
 
 MUST_BE_GIVEN = "must be given"
 
-_decode = msgspec.json.Decoder(dict[str, Value]).decode
+_decode = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,37 +33,40 @@ class Scored(NamedTuple):
     features_used: msgspec.Raw
 
 
-def decode_features(stored: bytes) -> dict[str, Value]:
-    """Features as the store holds them. Raises ProblemError 503."""
+def features_of(row: Row) -> dict[str, Value]:
+    """A customer's features by name. Raises ProblemError 503."""
     try:
-        return _decode(stored)
-    except (ValueError, RecursionError) as error:
+        return dict(zip(row.schema.features, _decode(row.values), strict=True))
+    except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(error) from error
 
 
-def score(bundle: Bundle, stored: bytes) -> Scored:
-    """Score features as the store holds them.
+def score(bundle: Bundle, row: Row) -> Scored:
+    """Score a customer as the store holds them.
 
     A feature that the store does not have at all counts as unknown only where the model's schema lets it be left out.
     Raises ProblemError 503.
     """
-    features = decode_features(stored)
-    if features.keys() == bundle.feature_names:
-        used = stored
-    else:
-        if missing := tuple(sorted(bundle.required_names - features.keys())):
+    used = features_of(row)
+    if used.keys() != bundle.feature_names:
+        if missing := tuple(sorted(bundle.required_names - used.keys())):
             raise ProblemError(
                 503,
                 "store_lacks_features",
                 f"The online store lacks {', '.join(missing)}, which the champion needs: publish the features again.",
                 missing_features=missing,
             )
-        used = _encode({feature.name: features.get(feature.name) for feature in bundle.schema})
+        used = {feature.name: used.get(feature.name) for feature in bundle.schema}
+    return score_features(bundle, used)
+
+
+def score_features(bundle: Bundle, used: dict[str, Value]) -> Scored:
+    """Score these features, as the model's schema has them. Raises ProblemError 503."""
     try:
-        probability = float(bundle.score_features((features,))[0])
+        probability = float(bundle.score_features((used,))[0])
     except ValueError as error:  # text where the model takes a number
         raise _unusable(error) from error
-    return Scored(probability, 1 if probability >= bundle.manifest.threshold else 0, msgspec.Raw(used))
+    return Scored(probability, 1 if probability >= bundle.manifest.threshold else 0, msgspec.Raw(_encode(used)))
 
 
 def _unusable(error: Exception) -> ProblemError:

@@ -1,4 +1,4 @@
-"""Refreshing: what a change of champion leaves to do: delivering the newest month again, measuring the matured ones.
+"""Refreshing: delivering the newest month again where that is called for, and measuring a new champion.
 
 Here: the decisions, as pure functions. Not here: gathering the facts (`watch`), or starting anything (`sensors`,
 `replay`).
@@ -12,8 +12,16 @@ from churn_platform.automation.triggers import MEASURE, REFRESH, Action, History
 from churn_platform.months import Month
 
 
-def next_refresh(month: Month | None, champion: int | None, stale: bool, history: History) -> Action:
-    """Score the newest closed month again where its scores are not the champion's."""
+def next_refresh(
+    month: Month | None, champion: int | None, stale: bool, unpublished: str | None, history: History
+) -> Action:
+    """Deliver the newest closed month again where its scores are not the champion's, or serving cannot look it up.
+
+    `unpublished` says what the online store has in its place, in words, and is None where it holds the month.
+    """
+    if month is not None and unpublished:
+        why = f"serving cannot look up {month}: {unpublished}"
+        return launch(REFRESH, month, event_of(month, champion, unpublished), why, history(month))
     if month is None or champion is None or not stale:
         return Wait("the scores of the newest month are the champion's" if champion else "there is no champion yet")
     why = f"scores of {month} are not version {champion}'s"

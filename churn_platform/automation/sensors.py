@@ -79,7 +79,8 @@ def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jo
             "refreshing",
             watch.refreshing,
             (REFRESH, MEASURE),
-            "Scores the newest month again when another version has become champion, and measures it on earlier ones.",
+            "Delivers the newest month again when another version has become champion or serving cannot look it up, and"
+            " measures the champion on earlier ones.",
         ),
         dg.sensor(
             name="alerts",

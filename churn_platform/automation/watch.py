@@ -50,6 +50,8 @@ from churn_platform.modelling.gate import GATES
 from churn_platform.monitoring import drift, performance, target
 from churn_platform.monitoring.status import Stopped
 from churn_platform.months import Month
+from churn_platform.online import store
+from churn_platform.online.types import EarlierStoreError, StoreUnavailableError
 from churn_platform.tables import delivery, leaving, lineage, maturity, taking, training_set
 from churn_platform.tables.features import WINDOW
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, TARGET_DRIFT, landed
@@ -242,13 +244,14 @@ def _won(home: Home, instance: dg.DagsterInstance) -> list[WonFacts]:
 
 
 def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:
-    """Whether the newest month has to be scored again, or the champion measured on one. Raises RegistryError."""
+    """Whether the newest month has to be delivered again, or the champion measured on one. Raises RegistryError."""
     if running := under_way(instance, CLOSE, MATURE, REFRESH, MEASURE):
         return Wait(running)
     lake, champion = home.lake, home.registry.champion()
     month, serving = max(lake.months(FEATURES), default=None), champion.number if champion else None
     stale = month is not None and delivery.scores_are_stale(lake, month, serving)
-    refresh = next_refresh(month, serving, stale, lambda month: runs_of(instance, month, REFRESH))
+    unpublished = _unpublished(home, month) if month else None
+    refresh = next_refresh(month, serving, stale, unpublished, lambda month: runs_of(instance, month, REFRESH))
     if champion is None or isinstance(refresh, Launch):
         return refresh
     months = performance.measurable(lake, champion)
@@ -256,6 +259,19 @@ def refreshing(home: Home, instance: dg.DagsterInstance) -> Action:
     content = {month: _hash(lake, rows := _labelled(lake, month), _stamps(lake, rows)) for month in unmeasured}
     measure = next_measure(content, champion.number, lambda month: runs_of(instance, month, MEASURE))
     return measure if unmeasured else refresh
+
+
+def _unpublished(home: Home, month: Month) -> str | None:
+    """What the online store holds in place of a month, in words; None where it holds it, or a later one."""
+    try:
+        held = store.published(home.settings.online_store)
+    except EarlierStoreError:
+        return "what the online store holds was published by an earlier version"
+    except StoreUnavailableError:
+        return None  # serving says so, and nothing can be published either
+    if held is None:
+        return "the online store is empty"
+    return f"the online store holds {held.month}" if Month.parse(held.month) < month else None
 
 
 def _labelled(lake: Lake, month: Month) -> tuple[tuple[str, Month], ...]:

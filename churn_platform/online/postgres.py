@@ -10,83 +10,116 @@ readers out nor mixes with the next one, and the transaction that replaces rows 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
-import msgspec
 import psycopg
 
 from churn_platform.months import Month
 from churn_platform.online.connecting import PUBLISH_SECONDS, Questions, transaction
 from churn_platform.online.types import (
+    EARLIER,
     READ_PUBLICATION,
+    EarlierStoreError,
     Encoded,
     OnlineStoreError,
     Publication,
     Row,
+    Rows,
+    RowSchema,
     StoreUnavailableError,
     is_text,
     new_publication,
     publication_of,
     refuse_older,
+    schema_of,
 )
 
 if TYPE_CHECKING:
-    from churn_platform.bundle import Value
+    from churn_platform.online.connecting import Connection
 
 NAME = "the online store's PostgreSQL (CHURN_ONLINE_STORE_URL, or CHURN_POSTGRES_URL without it)"
 
 _ADVISORY_LOCK = 5_120_241_163  # any number that other programs on the database do not lock
+_LOOK_SECONDS = 5.0
 
-_POSTGRES_TABLES = """
-CREATE TABLE IF NOT EXISTS online_publication (
+_TABLES = """
+CREATE TABLE IF NOT EXISTS online_month (
     publication bigint PRIMARY KEY, month text NOT NULL, as_of text NOT NULL, customers bigint NOT NULL,
-    published_at text NOT NULL);
-CREATE TABLE IF NOT EXISTS online_features (
-    publication bigint NOT NULL, user_id text NOT NULL, as_of text NOT NULL, features text NOT NULL,
-    PRIMARY KEY (publication, user_id))
+    published_at text NOT NULL, features text NOT NULL);
+CREATE TABLE IF NOT EXISTS online_customers (
+    publication bigint NOT NULL, customer text NOT NULL, features bytea NOT NULL,
+    PRIMARY KEY (publication, customer))
 """
-_READ_FEATURES = (
-    "SELECT f.user_id, f.as_of, f.features FROM online_publication p"
-    " JOIN online_features f ON f.publication = p.publication WHERE f.user_id = ANY(%s)"
+_HOLDS_EARLIER = (
+    "SELECT count(*) = 2 FROM pg_attribute WHERE NOT attisdropped AND (attrelid, attname) IN"
+    " ((to_regclass(%s), %s), (to_regclass(%s), %s))"
+)
+_EARLIER = tuple(chain.from_iterable(EARLIER))
+_DROP_EARLIER = f"DROP TABLE {', '.join(table for table, _ in EARLIER)}"  # in the order in which readers lock them
+_READ_ROWS = (
+    "SELECT c.customer, c.features, CASE WHEN m.published_at = %s THEN NULL ELSE to_json(m) END FROM online_month m"
+    " JOIN online_customers c ON c.publication = m.publication WHERE c.customer = ANY(%s)"
 )
 _READ_FIRST = (
-    "SELECT f.user_id FROM online_publication p JOIN online_features f ON f.publication = p.publication"
-    " ORDER BY f.user_id LIMIT %s"
+    "SELECT c.customer FROM online_month m JOIN online_customers c ON c.publication = m.publication"
+    " ORDER BY c.customer LIMIT %s"
 )
 
 
 def publish(
-    url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]], seconds: float = PUBLISH_SECONDS
+    url: str, month: Month, features: Sequence[str], rows: Rows, seconds: float = PUBLISH_SECONDS
 ) -> Publication:
     """See `store.publish`. One transaction: readers see the old publication until it commits."""
-    encoded = Encoded(month, rows)
+    encoded = Encoded(features, rows)
     with _told(f"{month} is not published"), transaction(url, seconds) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
-        cursor.execute(_POSTGRES_TABLES)
-        present = cursor.execute("SELECT publication, month FROM online_publication").fetchone()
-        refuse_older(month, present[1] if present else None)
-        number = present[0] + 1 if present else 1
-        with cursor.copy("COPY online_features (publication, user_id, as_of, features) FROM STDIN") as copy:
+        cursor.execute(_TABLES)
+        with suppress(StoreUnavailableError):  # what cannot be right is replaced
+            refuse_older(month, _held(connection))
+        newest = cursor.execute("SELECT coalesce(max(publication), 0) FROM online_month").fetchone() or (0,)
+        number = newest[0] + 1
+        with cursor.copy("COPY online_customers (publication, customer, features) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["int8", "text", "bytea"])
             for row in encoded:
                 copy.write_row((number, *row))
-        publication = new_publication(month, encoded.count)
-        cursor.execute("DELETE FROM online_publication")
-        cursor.execute("DELETE FROM online_features WHERE publication <> %s", (number,))
-        cursor.execute(
-            "INSERT INTO online_publication VALUES (%s, %s, %s, %s, %s)",
-            (number, *msgspec.structs.astuple(publication)),
-        )
-        cursor.execute("ANALYZE online_features")
+        publication = new_publication(month, features, encoded.count)
+        cursor.execute("DELETE FROM online_month")
+        cursor.execute("DELETE FROM online_customers WHERE publication <> %s", (number,))
+        cursor.execute("INSERT INTO online_month VALUES (%s, %s, %s, %s, %s, %s)", (number, *publication.stored))
+        cursor.execute("ANALYZE online_customers")
+        if _holds_earlier(connection):  # a program that still reads it waits only for the commit
+            cursor.execute(_DROP_EARLIER)
     return publication
+
+
+def published(url: str) -> Publication | None:
+    """See `store.published`."""
+    with _told("nobody knows which month is published"), transaction(url, _LOOK_SECONDS) as connection:
+        ((made,),) = connection.execute("SELECT to_regclass('online_month') IS NOT NULL").fetchall()
+        held = _held(connection) if made else None
+        if held is None and _holds_earlier(connection):
+            raise EarlierStoreError
+        return held
+
+
+def _held(connection: Connection) -> Publication | None:
+    found = connection.execute(READ_PUBLICATION).fetchone()
+    return publication_of(found) if found else None
+
+
+def _holds_earlier(connection: Connection) -> bool:
+    ((found,),) = connection.execute(_HOLDS_EARLIER, _EARLIER).fetchall()
+    return bool(found)
 
 
 def make_tables(url: str) -> None:
     """See `store.make_tables`."""
     with _told("the online store's tables cannot be made sure of"), transaction(url, PUBLISH_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
-        connection.execute(_POSTGRES_TABLES)
+        connection.execute(_TABLES)
 
 
 @contextmanager
@@ -117,33 +150,43 @@ class PostgresReader:
 
     def __init__(self, url: str, timeout: float) -> None:
         self._questions = Questions(url, timeout, NAME)
+        self._known = (
+            "",
+            RowSchema("", ()),
+        )  # when the publication was made that was read last, and what its rows share
         self._waiting: dict[str, asyncio.Future[Row | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 
     async def publication(self) -> Publication | None:
         """What the store holds now."""
-        found = await self._questions.ask(READ_PUBLICATION)
-        return publication_of(found[0]) if found else None
+        if found := await self._questions.ask(READ_PUBLICATION):
+            return publication_of(found[0])
+        if await self._questions.ask(_HOLDS_EARLIER, _EARLIER) == [(True,)]:
+            raise EarlierStoreError
+        return None
 
-    async def get(self, user_id: str) -> Row | None:
+    async def get(self, customer: str) -> Row | None:
         """One customer, looked up together with all others that are being asked for."""
-        future = self._waiting.get(user_id)
+        future = self._waiting.get(customer)
         if future is None:
-            future = self._waiting[user_id] = asyncio.get_running_loop().create_future()
+            future = self._waiting[customer] = asyncio.get_running_loop().create_future()
             if self._drain is None:
                 self._drain = asyncio.create_task(self._answer())
         return await asyncio.shield(future)  # another request may wait for the same answer
 
-    async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
+    async def get_many(self, customers: Sequence[str]) -> dict[str, Row]:
         """Several customers, in one query and so of one publication."""
-        known = [user_id for user_id in user_ids if is_text(user_id)]
-        found = await self._questions.ask(_READ_FEATURES, (known,))
-        return {user_id: Row(as_of, features.encode()) for user_id, as_of, features in found or ()}
+        published_at, schema = self._known  # another query may learn of a newer one meanwhile
+        asked = [customer for customer in customers if is_text(customer)]
+        found = await self._questions.ask(_READ_ROWS, (published_at, asked)) or []
+        if found and (told := found[0][2]):  # it is not the one that was known
+            schema = schema_of(told["as_of"], told["features"])
+            self._known = told["published_at"], schema
+        return {customer: Row(schema, values) for customer, values, _ in found}
 
     async def first(self, count: int) -> list[str]:
         """The first customers of the newest publication."""
-        found = await self._questions.ask(_READ_FIRST, (count,))
-        return [user_id for (user_id,) in found or ()]
+        return [customer for (customer,) in await self._questions.ask(_READ_FIRST, (count,)) or ()]
 
     async def close(self) -> None:
         """Answer those who wait, then disconnect."""
@@ -162,7 +205,7 @@ class PostgresReader:
                         future.set_exception(error)
                         future.exception()  # marks it as seen, even if the client has gone
                 else:
-                    for user_id, future in batch.items():
-                        future.set_result(rows.get(user_id))
+                    for customer, future in batch.items():
+                        future.set_result(rows.get(customer))
         finally:
             self._drain = None

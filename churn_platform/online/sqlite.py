@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from churn_platform.months import Month
 from churn_platform.online.types import (
+    EARLIER,
     READ_PUBLICATION,
+    EarlierStoreError,
     Encoded,
     OnlineStoreError,
     Publication,
     Row,
+    Rows,
     StoreUnavailableError,
     is_text,
     new_publication,
@@ -29,49 +30,56 @@ from churn_platform.online.types import (
     refuse_older,
 )
 
-if TYPE_CHECKING:
-    from churn_platform.bundle import Value
-
 _LOCK_SECONDS = 600.0  # longer than publishing a million customers takes
 
 _TABLES = """
-CREATE TABLE online_publication (
-    month TEXT NOT NULL, as_of TEXT NOT NULL, customers INTEGER NOT NULL, published_at TEXT NOT NULL);
-CREATE TABLE online_features (user_id TEXT NOT NULL PRIMARY KEY, as_of TEXT NOT NULL, features TEXT NOT NULL);
+CREATE TABLE online_month (
+    month TEXT NOT NULL, as_of TEXT NOT NULL, customers INTEGER NOT NULL, published_at TEXT NOT NULL,
+    features TEXT NOT NULL);
+CREATE TABLE online_customers (customer TEXT NOT NULL PRIMARY KEY, features BLOB NOT NULL) WITHOUT ROWID;
 """
+_HAS_COLUMN = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     """A published file. It never changes, so SQLite needs neither locks nor a journal beside it."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-    connection.text_factory = bytes  # features are JSON for msgspec, which reads bytes
-    return connection
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
 def _read_publication(connection: sqlite3.Connection) -> Publication:
-    row = connection.execute(READ_PUBLICATION).fetchone() or ()
-    return publication_of([value.decode(errors="replace") if isinstance(value, bytes) else value for value in row])
+    """Raises StoreUnavailableError, and EarlierStoreError among them, and sqlite3.Error."""
+    if all(connection.execute(_HAS_COLUMN, place).fetchone() for place in EARLIER):
+        raise EarlierStoreError
+    return publication_of(connection.execute(READ_PUBLICATION).fetchone() or ())
 
 
-def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
+def published(path: Path) -> Publication | None:
+    """See `store.published`."""
+    if not path.exists():
+        return None
+    try:
+        with closing(_connect(path)) as present:
+            return _read_publication(present)
+    except EarlierStoreError:
+        raise
+    except (sqlite3.Error, StoreUnavailableError) as error:
+        raise StoreUnavailableError(
+            f"{path} is not an online store; move it away and publish again: {error}"
+        ) from error
+
+
+def publish(path: Path, month: Month, features: Sequence[str], rows: Rows) -> Publication:
     """See `store.publish`. Publishers wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # An exclusive SQLite transaction is a lock that works on every system and that a crash releases.
     with closing(sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
-        if path.exists():
-            try:
-                with closing(_connect(path)) as present:
-                    published = _read_publication(present).month
-            except (sqlite3.Error, StoreUnavailableError) as error:
-                raise StoreUnavailableError(
-                    f"{path} is not an online store; move it away and publish again: {error}"
-                ) from error
-            refuse_older(month, published)
+        with suppress(EarlierStoreError):
+            refuse_older(month, published(path))
         temporary = path.with_name(f".{path.name}.new")
         temporary.unlink(missing_ok=True)  # left behind by a publication that crashed
         try:
-            publication = _write(temporary, month, rows)
+            publication = _write(temporary, month, features, rows)
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
@@ -80,16 +88,16 @@ def publish(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Val
     return publication
 
 
-def _write(path: Path, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
-    encoded = Encoded(month, rows)
+def _write(path: Path, month: Month, features: Sequence[str], rows: Rows) -> Publication:
+    encoded = Encoded(features, rows)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES}")
         try:
-            connection.executemany("INSERT INTO online_features VALUES (?, ?, ?)", encoded)
+            connection.executemany("INSERT INTO online_customers VALUES (?, ?)", encoded)
         except sqlite3.IntegrityError as error:
             raise OnlineStoreError(f"{month} cannot be published: each customer must occur once: {error}") from error
-        publication = new_publication(month, encoded.count)
-        connection.execute("INSERT INTO online_publication VALUES (?, ?, ?, ?)", msgspec.structs.astuple(publication))
+        publication = new_publication(month, features, encoded.count)
+        connection.execute("INSERT INTO online_month VALUES (?, ?, ?, ?, ?)", publication.stored)
         connection.commit()
     return publication
 
@@ -119,6 +127,8 @@ class SqliteReader:
                 try:
                     connection = opened.enter_context(closing(_connect(self._path)))
                     publication = _read_publication(connection)
+                except EarlierStoreError:
+                    raise
                 except (sqlite3.Error, StoreUnavailableError) as error:
                     raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error
                 opened.pop_all()  # it stays open
@@ -126,26 +136,24 @@ class SqliteReader:
             self._connection, self._publication, self._identity = connection, publication, identity
         return self._publication
 
-    async def get(self, user_id: str) -> Row | None:
+    async def get(self, customer: str) -> Row | None:
         """One customer of the open file."""
-        if not is_text(user_id):
-            return None
-        found = self._read("SELECT as_of, features FROM online_features WHERE user_id = ?", (user_id,))
-        return Row(found[0][0].decode(), found[0][1]) if found else None
+        return (await self.get_many((customer,))).get(customer)
 
-    async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
+    async def get_many(self, customers: Sequence[str]) -> dict[str, Row]:
         """Several customers of the open file."""
-        user_ids = [user_id for user_id in user_ids if is_text(user_id)]
-        marks = ",".join("?" * len(user_ids))
-        found = self._read(
-            f"SELECT user_id, as_of, features FROM online_features WHERE user_id IN ({marks})", tuple(user_ids)
-        )
-        return {user_id.decode(): Row(as_of.decode(), features) for user_id, as_of, features in found}
+        if self._publication is None:
+            return {}
+        schema = self._publication.schema
+        customers = [customer for customer in customers if is_text(customer)]
+        marks = ",".join("?" * len(customers))
+        found = self._read(f"SELECT customer, features FROM online_customers WHERE customer IN ({marks})", customers)
+        return {customer: Row(schema, values) for customer, values in found}
 
     async def first(self, count: int) -> list[str]:
         """The first customers of the open file."""
-        found = self._read("SELECT user_id FROM online_features ORDER BY user_id LIMIT ?", (count,))
-        return [user_id.decode() for (user_id,) in found]
+        found = self._read("SELECT customer FROM online_customers ORDER BY customer LIMIT ?", (count,))
+        return [customer for (customer,) in found]
 
     async def close(self) -> None:
         """Close the file."""
@@ -153,7 +161,7 @@ class SqliteReader:
             self._connection.close()
         self._connection = self._publication = self._identity = None
 
-    def _read(self, sql: str, parameters: tuple[str | int, ...]) -> list[Any]:
+    def _read(self, sql: str, parameters: Sequence[str | int]) -> list[Any]:
         if self._connection is None:
             return []
         try:

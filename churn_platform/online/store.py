@@ -4,40 +4,47 @@ Here: the choice between the two databases. Publishing is synchronous, for a Dag
 serving. Not here: which features there are (`tables.features`), or how a model sees them (`bundle`).
 
     sqlite:///path/to/online_store.db      one file, replaced as a whole by each publication
-    postgresql://user@host/database        the tables `online_publication` and `online_features`
+    postgresql://user@host/database        two tables of the same names
 
-Both hold one row per customer: `user_id`, `as_of` and `features`, a JSON object of values by feature name. A reader
-sees one whole publication or the next, never rows of two in one answer. PostgreSQL's part is imported when the URL asks
-for it, and psycopg with it.
+Both hold the publication in `online_month`, with the names of its features in order, and each customer in
+`online_customers`: the key, and the features' values in that order, without names, as a msgpack array with nil for what
+is unknown. A reader sees one whole publication or the next, never rows of two in one answer, nor rows by the names of
+another. What a version before 0.2 has published is never read: the next publication replaces it, whatever its month.
+PostgreSQL's part is imported when the URL asks for it, and psycopg with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from churn_platform.months import Month
 from churn_platform.online import sqlite
-from churn_platform.online.types import OnlineStoreError, Publication, Reader
-
-if TYPE_CHECKING:
-    from churn_platform.bundle import Value
+from churn_platform.online.types import OnlineStoreError, Publication, Reader, Rows
 
 
-def publish(url: str, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> Publication:
-    """Replace everything that the store holds with these customers and their features.
+def publish(url: str, month: Month, features: Sequence[str], rows: Rows) -> Publication:
+    """Replace everything that the store holds with these customers, each with the values of these features, in order.
 
     `rows` is consumed once, in a stream; key order is fastest. The month that the store holds may be published again, a
     later one always, and publishers wait for each other. Raises OlderMonthError when the store holds a newer month,
-    StoreUnavailableError, and OnlineStoreError for rows that cannot be published (none at all, a customer twice, or a
-    value that is not JSON); the store then stays as it was. Unknown numbers (NaN) are stored as null.
+    StoreUnavailableError, and OnlineStoreError for rows that cannot be published (none at all, a customer twice, too
+    many or too few values, or one that is no number, boolean, text or None); the store then stays as it was.
     """
     if _is_postgres(url):
         from churn_platform.online import postgres
 
-        return postgres.publish(url, month, rows)
-    return sqlite.publish(_path(url), month, rows)
+        return postgres.publish(url, month, features, rows)
+    return sqlite.publish(_path(url), month, features, rows)
+
+
+def published(url: str) -> Publication | None:
+    """What the store holds, or None where nothing was ever published. Raises StoreUnavailableError."""
+    if _is_postgres(url):
+        from churn_platform.online import postgres
+
+        return postgres.published(url)
+    return sqlite.published(_path(url))
 
 
 def make_tables(url: str) -> None:

@@ -6,7 +6,7 @@ either database (`sqlite`, `postgres`), or choosing between them (`store`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -18,7 +18,13 @@ from churn_platform.months import Month
 if TYPE_CHECKING:
     from churn_platform.bundle import Value
 
-READ_PUBLICATION = "SELECT month, as_of, customers, published_at FROM online_publication"
+Rows = Iterable[tuple[str, "Sequence[Value]"]]
+"""Customers, each with the values of its features in the publication's order."""
+
+READ_PUBLICATION = "SELECT month, as_of, customers, published_at, features FROM online_month"
+
+EARLIER = (("online_publication", "published_at"), ("online_features", "features"))
+"""The tables of versions before 0.2, each with a column that tells it from anybody else's."""
 
 
 class OnlineStoreError(Fault):
@@ -33,32 +39,68 @@ class StoreUnavailableError(OnlineStoreError):
     """The store cannot be reached at present."""
 
 
+class EarlierStoreError(StoreUnavailableError):
+    """The store was published by a version before 0.2: its rows are not read, only replaced."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the online store was published by an earlier version, in a form that is not read any more: the sensor"
+            " `refreshing` publishes it again (or materialize online_features of the newest month)"
+        )
+
+
+class RowSchema(msgspec.Struct, frozen=True, cache_hash=True):
+    """What all rows of a publication share: the day that they describe, and the names of their values, in order."""
+
+    as_of: str
+    features: tuple[str, ...]
+
+
 class Publication(msgspec.Struct, frozen=True):
-    """What the store holds: the month, its last day, how many customers, and when it was published (UTC)."""
+    """What the store holds: the month, how many customers, when it was published (UTC), and what its rows share."""
 
     month: str
-    as_of: str
     customers: int
     published_at: str
+    schema: RowSchema
+
+    @property
+    def as_of(self) -> str:
+        """The month's last day."""
+        return self.schema.as_of
+
+    @property
+    def stored(self) -> tuple[str, str, int, str, str]:
+        """What the store keeps of it, in the order of READ_PUBLICATION."""
+        names = msgspec.json.encode(self.schema.features).decode()
+        return self.month, self.as_of, self.customers, self.published_at, names
 
 
 def publication_of(row: Sequence[object]) -> Publication:
     """What a store's row says about its publication. Raises StoreUnavailableError where it cannot be right."""
     try:
-        found = msgspec.convert(dict(zip(Publication.__struct_fields__, row, strict=True)), Publication)
-        Month.parse(found.month)
+        month, as_of, customers, published_at, names = row
+        schema = schema_of(as_of, names)
+        found = msgspec.convert([month, customers, published_at], tuple[str, int, str])
+        Month.parse(found[0])
     except ValueError as error:
         raise StoreUnavailableError(
             f"the online store's publication is not as expected: {error}: materialize online_features again"
         ) from error
-    return found
+    return Publication(*found, schema)
+
+
+def schema_of(as_of: object, names: object) -> RowSchema:
+    """What all rows share, as a store keeps it: `names` are a JSON array. Raises ValueError."""
+    features = msgspec.json.decode(msgspec.convert(names, str), type=tuple[str, ...])
+    return RowSchema(msgspec.convert(as_of, str), features)
 
 
 class Row(NamedTuple):
-    """One customer: the day that the features describe, and a JSON object of values by feature name."""
+    """One customer: what all rows of the publication share, and this one's values in that order, as msgpack."""
 
-    as_of: str
-    features: bytes
+    schema: RowSchema
+    values: bytes
 
 
 class Reader(Protocol):
@@ -67,55 +109,57 @@ class Reader(Protocol):
     async def publication(self) -> Publication | None:
         """What the store holds now, or None where nothing was ever published."""
 
-    async def get(self, user_id: str) -> Row | None:
+    async def get(self, customer: str) -> Row | None:
         """One customer, or None where the customer is not active."""
 
-    async def get_many(self, user_ids: Sequence[str]) -> dict[str, Row]:
+    async def get_many(self, customers: Sequence[str]) -> dict[str, Row]:
         """The active ones among these customers, all of one publication."""
 
     async def first(self, count: int) -> list[str]:
-        """The first active customers, by their ids."""
+        """The first active customers, by their keys."""
 
     async def close(self) -> None:
         """Close the connections."""
 
 
-def refuse_older(month: Month, published: str | None) -> None:
+def refuse_older(month: Month, published: Publication | None) -> None:
     """Raise OlderMonthError where a newer month is published."""
-    if published is not None and Month.parse(published) > month:
-        raise OlderMonthError(f"the online store holds {published}, so {month} is not published over it")
+    if published is not None and Month.parse(published.month) > month:
+        raise OlderMonthError(f"the online store holds {published.month}, so {month} is not published over it")
 
 
-def is_text(user_id: str) -> bool:
-    """Whether a database could hold this id: half a surrogate pair is not text, and PostgreSQL does not allow NUL."""
+def is_text(customer: str) -> bool:
+    """Whether a database could hold this key: half a surrogate pair is not text, and PostgreSQL does not allow NUL."""
     try:
-        return b"\0" not in user_id.encode()
+        return b"\0" not in customer.encode()
     except UnicodeEncodeError:
         return False
 
 
 class Encoded:
-    """The rows as they are stored, counted while they stream by."""
+    """The rows as they are stored, counted while they stream by. Each has as many values as there are `features`."""
 
-    def __init__(self, month: Month, rows: Iterable[tuple[str, Mapping[str, Value]]]) -> None:
+    def __init__(self, features: Sequence[str], rows: Rows) -> None:
         self.count = 0
-        self._as_of = month.as_of.isoformat()
+        self._width = len(features)
         self._rows = rows
 
-    def __iter__(self) -> Iterator[tuple[str, str, str]]:
-        encode = msgspec.json.Encoder().encode
-        for user_id, features in self._rows:
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        encode = msgspec.msgpack.Encoder().encode
+        for customer, values in self._rows:
+            if len(values) != self._width:
+                raise OnlineStoreError(f"{customer} has {len(values)} values for {self._width} features")
             try:
-                yield user_id, self._as_of, encode(features).decode()
-            except TypeError as error:
-                raise OnlineStoreError(f"the features of {user_id} cannot be stored: {error}") from error
+                encoded = encode(values)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise OnlineStoreError(f"the features of {customer} cannot be stored: {error}") from error
+            yield customer, encoded
             self.count += 1
 
 
-def new_publication(month: Month, customers: int) -> Publication:
+def new_publication(month: Month, features: Sequence[str], customers: int) -> Publication:
     """What to record once all rows have been written. Raises OnlineStoreError when there were none."""
     if customers == 0:
         raise OnlineStoreError(f"{month} has no active customers, and an empty store would serve nobody")
-    return Publication(
-        str(month), month.as_of.isoformat(), customers, datetime.now(UTC).isoformat(timespec="microseconds")
-    )
+    published_at = datetime.now(UTC).isoformat(timespec="microseconds")
+    return Publication(str(month), customers, published_at, RowSchema(month.as_of.isoformat(), tuple(features)))

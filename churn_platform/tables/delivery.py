@@ -43,16 +43,19 @@ class LackingFeaturesError(Fault):
     lasting = True
 
 
-def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Each active customer's features by name, in key order, read `at_once`: numbers, booleans, text, None.
+def online_features(contract: Contract) -> tuple[str, ...]:
+    """The features that serving looks up, in the order of `online_rows`."""
+    return tuple(feature.name for feature in schema(contract))
+
+
+def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, tuple[Value, ...]]]:
+    """Each active customer's features, in key order, read `at_once`: numbers, booleans, text, None.
 
     Raises MissingTableError.
     """
-    names = [feature.name for feature in schema(lake.contract)]
-    for batch in _batches(lake, month, [lake.contract.key, *names], at_once):
+    for batch in _batches(lake, month, [lake.contract.key, *online_features(lake.contract)], at_once):
         customers, *columns = (_plain(column) for column in batch.columns)
-        for customer, *values in zip(customers, *columns, strict=True):
-            yield customer, dict(zip(names, values, strict=True))
+        yield from zip(customers, zip(*columns, strict=True), strict=True)
 
 
 def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:

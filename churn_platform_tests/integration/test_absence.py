@@ -16,7 +16,7 @@ from churn_platform.intake.oddities import Drop, Oddity
 from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 from churn_platform.settings.kinds import ODDITIES
-from churn_platform.tables.delivery import online_rows
+from churn_platform.tables.delivery import online_features, online_rows
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
@@ -110,7 +110,7 @@ def test_a_customer_without_a_row_is_told_scored_and_published(table: str, train
     assert told in closed.stdout
     assert told in " ".join(platform.churn("status").stdout.split())
 
-    features = dict(online_rows(lake, MARCH))[key]
+    features = dict(zip(online_features(lake.contract), dict(online_rows(lake, MARCH))[key], strict=True))
     measures = [column.name for column in BY_NAME[table].columns if column.name in features]
     assert {features[name] for name in measures} == {None}
     scores = pd.read_parquet(lake.path(CHURN_SCORES, MARCH)).set_index("user_id")

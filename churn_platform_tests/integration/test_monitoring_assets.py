@@ -82,7 +82,7 @@ def without_champion(settings: Settings, tmp_path: Path) -> Settings:
 
 def published(settings: Settings) -> str:
     with sqlite3.connect(settings.online_store.removeprefix("sqlite:///")) as connection:
-        return str(connection.execute("SELECT month FROM online_publication").fetchone()[0])
+        return str(connection.execute("SELECT month FROM online_month").fetchone()[0])
 
 
 def test_without_a_champion_a_month_closes_green_and_unscored(

@@ -85,7 +85,7 @@ def test_a_month_lives(trained: Platform, url: str, tmp_path: Path, instance: dg
         f" WHERE attrelid = '{CHURN_SCORES}'::regclass AND attnum > 0",
     )
     assert dict(described) == scores.meanings()
-    assert ask(url, "SELECT month FROM online_publication") == [("2024-03",)]
+    assert ask(url, "SELECT month FROM online_month") == [("2024-03",)]
 
     (tmp_path / "late.csv").rename(labels)
     matured = run(settings, "month_mature", MARCH, instance)

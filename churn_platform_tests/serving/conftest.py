@@ -44,7 +44,9 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def postgres_url(postgres: str) -> str:
     """The URL of a PostgreSQL without an online store, and without receipts."""
     with psycopg.connect(postgres) as connection:
-        connection.execute("DROP TABLE IF EXISTS online_publication, online_features, receipts")
+        connection.execute(
+            "DROP TABLE IF EXISTS online_month, online_customers, online_publication, online_features, receipts"
+        )
     return postgres
 
 

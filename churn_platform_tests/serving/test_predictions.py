@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from churn_platform.bundle import TOLERANCE
 from churn_platform.months import Month
-from churn_platform.online.store import publish
+from churn_platform_tests.online import publish, publish_as_earlier
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, customer, customers, user_id
 from churn_platform_tests.streamflow import SCHEMA
@@ -120,6 +121,28 @@ def test_without_features_nothing_is_guessed(new_world: Callable[..., World], st
     service.ready()
 
 
+def test_what_an_earlier_version_published_is_named_until_it_is_published_again(stored: World, serve: Serve) -> None:
+    """Also where it comes back while serving runs, from a backup."""
+    service, url = serve(stored.settings), stored.settings.online_store
+    if url.startswith("postgres"):
+        with psycopg.connect(url) as connection:
+            connection.execute("DROP TABLE online_month, online_customers")
+    publish_as_earlier(url, Month(2024, 2))
+    service.until(lambda: "by an earlier version" in service.client.get("/ready").text)
+    for answer in (
+        service.client.get("/ready"),
+        service.client.post("/predict", json={"user_id": "00000"}),
+        service.client.post("/predict/batch", json={"user_ids": ["00000"]}),
+        service.client.get("/features/00000"),
+        service.client.get("/customers"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+        assert "features: the online store was published by an earlier version" in answer.json()["detail"]
+    stored.publish()
+    service.ready()
+    assert service.client.post("/predict", json={"user_id": user_id(0)}).status_code == 200
+
+
 def without(features: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in features.items() if name not in names}
 
@@ -132,6 +155,7 @@ def test_a_store_that_lacks_a_feature_altogether(world: World, serve: Serve) -> 
     service = serve(world.settings)
     body = service.client.post("/predict", json={"user_id": "a"}).json()
     unknown = features | {"add_ons": None}
+    assert list(body["features_used"]) == [feature.name for feature in SCHEMA]
     assert body["features_used"] == unknown
     assert body["probability"] == pytest.approx(world.probability(1, unknown), abs=TOLERANCE)
     publish(world.settings.online_store, march, [("a", without(features, "monthly_fee", "net_service"))])
@@ -141,12 +165,35 @@ def test_a_store_that_lacks_a_feature_altogether(world: World, serve: Serve) -> 
     assert service.client.post("/predict/batch", json={"user_ids": ["a"]}).status_code == 503
 
 
-@pytest.mark.parametrize("features", ["{", "[]", "null", '{"monthly_fee": [1]}', "[" * 100_000, "text for a number"])
-def test_a_store_that_holds_something_else(world: World, serve: Serve, features: str) -> None:
-    if features.startswith("text"):
-        features = msgspec.json.encode(customer(random.Random(5)) | {"monthly_fee": "dear"}).decode()
+_WIDE = [None] * len(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        b"",
+        b"\xc1",
+        "text",
+        b"\x91" * 100_000,
+        *(msgspec.msgpack.encode(value) for value in ([], None, _WIDE[1:], [*_WIDE, None], [[1], *_WIDE[1:]])),
+        msgspec.msgpack.encode([*(customer(random.Random(5)) | {"monthly_fee": "dear"}).values()]),
+    ],
+    ids=[
+        "nothing",
+        "no msgpack",
+        "text",
+        "deep",
+        "empty",
+        "null",
+        "short",
+        "long",
+        "a list in it",
+        "text for a number",
+    ],
+)
+def test_a_store_that_holds_something_else(world: World, serve: Serve, features: bytes | str) -> None:
     with closing(sqlite3.connect(world.settings.online_store.removeprefix("sqlite:///"))) as store, store:
-        store.execute("UPDATE online_features SET features = ? WHERE user_id = ?", (features, user_id(0)))
+        store.execute("UPDATE online_customers SET features = ? WHERE customer = ?", (features, user_id(0)))
     client = serve(world.settings).client
     for path, body in (("/predict", {"user_id": user_id(0)}), ("/predict/batch", {"user_ids": [user_id(0)]})):
         answer = client.post(path, json=body)

@@ -13,8 +13,8 @@ import pytest
 
 from churn_platform.bundle import TOLERANCE
 from churn_platform.months import Month
-from churn_platform.online.store import publish
 from churn_platform_tests import postgres
+from churn_platform_tests.online import publish
 from churn_platform_tests.serving.conftest import Service
 from churn_platform_tests.serving.world import World, customers, user_id
 

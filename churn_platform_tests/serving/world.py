@@ -17,8 +17,8 @@ import numpy as np
 
 from churn_platform.bundle import FORMAT, Encoder, Golden, Manifest, Value
 from churn_platform.files import sha256
-from churn_platform.online.store import publish
 from churn_platform.settings import Settings
+from churn_platform_tests.online import publish
 from churn_platform_tests.streamflow import SCHEMA
 from serving.registry import ALIAS, MODEL
 

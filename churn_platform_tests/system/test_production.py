@@ -196,7 +196,7 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
     with psycopg.connect(database.format("churn")) as connection:
         runs = connection.execute("SELECT DISTINCT pipeline_name FROM runs WHERE status = 'SUCCESS'").fetchall()
         assert {name for (name,) in runs} >= {"month_close", "retrain", "promote"}
-        (served,) = connection.execute("SELECT month, customers FROM online_publication").fetchall()
+        (served,) = connection.execute("SELECT month, customers FROM online_month").fetchall()
         ((customers,),) = connection.execute("SELECT count(*) FROM features WHERE as_of = '2024-01-31'").fetchall()
         assert served == ("2024-01", customers)
     serving_only_reads(database.replace("postgres:", "serving:"))
@@ -231,13 +231,13 @@ def test_from_a_drop_to_a_prediction(stack: Stack, postgres: str) -> None:
 def serving_only_reads(database: str) -> None:
     """What serving's own role may do: look at the receipts and the online store."""
     with psycopg.connect(database.format("churn"), autocommit=True) as connection:
-        for table in ("receipts", "receipt_intent", "online_publication", "online_features"):
+        for table in ("receipts", "receipt_intent", "online_month", "online_customers"):
             connection.execute(f"SELECT * FROM {table}")
         refused = (
             "SELECT * FROM runs",
             "SELECT * FROM features",
             "DELETE FROM receipts",
-            "UPDATE online_features SET as_of = ''",
+            "UPDATE online_month SET as_of = ''",
         )
         for statement in (*refused, "CREATE TABLE more ()", "CREATE TEMPORARY TABLE more ()", "CREATE ROLE more"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -19,7 +19,7 @@ from churn_platform.online import store
 from churn_platform.tables import delivery
 from churn_platform.tables.features import AS_OF
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
-from churn_platform_tests.streamflow import KEY, SCHEMA
+from churn_platform_tests.streamflow import KEY, SCHEMA, STREAMFLOW
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 TYPES = {"number": "float64", "boolean": "boolean", "category": "string"}
@@ -52,9 +52,11 @@ def test_online_rows_are_plain_values_in_key_order_and_unknown_is_none(lake: Lak
         has_family=[None, True],
         contract_type=["One year", None],
     )
-    (first, known), (second, others) = delivery.online_rows(lake, JANUARY)
+    (first, _), (second, _) = rows = list(delivery.online_rows(lake, JANUARY))
     assert (first, second) == ("0001-AAAAA", "0002-BBBBB")
-    assert list(known) == [feature.name for feature in SCHEMA]
+    names = delivery.online_features(STREAMFLOW)
+    assert names == tuple(feature.name for feature in SCHEMA)
+    known, others = (dict(zip(names, values, strict=True)) for _, values in rows)
     assert known["has_family"] is True and type(known["monthly_fee"]) is float
     picked = ("monthly_fee", "total_paid", "has_family", "contract_type", "add_ons")
     assert [known[name] for name in picked] == [20.5, 3.0, True, None, None]
@@ -66,17 +68,19 @@ def test_online_rows_come_in_batches(lake: Lake) -> None:
     put_features(lake, JANUARY, user_id=keys, monthly_fee=[1.0, 2.0, 3.0, 4.0, 5.0])
     rows = delivery.online_rows(lake, JANUARY, at_once=2)
     assert next(rows)[0] == keys[0]
-    assert [(key, row["monthly_fee"]) for key, row in rows] == list(zip(keys[1:], [2.0, 3.0, 4.0, 5.0], strict=True))
+    fee = delivery.online_features(STREAMFLOW).index("monthly_fee")
+    assert [(key, row[fee]) for key, row in rows] == list(zip(keys[1:], [2.0, 3.0, 4.0, 5.0], strict=True))
 
 
 def test_online_rows_are_what_the_store_holds(lake: Lake, tmp_path: Path) -> None:
     import sqlite3
 
     put_features(lake, JANUARY, user_id=["0001-AAAAA"], monthly_fee=[20.5])
-    store.publish(f"sqlite:///{tmp_path / 'store.db'}", JANUARY, delivery.online_rows(lake, JANUARY))
+    names, rows = delivery.online_features(STREAMFLOW), delivery.online_rows(lake, JANUARY)
+    store.publish(f"sqlite:///{tmp_path / 'store.db'}", JANUARY, names, rows)
     with sqlite3.connect(tmp_path / "store.db") as connection:
-        ((stored,),) = connection.execute("SELECT features FROM online_features").fetchall()
-    assert msgspec.json.decode(stored) == next(delivery.online_rows(lake, JANUARY))[1]
+        ((stored,),) = connection.execute("SELECT features FROM online_customers").fetchall()
+    assert tuple(msgspec.msgpack.decode(stored)) == next(delivery.online_rows(lake, JANUARY))[1]
 
 
 def test_a_month_that_is_not_closed_is_named(lake: Lake) -> None:

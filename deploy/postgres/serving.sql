@@ -9,4 +9,4 @@ REVOKE CONNECT ON DATABASE mlflow, postgres FROM PUBLIC;
 REVOKE TEMPORARY ON DATABASE churn FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
-GRANT SELECT ON receipts, receipt_intent, online_publication, online_features TO serving;
+GRANT SELECT ON receipts, receipt_intent, online_month, online_customers TO serving;
