@@ -15,7 +15,7 @@ import httpx
 
 from churn_platform_tests import earlier, homes
 from churn_platform_tests.containers.conftest import SERVICES, made, readable
-from churn_platform_tests.containers.stack import Stack
+from churn_platform_tests.containers.stack import PATIENCE, Stack
 from churn_platform_tests.containers.test_stack import address, bearer, told
 
 OURS = [name for name in SERVICES if name != "prometheus"]
@@ -67,7 +67,7 @@ def _receipts(stack: Stack) -> list[str]:
 def test_the_volumes_of_the_version_before_go_on(tmp_path: Path, backups: Path) -> None:
     kept = earlier.production("0.1.0", tmp_path / "kept")
     drops = tmp_path / "drops"
-    homes.deliver(drops, months=3, customers=400)
+    later = homes.deliver(drops, months=3, customers=400).rename(tmp_path / "later")
     logged = {line for file in (kept / "home/lake/prediction_log").iterdir() for line in file.read_text().splitlines()}
     places = {"./data/seeds": readable(drops), "./backups": backups}
     with made(OURS, places, CHURN_PREDICTION_LOG_DAYS="36500") as stack:
@@ -83,6 +83,10 @@ def test_the_volumes_of_the_version_before_go_on(tmp_path: Path, backups: Path) 
         assert "version 2 appointed by root: an older version has to serve as well" in receipts
         assert receipts.endswith("3 receipts, each as it was written\n")
         assert "champion: version 2, trained for 2024-02" in stack.ask("code-server", *CHURN, "status")
+        until = time.monotonic() + PATIENCE  # the daemon publishes for serving what that version published
+        while httpx.get(f"{address(stack, '8000')}/ready", trust_env=False).status_code != 200:
+            assert time.monotonic() < until, stack.said("serving", "dagster-daemon")
+            time.sleep(1)
         for one in map(json.loads, logged):
             asked = {"user_id": one["user_id"]}
             answer = httpx.post(f"{address(stack, '8000')}/predict", json=asked, headers=bearer(), trust_env=False)
@@ -91,5 +95,7 @@ def test_the_volumes_of_the_version_before_go_on(tmp_path: Path, backups: Path) 
         moved = stack.ask("serving", "sh", "-c", "cat /churn/serving/prediction_log/*.jsonl")
         assert len(logged) == 3
         assert logged <= set(moved.splitlines())
+        later.rename(drops / "month_002")
+        readable(drops)
         assert "2024-03 closed" in stack.ask("code-server", *CHURN, "close", "2024-03")
         assert "version 3" in stack.ask("code-server", *CHURN, "retrain", "2024-03")
