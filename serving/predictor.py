@@ -17,7 +17,6 @@ import msgspec
 from churn_platform.bundle import Value
 from churn_platform.contracts import Contract
 from churn_platform.online.types import Row, StoreUnavailableError
-from serving.asking import shown
 from serving.champion import Champion, Champions
 from serving.features import OnlineFeatures
 from serving.messages import (
@@ -33,7 +32,7 @@ from serving.messages import (
 from serving.metrics import Metrics
 from serving.naming import Naming
 from serving.prediction_log import PredictionLog
-from serving.problems import ProblemError, bad_request
+from serving.problems import ProblemError, bad_request, no_features
 from serving.scoring import features_of, field_problems, score_features
 
 _CHUNK = 50
@@ -114,7 +113,7 @@ class Predictor:
                 row = rows.get(customer)
                 if row is None:
                     known = self._naming.answered(customer)
-                    results.append(self._naming.no_prediction(known, "missing_features", _no_features(customer)))
+                    results.append(self._naming.no_prediction(known, "missing_features", no_features(customer)))
                 else:
                     results.append(self._answer(self._naming.predicted, champion, customer, row, "/predict/batch"))
             await asyncio.sleep(0)
@@ -176,8 +175,4 @@ def not_ready(*missing: str | None) -> ProblemError:
 
 
 def _unknown(customer: str) -> ProblemError:
-    return ProblemError(404, "missing_features", _no_features(customer))
-
-
-def _no_features(customer: str) -> str:
-    return f"No features for {shown(customer)}: not an active customer in the newest published month."
+    return ProblemError(404, "missing_features", no_features(customer))

@@ -20,6 +20,7 @@ from litestar.openapi.spec import Example
 
 from churn_platform.faults import Fault
 from serving.asking import shown
+from serving.messages import CustomerId
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _NAMED = re.compile(r"field `([^`]+)`")
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
-    """What is wrong with one field of a request, named by its path, such as `features.monthly_fee`."""
+    """What is wrong with one field of a request, named by its path, such as `features.` and a feature."""
 
     field: str
     message: str
@@ -80,6 +81,11 @@ def bad_request(*fields: FieldProblem) -> ProblemError:
     fields = tuple(FieldProblem(shown(field.field), shown(field.message)) for field in fields)
     detail = "; ".join(f"{field.field}: {field.message}" for field in fields)
     return ProblemError(400, "bad_request", detail, fields=fields)
+
+
+def no_features(customer: str) -> str:
+    """What is said of a customer whom the store does not hold."""
+    return f"No features for {shown(customer)}: not an active customer in the newest published month."
 
 
 _CODES = {
@@ -149,16 +155,12 @@ HANDLERS: dict[Any, Any] = {
 _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
     400: (
         "bad_request",
-        "user_id: Expected `str`, got `int`",
-        {"fields": (FieldProblem("user_id", "Expected `str`, got `int`"),)},
+        "body: a JSON body is required",
+        {"fields": (FieldProblem("body", "a JSON body is required"),)},
     ),
     401: ("unauthorized", "Send the token as `Authorization: Bearer ...`.", {}),
     403: ("unknown_host", "Serving is not asked by this name; CHURN_ALLOWED_HOSTS names others.", {}),
-    404: (
-        "missing_features",
-        "No features for 0000-ZZZZZ: not an active customer in the newest published month.",
-        {},
-    ),
+    404: ("not_found", "There is nothing by this name.", {}),
     409: ("conflict", "Another month is being generated already.", {}),
     413: ("too_large", "Request Entity Too Large", {}),
     429: ("too_many_requests", "At most 10 calls per 60 seconds from one address.", {}),
@@ -166,16 +168,20 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def documented(*statuses: int, answer: type[Any] | None = None) -> dict[int, ResponseSpec]:
+def documented(
+    *statuses: int, answer: type[Any] | None = None, customer: CustomerId | None = None
+) -> dict[int, ResponseSpec]:
     """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes itself.
 
-    403 and 429 are among the errors of every route.
+    403 and 429 are among the errors of every route. `customer` is an example of a key that may be unknown.
     """
     specs = {}
     if answer is not None:
         specs[200] = ResponseSpec(answer, generate_examples=False, description="Answered")
     for status in sorted({*statuses, 403, 429}):
         code, detail, more = _DOCUMENTED[status]
+        if status == 404 and customer is not None:
+            code, detail = "missing_features", no_features(str(customer))
         example = Example(summary=code, value=msgspec.to_builtins(ProblemError(status, code, detail, **more).details))
         specs[status] = ResponseSpec(
             ProblemDetails,

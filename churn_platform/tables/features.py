@@ -200,7 +200,7 @@ def _mean(values: Sequence[ir.Value]) -> ir.Value:
 
 
 def _delivered(
-    table: Table, month: Month, snapshot: ibis.Table, users: ibis.Table, columns: Mapping[str, str]
+    table: Table, month: Month, snapshot: ibis.Table, customers: ibis.Table, columns: Mapping[str, str]
 ) -> ibis.Table:
     """What a month delivered of a table, one row per customer: `columns` maps new names to the table's.
 
@@ -212,7 +212,7 @@ def _delivered(
     zero = [new for new, old in columns.items() if old in table.zero_in(month)]
     if not zero:
         return rows
-    active = users.filter(users[LAST_SEEN] == str(month)).select(key)
+    active = customers.filter(customers[LAST_SEEN] == str(month)).select(key)
     joined = active.left_join(rows, key)
     absent = joined[f"{key}_right"].isnull()
     return joined.mutate(**{name: absent.ifelse(0, joined[name]) for name in zero}).drop(f"{key}_right")
@@ -227,13 +227,13 @@ def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibi
     import ibis
 
     key, looks_back = contract.key, contract.declaration.features.history.columns
-    users = snapshots[contract.customers.snapshots]
-    wide = users[0].filter(users[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
+    customers = snapshots[contract.customers.snapshots]
+    wide = customers[0].filter(customers[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
     for name, table in contract.snapshots.items():
         if table is not contract.customers:
             columns = {column.name: column.name for column in table.with_role(Role.FEATURE, Role.BASIS)}
             if snapshots[name]:
-                now = _delivered(table, month, snapshots[name][0], users[0], columns)
+                now = _delivered(table, month, snapshots[name][0], customers[0], columns)
                 wide = wide.left_join(now, key).drop(f"{key}_right")
             else:
                 wide = wide.mutate(**{column: ibis.null(TYPES[table[column].kind]) for column in columns})
@@ -241,7 +241,7 @@ def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibi
         for months in range(1, WINDOW if history else 1):
             if months < len(snapshots[name]):
                 columns = {past.ago(column, months): column for column in history}
-                before = _delivered(table, month - months, snapshots[name][months], users[months], columns)
+                before = _delivered(table, month - months, snapshots[name][months], customers[months], columns)
                 wide = wide.left_join(before, key).drop(f"{key}_right")
             else:
                 wide = wide.mutate(**{past.ago(column, months): ibis.null(wide[column].type()) for column in history})

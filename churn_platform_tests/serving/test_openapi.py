@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import msgspec
 import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from churn_platform.settings import Settings
 from churn_platform.web.token import api_token
+from churn_platform_tests import foreign
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.test_changes import EVALUATION, REPOSITORIES, RUN, Dagster, labels, run
 from churn_platform_tests.serving.world import World, customer, user_id
+from churn_platform_tests.streamflow import WORDS
+from serving.app import create_app
 
 ROUTES = {
     ("/health", "get"),
@@ -126,3 +131,12 @@ def test_good_answers_fit_the_document(
     case = operation(service, route).Case(**parts, media_type="application/json" if "body" in parts else None)
     answer = case.call_and_validate(headers=headers(service))
     assert answer.status_code == status
+
+
+def test_another_company_s_document_is_in_its_own_words(tmp_path: Path) -> None:
+    (tmp_path / "bank.toml").write_text(foreign.BANK)
+    edge = create_app(Settings(home=tmp_path / "home", company=tmp_path / "bank.toml"))
+    document = msgspec.json.encode(edge.app.openapi_schema.to_schema()).decode()
+    assert WORDS.intersection(re.findall(r"\w+", document)) == set()
+    assert "CustomerId" in document
+    assert "No features for 1: not an active customer in the newest published month." in document

@@ -27,7 +27,7 @@ def routes(predictor: Predictor, naming: Naming) -> list[HTTPRouteHandler]:
         summary="One customer's features",
         tags=_TAGS,
         security=READING,
-        responses=documented(401, 404, 503),
+        responses=documented(401, 404, 503, customer=naming.key),
     )
     async def features(
         customer: Annotated[str, Parameter(description="The customer.", examples=[Example(value=naming.key)])],

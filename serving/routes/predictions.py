@@ -30,7 +30,7 @@ def routes(predictor: Predictor, naming: Naming) -> list[HTTPRouteHandler]:
         summary="One customer's risk",
         tags=_TAGS,
         security=READING,
-        responses=documented(400, 401, 404, 413, 503, answer=naming.prediction),
+        responses=documented(400, 401, 404, 413, 503, answer=naming.prediction, customer=naming.key),
     )
     async def predict(
         data: Annotated[naming.predict_request, Body(examples=[Example(value=naming.example)])],  # type: ignore[name-defined]
