@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from churn_platform.saying import say
@@ -76,3 +78,17 @@ def schema() -> None:
     from churn_platform.company.reading import json_schema
 
     sys.stdout.write(json_schema())
+
+
+@company.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", metavar="COLUMN", help="The column that says which customer a row is about.")
+@click.option("--label", metavar="TABLE.COLUMN", help="The column that says who left.")
+def propose(files: tuple[Path, ...], key: str | None, label: str | None) -> None:
+    """Propose a declaration for one month's CSV or Parquet files, one table each: `... > company.toml`.
+
+    Comments say what it was told by. Read it, correct it, and run `churn company check`.
+    """
+    from churn_platform.proposing.proposal import propose as proposed
+
+    click.echo(proposed(files, key, label).encode(), nl=False)  # TOML is UTF-8, whatever the terminal is

@@ -24,6 +24,7 @@ ROOMS = (
     ("modelling",),
     ("online",),
     ("intake",),
+    ("proposing",),
     ("simulation",),
     ("tables",),
     ("champion",),

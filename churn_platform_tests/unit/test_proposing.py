@@ -1,0 +1,190 @@
+"""Proposing: what columns are taken for, by their values and names."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
+from churn_platform.company.reading import parse
+from churn_platform.proposing.proposal import propose
+
+ROWS = 400
+CHANCE = np.random.default_rng(5)
+KEYS = [f"C-{n:04d}" for n in CHANCE.permutation(ROWS)]
+GONE = CHANCE.random(ROWS) < 0.3
+
+
+def declared(folder: Path, files: dict[str, pd.DataFrame], **asked: str) -> tuple[Declaration, str]:
+    """What is proposed for CSV files of these names."""
+    for name, frame in files.items():
+        frame.to_csv(folder / name, index=False)
+    text = propose([folder / name for name in files], **asked)
+    return parse(text, "company.toml"), text
+
+
+def frame(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"customer_id": KEYS, **columns, "churned": np.where(GONE, "yes", "no")})
+
+
+def column(folder: Path, values: object, name: str = "thing") -> DeclaredColumn:
+    said, _ = declared(folder, {"people.csv": frame(**{name: values})})
+    return said.tables["people"].columns[name]
+
+
+def comment(text: str, name: str) -> str:
+    """What is said of a column."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} = ")]
+    return line.partition("  # ")[2]
+
+
+PLANS = CHANCE.choice(["Basic", "Plus"], ROWS)
+AMOUNTS = np.round(CHANCE.uniform(1, 90, ROWS), 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (PLANS, Kind.CATEGORY),
+        (AMOUNTS, Kind.NUMBER),
+        (CHANCE.integers(0, 50, ROWS), Kind.INTEGER),
+        (CHANCE.choice(["Yes", "No"], ROWS), Kind.BOOLEAN),
+        (CHANCE.choice(["ja", "nein"], ROWS), Kind.BOOLEAN),
+        (CHANCE.choice([0, 1], ROWS), Kind.BOOLEAN),
+        (CHANCE.choice(["2024-01-05", "2023-05-06", "2022-02-07"], ROWS), Kind.DATE),
+        (CHANCE.choice(["05.01.2024", "06.05.2023", "27.02.2022"], ROWS), Kind.DATE),
+        (CHANCE.choice(["Yes", "No", "No internet service"], ROWS, p=[0.45, 0.46, 0.09]), Kind.CATEGORY),
+        (pd.array([n if n else None for n in CHANCE.integers(0, 50, ROWS)], "Float64"), Kind.INTEGER),
+    ],
+)
+def test_kinds(tmp_path: Path, values: object, kind: Kind) -> None:
+    found = column(tmp_path, values)
+    assert (found.kind, found.role) == (kind, Role.FEATURE)
+
+
+def test_few_ones_among_zeros_may_be_a_count(tmp_path: Path) -> None:
+    seldom = (np.arange(ROWS) % 20 == 0).astype(int)
+    assert column(tmp_path, seldom, "complaints").kind is Kind.INTEGER
+    assert column(tmp_path, seldom, "has_complained").kind is Kind.BOOLEAN
+
+
+def test_bounds_are_wide_and_never_below_zero_where_nothing_is(tmp_path: Path) -> None:
+    found = column(tmp_path, AMOUNTS)
+    assert (found.minimum, found.maximum) == (0, 1000)
+    below = column(tmp_path, AMOUNTS - 50)
+    assert (below.minimum, below.maximum) == (-1000, 1000)
+    assert column(tmp_path, ["2021-03-04", "2022-05-06"] * (ROWS // 2)).earliest == date(2011, 1, 1)
+
+
+def test_a_category_lists_its_values_where_each_is_seen_often(tmp_path: Path) -> None:
+    assert column(tmp_path, PLANS).values == ("Basic", "Plus")
+    rare = PLANS.astype(object).copy()
+    rare[0] = "Team"
+    assert column(tmp_path, rare).values == ()
+    many = CHANCE.choice([f"P{n:02d}" for n in range(20)], ROWS)
+    assert column(tmp_path, many).values == ()
+    assert column(tmp_path, many).kind is Kind.CATEGORY
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("note", [f"Some text {n}" for n in range(ROWS)], "an id or free text: 400 of 400 different"),
+        ("Surname", [f"Name{n % 150}" for n in range(ROWS)], "free text: 150 different"),
+        ("RowNumber", range(1, ROWS + 1), "an id: 400 of 400 different"),
+        ("phone", 5_550_000 + 7 * np.arange(ROWS), "an id: 400 of 400 different"),
+        ("extract", ["2024-01-31"] * ROWS, "2024-01-31 in every row"),
+        ("nothing", [""] * ROWS, "blank in every row"),
+        ("price", [f"${amount:,.2f}" for amount in AMOUNTS * 100], "amounts with signs"),
+        ("contract_end", ["2999-12-31", "2998-12-31"] * (ROWS // 2), "400 days lie after the month"),
+        ("cancel_reason", np.where(GONE, "price", ""), "price in every row that has it"),
+        ("reason", np.where(GONE, CHANCE.choice(["price", "moved"], ROWS), ""), "filled only for"),
+        ("last_bill", np.where(GONE, 0, AMOUNTS), "alone it tells who left: AUC"),
+        ("status", np.where(GONE, "ended", PLANS), "alone it tells who left: AUC"),
+        ("churn_score", GONE + CHANCE.normal(0, 0.6, ROWS), "alone it tells who left: AUC"),
+        ("Month", PLANS, "its name is one of the platform's own"),
+        ("x" * 62 + "é", PLANS, "has more than 63 bytes"),
+    ],
+)
+def test_what_is_no_feature_is_ignored_with_the_reason(tmp_path: Path, name: str, values: object, told: str) -> None:
+    said, text = declared(tmp_path, {"people.csv": frame(**{name: values})})
+    found = said.tables["people"].columns[name]
+    assert found.role is Role.IGNORED
+    assert found.nullable
+    assert told in text
+
+
+def test_a_column_of_medium_strength_stays(tmp_path: Path) -> None:
+    found = column(tmp_path, GONE + CHANCE.normal(0, 0.8, ROWS))
+    assert found.role is Role.FEATURE
+
+
+def test_incomes_are_no_ids(tmp_path: Path) -> None:
+    assert column(tmp_path, CHANCE.permutation(np.arange(20_000, 130_000))[:ROWS]).role is Role.FEATURE
+
+
+def test_what_stands_for_nothing_is_a_null_value(tmp_path: Path) -> None:
+    values = [" " if n % 9 == 0 else "n/a" if n % 10 == 0 else f"{n}.5" for n in range(ROWS)]
+    said, text = declared(tmp_path, {"people.csv": frame(total=values, plan=PLANS)})
+    table = said.tables["people"]
+    assert table.null_values == (" ", "n/a")
+    assert (table.columns["total"].kind, table.columns["total"].nullable) == (Kind.NUMBER, True)
+    assert not table.columns["plan"].nullable
+    assert "80 blank" in comment(text, "total")
+
+
+def test_the_fee_is_found_by_its_name(tmp_path: Path) -> None:
+    said, _ = declared(tmp_path, {"people.csv": frame(MonthlyCharges=AMOUNTS, TotalCharges=AMOUNTS * 9)})
+    assert said.money.fee == "MonthlyCharges"
+    said, _ = declared(tmp_path, {"people.csv": frame(total_paid=AMOUNTS)})
+    assert said.money.fee is None
+
+
+def test_the_label_may_be_named_or_missing(tmp_path: Path) -> None:
+    people = frame(plan=PLANS).rename(columns={"churned": "target"})
+    said, text = declared(tmp_path, {"people.csv": people})
+    assert "[label]:" in text
+    assert "\n[label]\n" not in text
+    assert said.tables["people"].columns["target"].role is Role.FEATURE
+    said, _ = declared(tmp_path, {"people.csv": people}, label="people.target")
+    assert said.label.place == ("people", "target")
+    assert said.tables["people"].columns["target"].role is Role.LABEL
+
+
+def test_words_of_their_own_say_who_left(tmp_path: Path) -> None:
+    people = frame(active=CHANCE.choice(["Yes", "No"], ROWS)).drop(columns="churned")
+    people["Attrition_Flag"] = np.where(GONE, "Attrited Customer", "Existing Customer")
+    said, _ = declared(tmp_path, {"people.csv": people})
+    table = said.tables["people"]
+    assert table.true_values == ("Attrited Customer", "Yes")
+    assert table.false_values == ("Existing Customer", "No")
+    assert said.label.column == "Attrition_Flag"
+
+
+def test_a_name_stands_for_one_column_in_all_tables(tmp_path: Path) -> None:
+    people, more = (
+        frame(plan=PLANS, size=AMOUNTS),
+        pd.DataFrame({"customer_id": KEYS, "Plan": PLANS, "size": 1 - AMOUNTS}),
+    )
+    said, text = declared(tmp_path, {"people.csv": people, "more.csv": more})
+    assert {said.tables["more"].columns[name].role for name in ("Plan", "size")} == {Role.IGNORED}
+    assert comment(text, "Plan").endswith(
+        "people.csv has a column plan too, with the same values: one name, one column"
+    )
+    assert text.count("with other values") == 1
+    assert said.tables["people"].columns["plan"].role is Role.FEATURE
+
+
+def test_the_table_with_all_customers_says_who_is_active(tmp_path: Path) -> None:
+    calls = pd.DataFrame({"customer_id": KEYS[:100], "calls": CHANCE.integers(1, 9, 100)})
+    labels = pd.DataFrame({"customer_id": KEYS, "left": GONE.astype(int), "reason": "x"})
+    plans = pd.DataFrame({"customer_id": KEYS, "plan": PLANS})
+    said, _ = declared(tmp_path, {"calls.csv": calls, "gone.csv": labels, "plans.csv": plans})
+    assert [name for name, table in said.tables.items() if table.customers] == ["plans"]
+    assert said.tables["calls"].missing is Missing.ZERO
+    assert said.tables["gone"].columns["reason"].role is Role.IGNORED
+    assert list(said.tables) == ["plans", "calls", "gone"]
