@@ -19,7 +19,7 @@ from churn_platform.intake.casting import quoted
 from churn_platform.proposing.customers import Key
 from churn_platform.proposing.habits import UNDECLARED, Habits, sides
 from churn_platform.proposing.judging import ProposedColumn, ignored, judge
-from churn_platform.proposing.leaks import leak
+from churn_platform.proposing.leaks import leak, take_rows
 from churn_platform.proposing.leaving import Label
 from churn_platform.proposing.naming import meaning_of
 from churn_platform.proposing.profiles import profile
@@ -57,6 +57,8 @@ class Columns:
     def of(self, sheet: Sheet, habit: Habits, *, only_label: bool) -> ProposedTable:
         """The columns of a table; `only_label` says that what else is in it is known only with the label."""
         found, texts = {}, dict[str, bool]()
+        if self.judging:
+            take_rows(self.con, sheet, self.key)
         for column in sheet.columns:
             if column == self.key.name:
                 continue
@@ -91,7 +93,7 @@ class Columns:
         said = judged.declared
         if said.role is not Role.IGNORED and (reason := self._name_taken(sheet, column, said)):
             judged = ignored(column, said.kind, f"ignored: {reason}")
-        elif self.judging and (reason := leak(self.con, sheet, column, said, habit, self.key)):
+        elif self.judging and (reason := leak(self.con, sheet, column, said, habit)):
             judged = ignored(column, said.kind, f"ignored: {reason}; {judged.told.removeprefix('ignored: ')}")
         said = judged.declared
         if said.role is Role.SEGMENT and self.taken:  # a table before this one says who the customers are

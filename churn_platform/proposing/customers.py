@@ -22,6 +22,8 @@ BROKEN = 0.01
 """The share of rows with a blank or repeated key that a proposal lets pass, as intake does."""
 ABSENT = 0.05
 """The share of customers who may have no row in a table before a month stops."""
+_VARIOUS = 0.7
+"""The share of different values from which a column is counted out; the quick look is some percent wrong."""
 _NEITHER = "regexp_full_match({0}, '-?[0-9]+[.,][0-9]*[1-9][0-9]*|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*')"
 """Numbers with fractions, and days, are no keys."""
 _WHOLE = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.]0*)?')"
@@ -70,11 +72,13 @@ def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str 
     if not shared:
         names = "; ".join(f"{s.path.name} has {', '.join(map(inert, s.columns[:5]))}" for s in sheets[:3])
         raise UnfitError(f"no column is in all files, and each has to have the customer's key by one name: {names}")
-    uses = {name: [_use(con, sheet, name) for sheet in sheets] for name in shared}
-    able = [n for n in shared if all(use.unique and not use.neither for use in uses[n])]
+    various = [name for name in shared if wanted or all(_is_various(con, sheet, name) for sheet in sheets)]
+    uses = {name: [_use(con, sheet, name) for sheet in sheets] for name in various}
+    able = [name for name, found in uses.items() if all(use.unique and not use.neither for use in found)]
     likely = sorted(able, key=lambda name: -names_a_customer(name))
     if not likely:
-        raise UnfitError(_why_none(uses, wanted))
+        name = max(shared, key=names_a_customer)
+        raise UnfitError(_why_none(name, [_use(con, sheet, name) for sheet in sheets], wanted))
     best = likely[0]
     if wanted is None and names_a_customer(best) <= 0 and (len(likely) > 1 or names_a_customer(best) < 0):
         raise UnfitError(f"{_list(likely)} could each be the customer's key: say which one with --key COLUMN")
@@ -82,6 +86,11 @@ def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str 
     first = uses[best][0]
     told = f"{first.different:,} of {first.sheet.rows:,} different values in {as_text(first.sheet.path.name, MOST)}"
     return Key(best, kind, f"{told}; in all files" if len(sheets) > 1 else told)
+
+
+def _is_various(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> bool:
+    """Whether a column may be different in each row, as far as a quick look tells: most columns are not."""
+    return _one(con, f"SELECT approx_count_distinct({quoted(name)}) FROM {sheet.sql}") >= _VARIOUS * sheet.rows
 
 
 def _use(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> _Use:
@@ -97,12 +106,11 @@ def _use(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> _Use:
     return _Use(sheet, name, *found)
 
 
-def _why_none(uses: dict[str, list[_Use]], wanted: str | None) -> str:
-    """Why no column is the key: the likeliest one has several rows for one customer in some file, or none is likely."""
-    name = max(uses, key=names_a_customer)
-    use = min(uses[name], key=lambda use: use.once / use.sheet.rows)
+def _why_none(name: str, uses: Sequence[_Use], wanted: str | None) -> str:
+    """Why not even the likeliest column is the key: it has several rows for one customer, or sounds odd."""
+    use = min(uses, key=lambda use: use.once / use.sheet.rows)
     if (wanted is None and names_a_customer(name) <= 0) or use.neither:
-        where = f"{use.sheet.path} has no column" if len(uses[name]) == 1 else "no column is in all files"
+        where = f"{use.sheet.path} has no column" if len(uses) == 1 else "no column is in all files"
         return f"{where} that is different in each row: name the customer's key with --key COLUMN"
     if (blank := use.sheet.rows - use.filled) > BROKEN * use.sheet.rows:
         return f"{use.sheet.path}: {inert(name)} is blank in {counted(blank, 'row')}: give every customer a key"

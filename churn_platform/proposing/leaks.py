@@ -27,10 +27,12 @@ _NAMED = 0.8
 """The same for one that is named after leaving, such as a churn score."""
 FEWEST = 10
 """How many have to have left, and to have stayed, for a column to be judged by them."""
-_SAMPLE = 100_000
+_SAMPLE = 20_000
 """How many labelled customers are looked at, chosen by a hash of their keys."""
 _CHANCE = 1e-6
 """How unlikely it may be that only those who left have a value by chance."""
+_GONE = 'gone"'
+"""A name that no column has, since none has a quote."""
 _FEW = 50
 """How many different values are looked at one by one, whatever their order."""
 
@@ -50,15 +52,20 @@ def take_label(con: duckdb.DuckDBPyConnection, label: Label, key: Key) -> bool:
     return bool(left >= FEWEST and stayed >= FEWEST)
 
 
-def leak(
-    con: duckdb.DuckDBPyConnection, sheet: Sheet, column: str, said: DeclaredColumn, habit: Habits, key: Key
-) -> str | None:
-    """Why a column gives the label away that `take_label` has taken; None where it does not."""
+def take_rows(con: duckdb.DuckDBPyConnection, sheet: Sheet, key: Key) -> None:
+    """Make the table `labelled` of a sheet's rows about customers whom `take_label` has taken."""
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE labelled AS SELECT sheet.*, gone AS {quoted(_GONE)}"
+        f" FROM {sheet.sql} AS sheet JOIN target ON target_key = {key.sql}"
+    )
+
+
+def leak(con: duckdb.DuckDBPyConnection, sheet: Sheet, column: str, said: DeclaredColumn, habit: Habits) -> str | None:
+    """Why a column gives the label away, by the rows that `take_rows` has taken; None where it does not."""
     text = quoted(column)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE both_known AS SELECT gone, {ROW} % 2 AS half,"
-        f" CASE WHEN NOT list_contains(?::VARCHAR[], {text}) THEN {text} END AS value"
-        f" FROM {sheet.sql} JOIN target ON target_key = {key.sql}",
+        f"CREATE OR REPLACE TEMP TABLE both_known AS SELECT {quoted(_GONE)} AS gone, {ROW} % 2 AS half,"
+        f" CASE WHEN NOT list_contains(?::VARCHAR[], {text}) THEN {text} END AS value FROM labelled",
         [list(habit.null_values)],
     )
     filled, gone, base = con.execute(
@@ -88,12 +95,13 @@ def _in_order(con: duckdb.DuckDBPyConnection, sheet: Sheet, said: DeclaredColumn
 
 def _one_by_one(con: duckdb.DuckDBPyConnection) -> float:
     """How well the share of those who left at each value, in one half of the customers, tells who left in the other."""
+    different = con.execute("SELECT count(DISTINCT value) FROM both_known").fetchone()
+    if different is None or different[0] > _FEW:
+        return 0.5
     found = con.execute(
         "SELECT coalesce(value, '') AS value, half, count(*) AS n, count(*) FILTER (gone) AS gone FROM both_known"
         " GROUP BY 1, 2"
     ).fetchall()
-    if len({value for value, *_ in found}) > _FEW:
-        return 0.5
     counts = {(value, half): (n, gone) for value, half, n, gone in found}
     base = sum(gone for _, gone in counts.values()) / max(sum(n for n, _ in counts.values()), 1)
 

@@ -145,7 +145,9 @@ DOUBLED = "customer_id,kind\n" + "".join(f"c{n // 3},{'ab'[n % 2]}\n" for n in r
         ({"a.csv": SMALL, "b.csv": SMALL.replace("c1", "d1").replace("plan", "other")}, "customers whom"),
     ],
 )
-def test_what_cannot_be_proposed_is_told_with_its_file(tmp_path: Path, files: dict[str, str], told: str) -> None:
+def test_what_cannot_be_proposed_is_told_with_its_file(
+    tmp_path: Path, files: dict[str, str | bytes], told: str
+) -> None:
     assert told in refused(tmp_path, files)
 
 
