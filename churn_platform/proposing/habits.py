@@ -76,11 +76,17 @@ def habits(con: duckdb.DuckDBPyConnection, sheet: Sheet, but: str) -> Habits:
         fitting = [name for name, count in seen.readings.items() if count >= MOST * seen.filled]
         if not {".", ","} <= set(fitting):  # whole numbers are written alike in both
             votes.update(fitting)
-    decimal: Literal[".", ","] = "," if votes[","] > votes["."] and not sheet.parquet else "."
+    decimal: Literal[".", ","] = "," if _has_commas(votes, sheet) else "."
     dates = [form for form in DATE_FORMATS if votes[form]]
     written = max(dates, key=lambda form: votes[form], default=ISO)
     nothing = sorted({text for seen in looks for text in seen.nothing})
     return Habits(decimal, ISO if sheet.parquet else written, tuple(nothing))
+
+
+def _has_commas(votes: Counter[str], sheet: Sheet) -> bool:
+    """Whether amounts have a comma; where columns disagree, a file with semicolons has them for that reason."""
+    even = 0 < votes[","] == votes["."] and sheet.delimiter == ";"
+    return not sheet.parquet and (votes[","] > votes["."] or even)
 
 
 def take_column(con: duckdb.DuckDBPyConnection, sheet: Sheet, column: str, nothing: Sequence[str] = ()) -> None:

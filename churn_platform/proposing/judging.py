@@ -28,6 +28,8 @@ _LONGEST = 60
 """How long a category's values may be: longer ones are texts."""
 _NEARLY = 0.95
 """The share of different values from which texts stand for something else."""
+_LONG = 10**8
+"""Whole numbers from here on are hardly amounts."""
 _TWOS = 10
 """How many twos a count of as many zeros and ones would have at least, so that it would show that it is one."""
 
@@ -135,13 +137,13 @@ def _stands_for_something(profile: Profile) -> bool:
 
 
 def _is_id(profile: Profile) -> bool:
-    """Whether whole numbers are an id: never the same twice, although amounts between these bounds would be."""
-    if profile.different < profile.filled or profile.low is None or profile.high is None:
+    """Whether whole numbers are an id: hardly the same twice, although amounts between these bounds would be."""
+    if profile.different < MOST * profile.filled or profile.low is None or profile.high is None:
         return False
-    room = max(profile.high - profile.low, 1)
-    digits = {int(math.log10(abs(bound))) for bound in (profile.low, profile.high) if bound}
-    long = len(digits) == 1 and min(digits) >= 6  # such as a telephone's number
-    return profile.filled**2 / (2 * room) >= _TWOS or long or names_an_id(profile.name)
+    twice = profile.filled**2 / (2 * max(profile.high - profile.low, 1))  # as often as they would be by chance
+    repeated = profile.filled - profile.different
+    long = profile.low >= _LONG and not repeated  # such as a telephone's number
+    return (twice >= _TWOS and repeated * 10 <= twice) or long or names_an_id(profile.name)
 
 
 def _wide(bound: float) -> int:

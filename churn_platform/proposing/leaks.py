@@ -31,8 +31,8 @@ _SAMPLE = 20_000
 """How many labelled customers are looked at, chosen by a hash of their keys."""
 _CHANCE = 1e-6
 """How unlikely it may be that only those who left have a value by chance."""
-_GONE = 'gone"'
-"""A name that no column has, since none has a quote."""
+_KEY, _GONE = 'key"', 'gone"'
+"""Names that no column has, since none has a quote."""
 _FEW = 50
 """How many different values are looked at one by one, whatever their order."""
 
@@ -41,12 +41,14 @@ def take_label(con: duckdb.DuckDBPyConnection, label: Label, key: Key) -> bool:
     """Make the table `target` of keys and whether they left; False where there are too few to judge columns by."""
     column = quoted(label.column)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE target AS SELECT {key.sql} AS target_key,"
-        f" bool_or(list_contains(?, {column})) AS gone FROM {label.sheet.sql}"
-        f" WHERE list_contains(?, {column}) GROUP BY 1 ORDER BY md5(target_key) LIMIT {_SAMPLE}",
+        f"CREATE OR REPLACE TEMP TABLE target AS SELECT {key.sql} AS {quoted(_KEY)},"
+        f" bool_or(list_contains(?, {column})) AS {quoted(_GONE)} FROM {label.sheet.sql}"
+        f" WHERE list_contains(?, {column}) GROUP BY 1 ORDER BY md5({quoted(_KEY)}) LIMIT {_SAMPLE}",
         [list(label.true), [*label.true, *label.false]],
     )
-    found = con.execute("SELECT count(*) FILTER (gone), count(*) FILTER (NOT gone) FROM target").fetchone()
+    found = con.execute(
+        f"SELECT count(*) FILTER ({quoted(_GONE)}), count(*) FILTER (NOT {quoted(_GONE)}) FROM target"
+    ).fetchone()
     assert found is not None  # an aggregate has a row
     left, stayed = found
     return bool(left >= FEWEST and stayed >= FEWEST)
@@ -55,8 +57,8 @@ def take_label(con: duckdb.DuckDBPyConnection, label: Label, key: Key) -> bool:
 def take_rows(con: duckdb.DuckDBPyConnection, sheet: Sheet, key: Key) -> None:
     """Make the table `labelled` of a sheet's rows about customers whom `take_label` has taken."""
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE labelled AS SELECT sheet.*, gone AS {quoted(_GONE)}"
-        f" FROM {sheet.sql} AS sheet JOIN target ON target_key = {key.sql}"
+        f"CREATE OR REPLACE TEMP TABLE labelled AS SELECT sheet.*, {quoted(_GONE)}"
+        f" FROM {sheet.sql} AS sheet JOIN target ON {quoted(_KEY)} = {key.sql}"
     )
 
 

@@ -123,6 +123,21 @@ def test_a_column_of_medium_strength_stays(tmp_path: Path) -> None:
     assert found.role is Role.FEATURE
 
 
+def test_rows_that_are_repeated_leave_an_id_an_id(tmp_path: Path) -> None:
+    people = frame(RowNumber=range(1, ROWS + 1))
+    said, _ = declared(tmp_path, {"people.csv": pd.concat([people, people.iloc[:2]])})
+    assert said.tables["people"].columns["RowNumber"].role is Role.IGNORED
+
+
+def test_columns_may_be_called_as_anything_in_between(tmp_path: Path) -> None:
+    names = ("value", "n", "key", "half", "score", "seen", "target", "sheet", "labelled", "k", "v", "neither", "whole")
+    people = frame(**dict.fromkeys(names, AMOUNTS)).rename(columns={"churned": "gone"})
+    more = pd.DataFrame({"customer_id": KEYS, "n": AMOUNTS})
+    said, _ = declared(tmp_path, {"people.csv": people, "seen.csv": more})
+    assert {said.tables["people"].columns[name].kind for name in names} == {Kind.NUMBER}
+    assert said.label.place == ("people", "gone")
+
+
 def test_incomes_are_no_ids(tmp_path: Path) -> None:
     assert column(tmp_path, CHANCE.permutation(np.arange(20_000, 130_000))[:ROWS]).role is Role.FEATURE
 
