@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Literal
 from churn_platform.intake.casting import quoted
 from churn_platform.proposing.leaving import Label
 from churn_platform.proposing.naming import names_a_customer
-from churn_platform.proposing.sniffing import Sheet, UnfitError
+from churn_platform.proposing.sniffing import BROKEN, Sheet, UnfitError
 from churn_platform.shown import MOST, as_text, counted, inert
 
 if TYPE_CHECKING:
     import duckdb
 
-BROKEN = 0.01
-"""The share of rows with a blank or repeated key that a proposal lets pass, as intake does."""
 ABSENT = 0.05
 """The share of customers who may have no row in a table before a month stops."""
 _VARIOUS = 0.7

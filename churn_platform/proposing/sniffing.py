@@ -29,7 +29,7 @@ from churn_platform.intake.casting import quoted
 from churn_platform.intake.names import ENDINGS
 from churn_platform.intake.reading import read
 from churn_platform.months import Month
-from churn_platform.shown import inert
+from churn_platform.shown import counted, inert
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,7 +69,6 @@ class Sheet:
     month: Month | None
     columns: tuple[str, ...]
     rows: int
-    unreadable: int
     delimiter: Delimiter = ","
     encoding: str = "utf-8"
 
@@ -121,17 +120,23 @@ def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
         text = read(con, path, path.name, table)
     if not text.rows.num_rows:
         raise UnfitError(f"{path} has a header but no rows: name a file of a month with customers")
+    if len(text.unreadable) > BROKEN * text.rows.num_rows:
+        first = text.unreadable[0]
+        told = f"{counted(len(text.unreadable), 'line')} that cannot be read, first line {first.line}: {first.reason}"
+        raise UnfitError(f"{path} has {told}; mend them")
     con.register("sheet_read", text.rows)
     con.execute(
         f"CREATE OR REPLACE TABLE {_sql(name)} AS SELECT *, row_number() OVER () AS {quoted(ROW)} FROM sheet_read"
     )
     con.unregister("sheet_read")
     _check_values(con, path, name, columns)
-    return Sheet(name, path, file, month, columns, text.rows.num_rows, len(text.unreadable), delimiter, encoding)
+    return Sheet(name, path, file, month, columns, text.rows.num_rows, delimiter, encoding)
 
 
 ROW = "file_row"
 """The number of each row of a sheet, from 1."""
+BROKEN = 0.01
+"""The share of broken rows that a proposal lets pass, as intake does."""
 _OWN = (ROW, AS_OF, "last_seen")
 """What a table gets while it is taken in, so that not even an ignored column may be called so."""
 

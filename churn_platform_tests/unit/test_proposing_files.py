@@ -123,6 +123,7 @@ DOUBLED = "customer_id,kind\n" + "".join(f"c{n // 3},{'ab'[n % 2]}\n" for n in r
         ({"a.csv": ""}, "a.csv is empty"),
         ({"a.csv": "id,plan\n"}, "a.csv has a header but no rows"),
         ({"a.csv": SMALL.partition("\n")[2]}, "a.csv has no header: its first line is a row, with c0"),
+        ({"a.csv": SMALL + "c,a,b\nd,a,b\n"}, "a.csv has 2 lines that cannot be read, first line 62: Expected"),
         ({"a.txt": SMALL}, "its name has to end with .csv"),
         ({"a.csv": b"PK\x03\x04rest"}, "is an Excel or zip file: save it as CSV"),
         ({"a.parquet": b"PAR1 not quite"}, "a.parquet"),
