@@ -34,6 +34,9 @@ RESERVED = frozenset(
 )
 """What the platform's own tables call their columns."""
 
+_BESIDE_ALL = frozenset({AS_OF, "last_seen", "file_row"})
+"""What of them stands beside the columns of a drop, ignored ones too."""
+
 _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
 _USABLE = (Role.FEATURE, Role.BASIS)
 """The roles of what formulas may use."""
@@ -213,6 +216,8 @@ def formulas(declaration: Declaration) -> Mapping[str, Formula]:
 
 
 def _of_role(name: str, column: DeclaredColumn, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
+    if column.role is Role.IGNORED and name.lower() in _BESIDE_ALL:
+        yield "is a name that the platform's own tables use: give the column another one in the file"
     if column.role is Role.KEY:
         yield "has the role `key`: name the key in [customer]"
     if column.role is Role.LABEL and name != declaration.label.column:

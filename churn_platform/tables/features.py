@@ -218,6 +218,11 @@ def _delivered(
     return joined.mutate(**{name: absent.ifelse(0, joined[name]) for name in zero}).drop(f"{key}_right")
 
 
+def _used(table: Table) -> list[str]:
+    """The columns of the customers' table that anything is made of: an ignored one may be called as another table's."""
+    return [column.name for column in table.columns if column.role not in (Role.KEY, Role.IGNORED)]
+
+
 def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibis.Table]]) -> ibis.Table:
     """One row per active customer with this month's columns and, of those with a history, the months before's.
 
@@ -228,7 +233,7 @@ def _wide(contract: Contract, month: Month, snapshots: Mapping[str, Sequence[ibi
 
     key, looks_back = contract.key, contract.declaration.features.history.columns
     customers = snapshots[contract.customers.snapshots]
-    wide = customers[0].filter(customers[0][LAST_SEEN] == str(month)).drop(LAST_SEEN)
+    wide = customers[0].filter(customers[0][LAST_SEEN] == str(month)).select(key, AS_OF, *_used(contract.customers))
     for name, table in contract.snapshots.items():
         if table is not contract.customers:
             columns = {column.name: column.name for column in table.with_role(Role.FEATURE, Role.BASIS)}

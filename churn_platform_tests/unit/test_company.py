@@ -74,6 +74,7 @@ def test_a_small_company_needs_little() -> None:
     ("before", "after", "told"),
     [
         ('key = "CustomerId"', 'key = "Customer;Id"', "customer.key: Expected `str` matching regex"),
+        ("Balance = {", "as_of = { role = 'ignored',", "columns.as_of: is a name that the platform's own tables use"),
         ('key = "CustomerId"', "", "customer.key is missing"),
         ('key = "CustomerId"', 'key = "CustomerId"\nkinds = 1', "kinds is unknown: key, kind, pattern or example may"),
         ('name = "Small"', "name = 3", "company.name: Expected `str`, got `int`"),
