@@ -16,7 +16,7 @@ from churn_platform.files import replacing
 from churn_platform.replay.worth import BacktestedMonth, Comparison, Worth
 from churn_platform.shown import as_text, counted
 
-_WIDTH, _HEIGHT, _MARGIN = 720, 220, 36
+_WIDTH, _HEIGHT, _MARGIN = 720, 240, 48
 _LINES = (("platform", "the platform"), ("never", "never training again"), ("each_month", "training each month"))
 
 
@@ -81,7 +81,7 @@ def _graph(months: Sequence[BacktestedMonth]) -> str:
         return f"{_MARGIN + number * step:.1f},{_HEIGHT - _MARGIN - above:.1f}"
 
     drawn = []
-    for name, _ in _LINES:
+    for name, _ in reversed(_LINES):  # the platform's own is on top
         parts: list[list[str]] = [[]]
         for number, month in enumerate(months):
             auc = getattr(month, name).auc
