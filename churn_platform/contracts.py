@@ -194,6 +194,11 @@ class Contract:
         return {table.snapshots: table for table in self.states}
 
     @cached_property
+    def former(self) -> Mapping[str, str]:
+        """What features were called, each with its present name; see `company.past.called`."""
+        return past.former(self.declaration)
+
+    @cached_property
     def columns(self) -> Mapping[str, Column]:
         """Every column of the tables that describe customers that is not ignored, by its name, which no two share."""
         found = [column for table in self.states for column in table.columns]

@@ -1,13 +1,13 @@
-"""Past: what a column's past is called, in formulas and as features, and how long ago a day was.
+"""Past: what a column's past is called, in formulas and as features, and what features were called in the past.
 
 Here: names. Not here: which columns have one (`declaration`), or what it is made of (`tables.features`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from churn_platform.company.declaration import DeclaredHistory
+from churn_platform.company.declaration import Declaration, DeclaredHistory
 
 AS_OF = "as_of"
 """The last day of the month that a row describes, which every table of the platform has."""
@@ -40,3 +40,23 @@ def features(history: DeclaredHistory) -> Iterator[tuple[str, str]]:
     """Each feature that is made of the past, with its column."""
     yield from ((change(column, months), column) for months in history.change for column in history.columns)
     yield from ((ratio(column, months), column) for months in history.ratio for column in history.columns)
+
+
+def former(declaration: Declaration) -> dict[str, str]:
+    """What features were called before their columns were renamed, each with its present name."""
+    history, found = declaration.features.history, dict[str, str]()
+    for table in declaration.states.values():
+        for name, column in table.columns.items():
+            for old in column.was:
+                found |= {days(old): days(name)} if column.dates_a_feature else {old: name}
+                if name in history.columns:
+                    found |= {change(old, months): change(name, months) for months in history.change}
+                    found |= {ratio(old, months): ratio(name, months) for months in history.ratio}
+    return found
+
+
+def called(former: Mapping[str, str], feature: str, known: Collection[str]) -> str:
+    """What a feature of any time is called among these names; its own name where it is not among them."""
+    present = former.get(feature, feature)
+    names = (feature, present, *(old for old, new in former.items() if new == present))
+    return next((name for name in names if name in known), feature)

@@ -197,7 +197,8 @@ def _complete(rows: ibis.Table, contract: Contract) -> ibis.Table:
 
     types = {feature.name: FEATURE_TYPES[feature.kind] for feature in schema(contract)}
     known = set(rows.columns)
-    columns = {name: rows[name].cast(kind) if name in known else ibis.null(kind) for name, kind in types.items()}
+    there = {name: past.called(contract.former, name, known) for name in types}
+    columns = {n: rows[there[n]].cast(kind) if there[n] in known else ibis.null(kind) for n, kind in types.items()}
     return rows.select(contract.key, AS_OF, **columns)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
+from churn_platform.company import past
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
@@ -30,7 +31,9 @@ def of_months(lake: Lake) -> Iterator[Consequence]:
     for month in lake.months(FEATURES):
         found = set(lake.read(FEATURES, month).columns)
         yield from _of_month(lake, month, found)
-        more |= found - {lake.contract.key, AS_OF, *(feature.name for feature in schema(lake.contract))}
+        made = {feature.name for feature in schema(lake.contract)}
+        more |= {name for name in found if past.called(lake.contract.former, name, made) not in made}
+    more -= {lake.contract.key, AS_OF}
     if more and lake.contract.key in found:
         yield Consequence(f"closed months have {', '.join(sorted(more))}, declared no more: new versions do without")
 
@@ -46,7 +49,8 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
             told = f"{month} was closed without {table.name}: declare `since`, `was` if the table had another name"
             yield Consequence(f"{told}, or put its file into the drop and close the month again", pressing=True)
     wanted = [feature.name for feature in schema(contract)]
-    if lacking := [name for name in wanted if name not in found and name not in dated(contract)]:
+    unknown = [name for name in wanted if past.called(contract.former, name, found) not in found]
+    if lacking := [name for name in unknown if name not in dated(contract)]:
         told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
 
@@ -54,7 +58,8 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
 def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:
     """What follows for a version that serves: what it asks for and is no longer made, and what it does not know."""
     now = {feature.name: feature for feature in schema(lake.contract)}
-    gone = [feature for feature in version if feature.name not in now]
+    called = {feature.name: past.called(lake.contract.former, feature.name, now) for feature in version}
+    gone = [feature for feature in version if called[feature.name] not in now]
     champion = f"the champion, version {number},"
     if needed := [feature.name for feature in gone if feature.must_be_given]:
         told = f"{champion} cannot score a month without {', '.join(needed)}"
@@ -63,8 +68,8 @@ def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[
         )
     if missed := [feature.name for feature in gone if not feature.must_be_given]:
         yield Consequence(f"{champion} goes on with {', '.join(missed)} unknown")
-    if other := [f.name for f in version if f.name in now and now[f.name].kind != f.kind]:
+    if other := [f.name for f in version if (name := called[f.name]) in now and now[name].kind != f.kind]:
         told = f"{champion} knows {', '.join(other)} as another kind"
         yield Consequence(f"{told}: give the column another name", pressing=True)
-    if new := [name for name in now if name not in {feature.name for feature in version}]:
+    if new := [name for name in now if name not in called.values()]:
         yield Consequence(f"a retrain learns {', '.join(new)}, which version {number} does not know")

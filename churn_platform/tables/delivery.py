@@ -6,13 +6,14 @@ online store (`online`), scoring one customer (`bundle`), or how good scores wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from churn_platform.bundle import Bundle, Value
+from churn_platform.company import past
 from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import replacing
@@ -44,8 +45,17 @@ class LackingFeaturesError(Fault):
 
 
 def online_features(contract: Contract) -> tuple[str, ...]:
-    """The features that serving looks up, in the order of `online_rows`."""
-    return tuple(feature.name for feature in schema(contract))
+    """The features that serving looks up, in the order of `online_rows`.
+
+    A renamed one is there by all of its names: the champion may have learned it by another.
+    """
+    return (*(feature.name for feature in schema(contract)), *_former(contract))
+
+
+def _former(contract: Contract) -> dict[str, str]:
+    """The former names of features, each with the present one."""
+    present = {feature.name for feature in schema(contract)}
+    return {old: new for old, new in contract.former.items() if new in present and old not in present}
 
 
 def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, tuple[Value, ...]]]:
@@ -53,8 +63,12 @@ def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tup
 
     Raises MissingTableError.
     """
-    for batch in _batches(lake, month, [lake.contract.key, *online_features(lake.contract)], at_once):
-        customers, *columns = (_plain(column) for column in batch.columns)
+    lake.require(FEATURES, month)
+    known = lake.read(FEATURES, month).columns
+    names = [past.called(lake.contract.former, name, known) for name in online_features(lake.contract)]
+    for batch in _batches(lake, month, [lake.contract.key, *dict.fromkeys(names)], at_once):
+        plain = dict(zip(batch.schema.names, (_plain(column) for column in batch.columns), strict=True))
+        customers, columns = plain[lake.contract.key], [plain[name] for name in names]
         yield from zip(customers, zip(*columns, strict=True), strict=True)
 
 
@@ -107,19 +121,27 @@ def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.n
     """
     import pandas as pd
 
-    kept = [name for name in (lake.contract.key, lake.contract.fee) if name]
-    features = list(dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)]))
-    known = set(lake.read(FEATURES, month).columns)  # an older version may ask for a feature that is gone
-    if lacking := sorted(bundle.required_names - known):
+    contract, known = lake.contract, set(lake.read(FEATURES, month).columns)
+    kept = [name for name in (contract.key, contract.fee) if name]
+    wanted = dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)])
+    # An older version may ask for a feature by a name that it had, or for one that is gone.
+    names = {name: called for name in wanted if (called := past.called(contract.former, name, known)) in known}
+    if lacking := sorted(bundle.required_names - names.keys()):
         raise LackingFeaturesError(
             f"the champion needs {', '.join(lacking)}, which {month} does not have: declare it again, or retrain and"
             " promote a version without it (churn company check)"
         )
-    parts = [batch.to_pandas() for batch in _batches(lake, month, [name for name in features if name in known])]
+    batches = _batches(lake, month, list(dict.fromkeys(names.values())))
+    parts = [_by_name(batch.to_pandas(), names) for batch in batches]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
     frame = pd.concat([part[kept] for part in parts], ignore_index=True)
     frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
     return frame, encoded
+
+
+def _by_name(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The frame with the columns that `names` says, by the names that are asked for."""
+    return frame[[*names.values()]].set_axis([*names], axis=1)
 
 
 def deciles(riskiest: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from churn_platform.company import past
 from churn_platform.company.declaration import Role
+from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.lake import Lake
@@ -93,8 +95,14 @@ def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     segments = as_declared(lake.read(customers.snapshots, month), customers).select(key, *names)
     rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
     rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
-    frame: pd.DataFrame = rows.order_by(key).to_pandas()
-    return frame
+    return _by_all_names(rows.order_by(key).to_pandas(), lake.contract)
+
+
+def _by_all_names(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The frame with each renamed feature by all of its names: versions know it by different ones."""
+    names = (*contract.former, *contract.former.values())
+    found = {name: called for name in names if (called := past.called(contract.former, name, [*frame])) in frame}
+    return frame.assign(**{name: frame[called] for name, called in found.items() if name not in frame})
 
 
 def labels_of(lake: Lake, month: Month) -> ibis.Table:
@@ -123,9 +131,12 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     changed: dict[str, ir.Value] = {}
     for feature in schema(contract):
         name = feature.name
-        kind = wanted[name] if name in wanted else FEATURE_TYPES[feature.kind]
-        if name in found:
-            changed |= {name: rows[name].cast(kind)} if found[name] != kind and name in wanted else {}
+        there = past.called(contract.former, name, found)
+        newest_name = past.called(contract.former, name, wanted)
+        kind = wanted[newest_name] if newest_name in wanted else FEATURE_TYPES[feature.kind]
+        if there in found:
+            cast = found[there] != kind and newest_name in wanted
+            changed |= {name: rows[there].cast(kind)} if cast else {name: rows[there]} if there != name else {}
         elif name in dated(contract):
             changed[name] = ibis.null(kind)
         else:
