@@ -26,7 +26,7 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
     month = month_of(context)
     with told_plainly():
         try:
-            features, rows = delivery.online_features(home.contract), delivery.online_rows(home.lake, month)
+            features, rows = delivery.online_features(home.lake, month), delivery.online_rows(home.lake, month)
             publication = store.publish(home.settings.online_store, month, features, rows)
         except OlderMonthError as refusal:
             context.log.info(str(refusal))

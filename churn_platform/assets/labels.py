@@ -10,7 +10,6 @@ import dagster as dg
 from churn_platform.assets.landed import CONTRACT, asset_key
 from churn_platform.assets.metadata import of_table
 from churn_platform.home import Home
-from churn_platform.intake.landing import Judged
 from churn_platform.months import Month
 from churn_platform.shown import counted
 from churn_platform.tables import leaving, maturity, taking
@@ -36,17 +35,18 @@ def by_absence(
     )
 
 
-def kept_early(
-    context: dg.AssetExecutionContext, home: Home, month: Month, judged: Judged, content: str
+def kept_back(
+    context: dg.AssetExecutionContext, home: Home, month: Month, *, counted_before: bool
 ) -> Iterator[dg.MaterializeResult]:
-    """Keep labels that have come before their day: what is downstream of them waits for it."""
+    """Say that labels are kept until their day; where they counted before, what is downstream follows."""
     told = f"the labels of {month} are kept, and count from {maturity.known_from(home.contract, month)} on"
     context.log.info(told)
-    if maturity.keep(home.lake, month, judged, content):
-        yield dg.MaterializeResult(
-            asset_key=asset_key(home.contract.labels),
-            metadata={"withdrawn": True, "dagster/row_count": 0, "kept": told},
-        )
+    if not counted_before:
+        return
+    yield dg.MaterializeResult(
+        asset_key=asset_key(home.contract.labels),
+        metadata={"withdrawn": True, "dagster/row_count": 0, "kept": told},
+    )
 
 
 def without_labels(
@@ -66,8 +66,6 @@ def without_labels(
 
 
 def _why_none(home: Home, month: Month) -> str:
-    if maturity.are_early(home.contract, month):
-        return f"they count from {maturity.known_from(home.contract, month)} on"
     if months := home.contract.leaves:
         return f"who has left is known once {month + months} is closed"
-    return "its drop has none, and it matures when they arrive there"
+    return "the drop has none, and the month matures when they arrive there"

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from churn_platform.assets.faults import told_plainly
-from churn_platform.assets.labels import by_absence, kept_early, without_labels
+from churn_platform.assets.labels import by_absence, kept_back, without_labels
 from churn_platform.assets.landed import CONTRACT, asset_key, kept, left_out, verdict
 from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import month_of
@@ -64,9 +64,9 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
     return True
 
 
-def _refuse_mixture(home: Home, month: Month, left_out: Sequence[Table], contents: Mapping[str, str | None]) -> None:
+def _refuse_mixture(home: Home, month: Month, others: Sequence[Table], contents: Mapping[str, str | None]) -> None:
     """Raise DropError where tables that are not selected have changed: a month's tables are taken in together."""
-    records = {deliveries.LATER if table is home.contract.labels else deliveries.STATE for table in left_out}
+    records = {deliveries.LATER if table is home.contract.labels else deliveries.STATE for table in others}
     if home.contract.leaves:
         records -= {deliveries.LATER}  # no drop has any
     if any(contents[record] != deliveries.taken(home.lake, month, record) for record in records):
@@ -150,7 +150,7 @@ def _taken_in(
     lake, contract = home.lake, home.contract
     absent = [table for table in contract.states if table in selected and table not in [t.table for t in tables]]
     early = (contract.labels,) if maturity.are_early(contract, month) else ()
-    kept_back = [judged for judged in tables if judged.table in early]
+    labels = [judged for judged in tables if judged.table in early]
     tables = [judged for judged in tables if judged.table not in early]
     written = taking.take_in(lake, month, tables, contents, everything_odd, absent)
     for table in absent:
@@ -164,8 +164,9 @@ def _taken_in(
         yield kept(home, judged, month, written[judged.table.name])
     if contract.labels in selected and contract.leaves:
         yield from by_absence(context, home, month)
-    elif kept_back:
-        yield from kept_early(context, home, month, kept_back[0], str(contents[deliveries.LATER]))
+    elif labels:
+        had = maturity.keep(lake, month, labels[0], str(contents[deliveries.LATER]))
+        yield from kept_back(context, home, month, counted_before=had)
     elif contract.labels in selected and contract.labels.name not in written:
         yield from without_labels(context, home, month, contents[deliveries.LATER])
 
@@ -177,8 +178,8 @@ def _as_landed(
     lake = home.lake
     why = f"{month} is kept as it was landed: {home.settings.drops} has no drop for it any more"
     context.log.info(why)
-    if home.contract.labels in selected:
-        maturity.land_kept(lake, month)
+    delivered_labels = home.contract.labels in selected and not home.contract.leaves
+    early_now = delivered_labels and maturity.bring_up_to_date(lake, month)
     for table in selected:
         name = landed(table.name)
         if table is home.contract.labels and home.contract.leaves:
@@ -201,6 +202,8 @@ def _as_landed(
                     f"{month} was closed without {table.name}, and its drop is gone: declare `since` for the table, "
                     "`was` if it had another name, or put the drop back with it"
                 )
+    if early_now:
+        yield from kept_back(context, home, month, counted_before=True)
 
 
 def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from churn_platform.automation.triggers import CLOSE, MATURE, Action, History, Launch, Wait, event_of, launch
 from churn_platform.months import Month
+from churn_platform.tables.maturity import is_early, same_labels
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class MonthFacts:
         """What has happened to the month, in words."""
         if self.lost and not (self.to_mature and self.labels is None):
             return f"files of {self.month} are lost and made again: {', '.join(self.lost)}"
+        if self.to_mature and self.labels and same_labels(self.labels, self.landed_labels):
+            return f"labels of {self.month} {'do not count yet' if is_early(self.labels) else 'count from today on'}"
         if self.to_mature:
             happened = "have arrived" if self.landed_labels is None else "were corrected"
             return f"labels of {self.month} {happened if self.labels else 'were withdrawn'}"

@@ -95,7 +95,8 @@ def month_facts(home: Home, settle_seconds: float) -> list[MonthFacts]:
 def _as_of_today(lake: Lake, delivery: deliveries.Delivery) -> deliveries.Delivery:
     """A delivery with the labels that the month has today: nobody delivers those that follow from absence."""
     if lake.contract.leaves:
-        return replace(delivery, labels=leaving.content(lake, delivery.month), meant=())
+        sources = leaving.sources(lake, delivery.month)
+        return replace(delivery, labels=_left(lake, delivery.month, _stamps(lake, sources)), meant=())
     return replace(delivery, labels=maturity.content(lake.contract, delivery.month, delivery.labels))
 
 
@@ -145,6 +146,12 @@ def _is_stale(lake: Lake, month: Month, first: Month) -> bool:
     inputs = [(landed(table.name), month) for table in snapshots.values()]
     inputs += [(name, month - ago) for name in snapshots for ago in range(WINDOW)]
     return _stale(lake, month, first, _stamps(lake, [*inputs, (FEATURES, month)]))
+
+
+@lru_cache(maxsize=512)
+def _left(lake: Lake, month: Month, stamps: tuple[object, ...]) -> str | None:
+    """Worked out once for each state of the files."""
+    return leaving.content(lake, month)
 
 
 @lru_cache(maxsize=512)

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import (
+    EARLY_LABELS,
     LABELS,
     SNAPSHOTS,
     Declaration,
@@ -55,7 +56,8 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
                 yield f"tables.{name}.columns.{column}: {fault}"
     files = [(file, name) for name, said in tables.items() for file in (said.file or name, *said.was)]
     yield from _repeated("is read from the file", files)
-    snapshots = [(said.snapshots or said.called(name), name) for name, said in tables.items()]
+    yield from _repeated("was called", ((said.called(name), name) for name, said in tables.items()))
+    snapshots = [(said.snapshots or f"{said.called(name)}{SNAPSHOTS}", name) for name, said in tables.items()]
     yield from _repeated("has the snapshots", snapshots)
     yield from _of_label(declaration)
     yield from _of_features(declaration)
@@ -71,12 +73,13 @@ def _repeated(told: str, named: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:
-    if name == LABELS and name in declaration.states:
-        yield f"{LABELS} is what the platform calls its own table of labels: give this one another name"
+    own = {EARLY_LABELS} if name == declaration.label.table and not table.describes else {LABELS, EARLY_LABELS}
+    if taken := sorted({name, table.called(name)} & own):
+        yield f"{taken[0]} is what the platform calls a table of its own: give this one another name"
     if table.since and table.until and table.since > table.until:
         yield "its `since` is after its `until`"
     if (table.since or table.until) and (table.customers or not table.describes):
-        yield "has neither `since` nor `until`: every month has customers, and labels may come at any time"
+        yield "cannot have `since` or `until`: every month has customers, and labels may come at any time"
     if table.snapshots and not table.snapshots.endswith(SNAPSHOTS):
         yield f"the name of its snapshots has to end with {SNAPSHOTS}"
     if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):
@@ -99,7 +102,7 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
 def _of_label(declaration: Declaration) -> Iterator[str]:
     label, tables = declaration.label, declaration.tables
     if label.leaves and (label.table in tables or label.horizon_days or label.involuntary):
-        yield "label: with `leaves` nobody delivers labels: it has no table, `horizon_days` or `involuntary`"
+        yield "label: with `leaves` nobody delivers labels: it cannot have a table, `horizon_days` or `involuntary`"
     if label.leaves or (label.table not in tables and label == DeclaredLabel(horizon_days=label.horizon_days)):
         return  # made from the months themselves, or to come: no month matures yet
     if label.table not in tables or label.column not in tables[label.table].columns:
@@ -118,6 +121,8 @@ def _of_label(declaration: Declaration) -> Iterator[str]:
     elif chosen and reason and (reason.role is not Role.IGNORED or reason.kind not in (Kind.TEXT, Kind.CATEGORY)):
         told = "says why customers left: its kind has to be `text` or `category`, its role `ignored`"
         yield f"tables.{label.table}.columns.{chosen.column}: {told}"
+    elif chosen and reason and (other := sorted({*chosen.values} - {*(reason.values or chosen.values)})):
+        yield f"label.involuntary: {label.table} lists no value {', '.join(map(inert, other))} of {chosen.column}"
 
 
 def _of_features(declaration: Declaration) -> Iterator[str]:
@@ -151,8 +156,10 @@ def _described(declaration: Declaration) -> dict[str, DeclaredColumn]:
 
 def _names(declaration: Declaration) -> Iterator[str]:
     """Whether each name stands for one thing; programs that read tables do not tell capitals from small letters."""
-    history, key = declaration.features.history, declaration.customer.key
+    history, key, label = declaration.features.history, declaration.customer.key, declaration.label
+    delivered = label.table in declaration.tables and label.column in declaration.tables[label.table].columns
     named = [
+        *([] if delivered else [(label.column, "label")]),
         *((column, place) for column, place, said in _columns(declaration) if said.role is not Role.IGNORED),
         *(
             (old, f"{place}.{column}.was")
@@ -220,8 +227,8 @@ def _of_role(name: str, column: DeclaredColumn, table: DeclaredTable, declaratio
         yield "is a name that the platform's own tables use: give the column another one in the file"
     if column.role is Role.KEY:
         yield "has the role `key`: name the key in [customer]"
-    if column.role is Role.LABEL and name != declaration.label.column:
-        yield "has the role `label`: name the label in [label]"
+    if column.role is Role.LABEL and (name != declaration.label.column or declaration.label.leaves):
+        yield "has the role `label`: name the label in [label], without `leaves`"
     if column.role is Role.SEGMENT and not table.customers:
         yield "is a segment: those stand in the table that says who the customers are"
     if column.role is Role.SEGMENT and column.kind not in (Kind.CATEGORY, Kind.BOOLEAN):

@@ -27,6 +27,9 @@ ColumnName = Annotated[str, Meta(pattern=r"^[\w($€£][\w .,%/()&+?!#:$€£'@=
 LABELS = "labels"
 """The platform's own table of labels, wherever they come from."""
 
+EARLY_LABELS = "early_labels"
+"""Its table of labels that have come before the day from which they count."""
+
 
 MonthName = Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 """A month, such as 2024-03."""

@@ -72,9 +72,9 @@ def _states(contract: Contract, month: Month) -> tuple[Table, ...]:
     return tuple(table.at(month) for table in contract.states)
 
 
-def take(lake: Lake, month: Month, name: str, content: str, tables: tuple[Table, ...], notes: Iterable[str]) -> None:
+def take(lake: Lake, month: Month, name: str, content: str, tables: Iterable[str], notes: Iterable[str]) -> None:
     """Record that a month's tables were landed from this content. Call it after all of them are kept."""
-    lake.write_document(name, month, Taken(content, tuple(table.name for table in tables), tuple(notes)))
+    lake.write_document(name, month, Taken(content, tuple(tables), tuple(notes)))
 
 
 def take_without_labels(lake: Lake, month: Month, content: str, *, withdrawn: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import Missing
 from churn_platform.contracts import Contract, Table
-from churn_platform.intake.landing import Judged
+from churn_platform.intake.landing import RAGGED, Judged
 from churn_platform.months import Month
 from churn_platform.settings.groups import LandingSettings
 from churn_platform.shown import counted
@@ -59,7 +59,7 @@ def oddities(drop: Drop, settings: LandingSettings) -> Iterator[Oddity]:
     """Everything that is odd about the drop."""
     yield from _absent(drop, settings.absence_tolerance)
     named: tuple[tuple[str, Callable[[Drop, LandingSettings], tuple[Table, str] | None]], ...] = (
-        (FEWER_CUSTOMERS, _fewer_customers),
+        (FEWER_CUSTOMERS, _gone if drop.contract.leaves else _fewer_customers),
         (REPEATED_MONTH, _repeated),
         (FEW_LABELS, _few_labels),
         (EQUAL_LABELS, _equal_labels),
@@ -67,9 +67,10 @@ def oddities(drop: Drop, settings: LandingSettings) -> Iterator[Oddity]:
     for name, find in named:
         if (found := find(drop, settings)) is not None:
             table, sentence = found
-            # Whoever is missing from a file that was cut would have left.
-            misleads = name == FEWER_CUSTOMERS and drop.contract.leaves is not None
+            # Whoever is missing from a file that was cut would have left; from one that was copied, nobody would.
+            misleads = drop.contract.leaves is not None and name in (FEWER_CUSTOMERS, REPEATED_MONTH)
             yield Oddity(table.name, sentence, stops=misleads or name in settings.stopping)
+    yield from _unreadable(drop)
 
 
 def absent(judged: Judged, customers: ibis.Table) -> int:
@@ -115,9 +116,36 @@ def _fewer_customers(drop: Drop, settings: LandingSettings) -> tuple[Table, str]
     )
 
 
+def _gone(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
+    """Whether more customers of the month before are gone than the setting allows, whoever has come instead."""
+    table = drop.contract.customers
+    if table.name not in drop.judged or table.name not in drop.before:
+        return None
+    judged, before = drop.judged[table.name], drop.before[table.name]
+    gone, all_before = _count(before.anti_join(judged.seen(), table.key.name)), _count(before)
+    if gone <= all_before * settings.fewer_customers:
+        return None
+    return table, (
+        f"{judged.path.name}: {_of(gone, all_before)} of {drop.month - 1} are gone in {drop.month}, and would count as "
+        f"having left; CHURN_FEWER_CUSTOMERS allows {settings.fewer_customers:.1%}: is the drop whole?"
+    )
+
+
+def _unreadable(drop: Drop) -> Iterator[Oddity]:
+    """A line of the customers that cannot be read, where whoever has no row has left."""
+    table = drop.contract.customers
+    if drop.contract.leaves is None or table.name not in drop.judged:
+        return
+    judged = drop.judged[table.name]
+    if lines := [violation for violation in judged.violations if violation.rule.startswith(RAGGED)]:
+        told = f"{judged.path.name}: {lines[0]}, so nobody knows whose line it is, and they would count as having left"
+        yield Oddity(table.name, f"{told}: correct it", stops=True)
+
+
 def _repeated(drop: Drop, settings: LandingSettings) -> tuple[Table, str] | None:
     """Whether every table about customers holds what it held the month before, in whatever order and format."""
-    names = [table.name for table in drop.contract.states]
+    there = [t for t in drop.contract.states if t.at(drop.month).required or t.name in drop.judged]
+    names = [table.name for table in there]
     if not all(name in drop.judged and name in drop.before for name in names):
         return None
     if not all(_are_equal(drop.judged[name].kept, drop.before[name]) for name in names):

@@ -110,6 +110,8 @@ class Runs:
             gathered = lake.document(TRAINING_SET, month, TrainingSet, "churn retrain")
             return run.is_success and gathered is not None and is_current(lake, month, gathered)
         drop = delivered(self.home.settings.drops, self.home.settings.first).get(month)
+        if run.job_name == MATURE and self.home.contract.leaves:
+            return False  # it follows from other months' drops as well
         if run.job_name not in (CLOSE, MATURE) or drop is None:
             return True
         changed = max(path.stat().st_ctime for path in (drop, *drop.rglob("*")) if path.exists())
@@ -167,9 +169,7 @@ class Runs:
 
     def _see_who_left(self) -> None:
         """Mature the months of which closed ones have come to say who has left."""
-        if not self.home.contract.leaves:
-            return
-        for facts in month_facts(self.home, settle_seconds=0):
+        for facts in month_facts(self.home, settle_seconds=0) if self.home.contract.leaves else ():
             if facts.to_mature:
                 self.run(MATURE, facts.month, tags={EVENT_TAG: facts.event})
 

@@ -5,7 +5,8 @@ Here: delivering the months one by one, and measuring once their labels are know
 
 A month is delivered the day after it ends. Its labels come with it, as far as the drop has them, and count from their
 day on; those that follow from absence come when the months after are closed. What matures before the next month ends is
-learned from on that month's last day.
+learned from on that month's last day. A version that learned from labels which counted on the day of the delivery
+itself does not serve their month: whoever served before does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from churn_platform.progress import Follow, unseen
 from churn_platform.replay.player import Model, Player, Settled
 from churn_platform.replay.worth import BacktestedMonth, Worth, worth
 from churn_platform.settings import Settings
-from churn_platform.tables import training_set
+from churn_platform.tables import maturity, training_set
 
 
 def months_of(drops: Path, first: Month) -> dict[Month, Path]:
@@ -68,7 +69,8 @@ class Backtest:
 
     def _tested(self, at_first: Settled, then: Settled) -> BacktestedMonth:
         month, lake, contract = at_first.month, self._player.home.lake, self._player.contract
-        known = month in training_set.matured(lake)
+        known, day = month in training_set.matured(lake), self._known_from(month)
+        serving = at_first.before if day <= month.as_of + timedelta(days=1) else at_first.after
         customers = training_set.holdout(lake, month) if known else None
         labels = np.array([]) if customers is None else customers[contract.label].to_numpy(dtype=bool)
         fees = None if customers is None or not contract.fee else customers[contract.fee].to_numpy(dtype=np.float64)
@@ -81,10 +83,18 @@ class Backtest:
             drift_share=at_first.drift_share,
             causes=(*at_first.causes, *then.causes),
             faults=(*at_first.faults, *then.faults),
-            promoted=then.champion[0] != at_first.before[0],
-            version=at_first.champion[0],
+            labels_from=day.isoformat(),
+            promotions=at_first.promoted + then.promoted,
+            version=serving.version,
             customers=len(labels),
-            platform=measured(at_first.champion[1]),
-            never=measured(at_first.first),
-            each_month=measured(at_first.fresh),
+            platform=measured(serving.champion),
+            never=measured(serving.first),
+            each_month=measured(serving.fresh),
         )
+
+    def _known_from(self, month: Month) -> date:
+        """The day from which the month's labels counted here."""
+        contract = self._player.contract
+        if contract.leaves:
+            return (month + contract.leaves).as_of + timedelta(days=1)
+        return maturity.known_from(contract, month)

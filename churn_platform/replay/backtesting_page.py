@@ -39,8 +39,8 @@ def _summary(found: Comparison | None, contract: Contract) -> str:
     rows = "".join(f"<tr><th>{words}</th>{_figures(getattr(found, name), contract)}</tr>" for name, words in _LINES)
     money = f"<th>fees found, {escape(contract.currency)}</th>" if contract.fee else ""
     return (
-        f"<p>{counted(found.months, 'month')} compared, {counted(found.retrainings, 'retraining')}, "
-        f"{counted(found.promotions, 'promotion')}.</p>"
+        f"<p>{counted(found.months, 'month')}, {counted(found.retrainings, 'retraining')}, "
+        f"{counted(found.promotions, 'promotion')}; {found.compared} of the months can be compared.</p>"
         f"<div class=scroll><table><tr><th></th><th>mean AUC</th><th>mean lift</th>{money}</tr>{rows}</table></div>"
     )
 
@@ -53,6 +53,7 @@ def _figures(worth: Worth, contract: Contract) -> str:
 def _row(month: BacktestedMonth) -> str:
     cells = (
         month.month,
+        month.labels_from,
         _number(month.drift_share, 3),
         "" if month.version is None else str(month.version),
         *(_number(getattr(month, name).auc, 4) for name, _ in _LINES),

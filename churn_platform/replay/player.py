@@ -55,28 +55,35 @@ def settings_in(folder: Path) -> Settings:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """A month once nothing is left to do: why versions were trained, what has failed, and who serves.
+class Serving:
+    """Who serves at one time: the champion's number and model, and the models of the alternatives.
 
-    `before` and `champion` are the champion's number and model, before and then; `first` is the first champion's,
-    `gated` and `fresh` are the models of those who train each month, with the delta rule or without.
+    `first` is the first champion's; `gated` and `fresh` are of those who train each month, with the delta rule or not.
     """
+
+    version: int | None
+    champion: Model | None
+    first: Model | None
+    gated: Model | None
+    fresh: Model | None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A month once nothing is left to do: why versions were trained, what has failed, who served before and serves."""
 
     month: Month
     drift_share: float | None
     causes: tuple[str, ...]
     faults: tuple[str, ...]
     evaluations: tuple[Evaluation, ...]
-    before: tuple[int | None, Model | None]
-    champion: tuple[int | None, Model | None]
-    first: Model | None
-    gated: Model | None
-    fresh: Model | None
+    before: Serving
+    after: Serving
 
     @property
     def promoted(self) -> bool:
         """Whether another version serves than before."""
-        return self.champion[0] != self.before[0]
+        return self.after.version != self.before.version
 
 
 class Player:
@@ -93,27 +100,21 @@ class Player:
 
     def settle(self, month: Month) -> Settled:
         """Run what the sensors decide until there is nothing left to do. Raises RunFailedError if the month stops."""
-        before = self._champion()
+        before = self._serving(self._first)
         causes, faults, evaluations = self._run()
         if not self.home.lake.has(FEATURES, month):
-            raise RunFailedError(f"{month} was not closed: {'; '.join(faults)}")
-        champion = before if self._number() == before[0] else self._champion()
-        if self._first is None:
-            self._first = champion[1]
+            waits = watch.closing(self.home, self._runs.instance).why
+            raise RunFailedError(f"{month} was not closed: {'; '.join(faults) or waits}")
+        self._first = self._first or self._serving(None).champion
         self._retrain_fresh(evaluations)
         found = self.home.lake.document(DRIFT_REPORT, month, drift.Drift)
-        return Settled(
-            month,
-            found.drift_share if found else None,
-            causes,
-            faults,
-            evaluations,
-            before,
-            champion,
-            self._first,
-            self._gated,
-            self._fresh,
-        )
+        share = found.drift_share if found else None
+        return Settled(month, share, causes, faults, evaluations, before, self._serving(self._first))
+
+    def _serving(self, first: Model | None) -> Serving:
+        version = self.home.registry.champion()
+        number = version.number if version else None
+        return Serving(number, None if number is None else self._model_of(number), first, self._gated, self._fresh)
 
     def _run(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Evaluation, ...]]:
         """Run what the sensors would start, one run after the other, until none of them starts anything."""
@@ -132,14 +133,6 @@ class Player:
             except RunFailedError as fault:
                 faults.append(f"{launch.job} of {launch.month}: {fault}")
         return tuple(causes), tuple(faults), tuple(evaluations)
-
-    def _number(self) -> int | None:
-        version = self.home.registry.champion()
-        return version.number if version else None
-
-    def _champion(self) -> tuple[int | None, Model | None]:
-        number = self._number()
-        return number, None if number is None else self._model_of(number)
 
     def _model_of(self, number: int) -> Model:
         bundle = self.home.registry.bundle(self.home.registry.version(number))

@@ -64,8 +64,8 @@ def tested(months: Sequence[BacktestedMonth], found: Comparison | None, currency
         yield "no month had a champion and labels: nothing can be compared"
         return
     yield (
-        f"{counted(found.months, 'month')} compared, {counted(found.retrainings, 'retraining')}, "
-        f"{counted(found.promotions, 'promotion')}"
+        f"{counted(found.months, 'month')}, {counted(found.retrainings, 'retraining')}, "
+        f"{counted(found.promotions, 'promotion')}; {found.compared} of the months can be compared"
     )
     yield f"the platform:              {_worth(found.platform, currency)}"
     yield f"never training again:      {_worth(found.never, currency)}"
@@ -73,11 +73,12 @@ def tested(months: Sequence[BacktestedMonth], found: Comparison | None, currency
 
 
 def _worth(worth: Worth, currency: str) -> str:
-    """A model's figures in words. Fees are of a tenth of the holdout, which is a quarter of the customers."""
+    """A model's figures in words."""
     told = f"mean AUC {worth.auc or 0:.4f}, mean lift {worth.lift or 0:.2f}"
     if worth.fees is None:
         return told
-    return f"{told}, {worth.fees:,.2f} {currency}".rstrip() + " of monthly fees of churned customers found"
+    found = f"{worth.fees:,.2f} {currency}".rstrip()
+    return f"{told}; who churned among the riskiest tenth of the holdout, a quarter of all, paid {found} a month"
 
 
 def conclude(summary: Summary | None) -> str:

@@ -33,15 +33,17 @@ class Worth(msgspec.Struct, frozen=True):
 class BacktestedMonth(msgspec.Struct, frozen=True):
     """A month: why versions were trained in it, what has failed, and what the models were worth that served it.
 
-    `version` served the month when it was delivered; one that was promoted later in it serves the next. `customers` are
-    the holdout customers whose labels are known by now, 0 where none is.
+    `version` served the month when it was delivered; one that was promoted later in it serves the next. Its labels
+    counted from the day `labels_from` on. `customers` are the holdout customers whose labels are known by now, 0 where
+    none is.
     """
 
     month: str
     drift_share: float | None
     causes: tuple[str, ...]
     faults: tuple[str, ...]
-    promoted: bool
+    labels_from: str
+    promotions: int
     version: int | None
     customers: int
     platform: Worth
@@ -50,8 +52,9 @@ class BacktestedMonth(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The months in which the three could be compared: how many, and the means of AUC and lift, the sum of fees."""
+    """The means of AUC and lift, the sum of fees, over the `compared` months; the other counts are of all months."""
 
+    compared: int
     months: int
     retrainings: int
     promotions: int
@@ -77,8 +80,9 @@ def summary(months: Sequence[BacktestedMonth]) -> Comparison | None:
         return None
     return Comparison(
         len(compared),
+        len(months),
         sum(len(month.causes) for month in months),
-        sum(month.promoted for month in months),
+        sum(month.promotions for month in months),
         _together([month.platform for month in compared]),
         _together([month.never for month in compared]),
         _together([month.each_month for month in compared]),

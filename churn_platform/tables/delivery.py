@@ -44,12 +44,14 @@ class LackingFeaturesError(Fault):
     lasting = True
 
 
-def online_features(contract: Contract) -> tuple[str, ...]:
-    """The features that serving looks up, in the order of `online_rows`.
+def online_features(lake: Lake, month: Month) -> tuple[str, ...]:
+    """The features that serving looks up, in the order of `online_rows`: those that the month has. MissingTableError.
 
     A renamed one is there by all of its names: the champion may have learned it by another.
     """
-    return (*(feature.name for feature in schema(contract)), *_former(contract))
+    contract, known = lake.contract, lake.read(FEATURES, month).columns
+    names = (*(feature.name for feature in schema(contract)), *_former(contract))
+    return tuple(name for name in names if past.called(contract.former, name, known) in known)
 
 
 def _former(contract: Contract) -> dict[str, str]:
@@ -63,9 +65,8 @@ def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tup
 
     Raises MissingTableError.
     """
-    lake.require(FEATURES, month)
     known = lake.read(FEATURES, month).columns
-    names = [past.called(lake.contract.former, name, known) for name in online_features(lake.contract)]
+    names = [past.called(lake.contract.former, name, known) for name in online_features(lake, month)]
     for batch in _batches(lake, month, [lake.contract.key, *dict.fromkeys(names)], at_once):
         plain = dict(zip(batch.schema.names, (_plain(column) for column in batch.columns), strict=True))
         customers, columns = plain[lake.contract.key], [plain[name] for name in names]

@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
 def content(lake: Lake, month: Month) -> str | None:
     """What the month's labels follow from, as a hash; None until the last month that they need is closed."""
-    if not lake.has(landed(lake.contract.customers.name), month):
+    if not all(lake.has(*source) for source in sources(lake, month)):
         return None
+    hashes = [lake.sha256(*source) for source in sources(lake, month) if source[0] != FEATURES]
+    return sha256(" ".join([lake.contract.key, lake.contract.label, *hashes]).encode())
+
+
+def sources(lake: Lake, month: Month) -> list[tuple[str, Month]]:
+    """The tables that have to be there before the month's labels are known."""
     after = _after(lake, month)
-    if not all(lake.has(FEATURES, later) for later in after):
-        return None
-    sources = [(landed(lake.contract.customers.name), month), *(_seen(lake, later) for later in after)]
-    return sha256(" ".join(lake.sha256(*source) for source in sources).encode())
+    closed = [(FEATURES, later) for later in after]
+    return [(landed(lake.contract.customers.name), month), *(_seen(lake, later) for later in after), *closed]
 
 
 def take_in(lake: Lake, month: Month, content: str) -> Written:
@@ -42,7 +46,7 @@ def take_in(lake: Lake, month: Month, content: str) -> Written:
     files = {landed(labels.name): table, quarantine(labels.name): ibis.memtable([], schema=QUARANTINE)}
     with lake.replacing(month, files) as written:
         deliveries.forget(lake, month, deliveries.LATER)
-    deliveries.take(lake, month, deliveries.LATER, content, (labels,), [])
+    deliveries.take(lake, month, deliveries.LATER, content, (labels.name,), [])
     return written[landed(labels.name)]
 
 
@@ -53,7 +57,7 @@ def _after(lake: Lake, month: Month) -> list[Month]:
 
 
 def _seen(lake: Lake, month: Month) -> tuple[str, Month]:
-    """The table with everybody whom a month's drop has a row of, broken or not: a slip in a row is no farewell."""
+    """The table with everybody whom a month's drop has a row of, broken or not: a slip in a value is no farewell."""
     return (SEEN if lake.has(SEEN, month) else landed(lake.contract.customers.name), month)
 
 

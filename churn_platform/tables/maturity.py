@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.contracts import Contract
 from churn_platform.day import today
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged
-from churn_platform.lake import Lake, Written
+from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.names import EARLY, landed, quarantine
-from churn_platform.tables.taking import withdraw
+from churn_platform.tables import taking
+from churn_platform.tables.names import landed, quarantine
 
 _EARLY = "early "
-"""What the record of labels begins with that have come before their day: on that day, they are something else."""
+"""How the content of labels begins before their day: on that day, they are something else."""
 
 
 def known_from(contract: Contract, month: Month) -> date:
@@ -39,25 +40,49 @@ def content(contract: Contract, month: Month, labels: str | None) -> str | None:
     return f"{_EARLY}{plain}" if are_early(contract, month) else plain
 
 
+def is_early(content: str) -> bool:
+    """Whether labels of this content do not count yet."""
+    return content.startswith(_EARLY)
+
+
+def same_labels(content: str, other: str | None) -> bool:
+    """Whether two contents are the same labels, before their day or after it."""
+    return other is not None and content.removeprefix(_EARLY) == other.removeprefix(_EARLY)
+
+
 def keep(lake: Lake, month: Month, judged: Judged, labels: str) -> bool:
     """Keep judged labels until their day, and say whether the month had some that counted already."""
-    table = lake.contract.labels
-    had = withdraw(lake, month)
-    with lake.replacing(month, {EARLY: judged.kept, quarantine(table.name): judged.quarantine()}):
+    tables = {landed(EARLY_LABELS): judged.kept, quarantine(EARLY_LABELS): judged.quarantine()}
+    with lake.replacing(month, tables):
         deliveries.forget(lake, month, deliveries.LATER)
-    deliveries.take(lake, month, deliveries.LATER, labels, (), [])
+    return _kept(lake, month, labels)
+
+
+def bring_up_to_date(lake: Lake, month: Month) -> bool:
+    """Land the month's kept labels where their day has come, keep landed ones where it is yet to come.
+
+    Says whether labels that counted no longer do. It is for a month whose drop is gone: others are judged again.
+    """
+    before = deliveries.taken(lake, month, deliveries.LATER)
+    now, labels = content(lake.contract, month, before), lake.contract.labels
+    if now is None or now == before:
+        return False
+    early = is_early(now)
+    source, target = (labels.name, EARLY_LABELS) if early else (EARLY_LABELS, labels.name)
+    if not lake.has(landed(source), month):  # a file without any, since they were blank
+        taking.without_labels(lake, month, now)
+        return False
+    with lake.replacing(month, {name(target): lake.read(name(source), month) for name in (landed, quarantine)}):
+        deliveries.forget(lake, month, deliveries.LATER)
+    if early:
+        return _kept(lake, month, now)
+    deliveries.take(lake, month, deliveries.LATER, now, (labels.name,), [])
+    taking.remove_early(lake, month)
+    return False
+
+
+def _kept(lake: Lake, month: Month, labels: str) -> bool:
+    """Record that labels are kept, and take back what counted before."""
+    had = taking.withdraw(lake, month)
+    deliveries.take(lake, month, deliveries.LATER, labels, (EARLY_LABELS,), [])
     return had
-
-
-def land_kept(lake: Lake, month: Month) -> Written | None:
-    """Land the labels that were kept for the month, where their day has come; None where there are none."""
-    kept = deliveries.taken(lake, month, deliveries.LATER)
-    now = content(lake.contract, month, kept)
-    if now is None or now == kept or not lake.has(EARLY, month):
-        return None
-    table = lake.contract.labels
-    with lake.replacing(month, {landed(table.name): lake.read(EARLY, month)}) as written:
-        deliveries.forget(lake, month, deliveries.LATER)
-    deliveries.take(lake, month, deliveries.LATER, now, (table,), [])
-    lake.remove(EARLY, month)
-    return written[landed(table.name)]

@@ -9,9 +9,6 @@ from __future__ import annotations
 SEEN = "seen"
 """Everybody whom a month's table of customers has a row of, broken or not, where that says who has left."""
 
-EARLY = "early/labels"
-"""Labels that have come before the day from which they count."""
-
 FEATURES = "features"
 CHURN_SCORES = "churn_scores"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import QUARANTINE, Judged
@@ -16,7 +17,7 @@ from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.features import nothing
-from churn_platform.tables.names import EARLY, FROM_LABELS, SEEN, landed, quarantine
+from churn_platform.tables.names import FROM_LABELS, SEEN, landed, quarantine
 
 if TYPE_CHECKING:
     import ibis
@@ -58,9 +59,11 @@ def take_in(
         assert content is not None, f"{name} was judged without files"
         tables = _tables(lake.contract)[name]
         notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
-        deliveries.take(lake, month, name, content, tables, notes)
+        deliveries.take(lake, month, name, content, [table.name for table in tables], notes)
     if lake.contract.labels.name in names:
-        lake.remove(EARLY, month)
+        remove_early(lake, month)
+    if lake.contract.customers.name in names and not lake.contract.leaves:
+        lake.remove(SEEN, month)
     return {name: written[landed(name)] for name in names}
 
 
@@ -99,17 +102,24 @@ def without_labels(lake: Lake, month: Month, content: str | None = None) -> bool
     `content` is that of the file in which they are still blank, if they stand in a table about customers. The record
     comes last: a process that is killed on the way leaves it, so that the labels are withdrawn again.
     """
-    had = withdraw(lake, month)
-    if had or content:
-        deliveries.take_without_labels(lake, month, content or "", withdrawn=had)
+    early, had = bool(deliveries.tables_taken(lake, month, deliveries.LATER)), withdraw(lake, month)
+    remove_early(lake, month)
+    if had or early or content:
+        deliveries.take_without_labels(lake, month, content or "", withdrawn=had or early)
     return had
 
 
 def withdraw(lake: Lake, month: Month) -> bool:
     """Remove the month's landed labels and all that is about them, and say whether it had any."""
     labels = lake.contract.labels.name
-    had = lake.has(landed(labels), month) or bool(deliveries.tables_taken(lake, month, deliveries.LATER))
+    had = lake.has(landed(labels), month) or labels in deliveries.tables_taken(lake, month, deliveries.LATER)
     if had:
         for name in (*FROM_LABELS, landed(labels), quarantine(labels)):
             lake.remove(name, month)
     return had
+
+
+def remove_early(lake: Lake, month: Month) -> None:
+    """Remove labels that were kept until their day."""
+    for name in (landed(EARLY_LABELS), quarantine(EARLY_LABELS)):
+        lake.remove(name, month)

@@ -106,16 +106,26 @@ def _by_all_names(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def labels_of(lake: Lake, month: Month) -> ibis.Table:
-    """The month's landed labels, key and label, by the names that they have now. Raises MissingTableError.
+    """The month's landed labels, key and label, by the names that they have now, without those who had no choice.
 
-    Customers who had no choice are left out.
+    Raises MissingTableError, and NotTrainableError where they were landed without what is declared now.
     """
     contract, labels = lake.contract, lake.contract.labels
+    if lacking := lacking_labels(lake, month):
+        told = f"the labels of {month} lack {', '.join(lacking)}, which is declared now"
+        raise NotTrainableError(f"{told}: close {month} again (churn close {month})")
     rows = as_declared(lake.read(landed(labels.name), month), labels)
     if chosen := contract.declaration.label.involuntary:
         reason = rows[chosen.column]
         rows = rows.filter(reason.isnull() | reason.notin(chosen.values))
     return rows.select(contract.key, contract.label)
+
+
+def lacking_labels(lake: Lake, month: Month) -> list[str]:
+    """What the month's landed labels lack of what is declared now."""
+    known = lake.read(landed(lake.contract.labels.name), month).columns
+    wanted = [lake.contract.labels[name] for name in lake.contract.declaration.label.columns]
+    return [column.name for column in wanted if not {column.name, *column.was} & {*known}]
 
 
 def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:

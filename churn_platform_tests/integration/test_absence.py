@@ -110,7 +110,7 @@ def test_a_customer_without_a_row_is_told_scored_and_published(table: str, train
     assert told in closed.stdout
     assert told in " ".join(platform.churn("status").stdout.split())
 
-    features = dict(zip(online_features(lake.contract), dict(online_rows(lake, MARCH))[key], strict=True))
+    features = dict(zip(online_features(lake, MARCH), dict(online_rows(lake, MARCH))[key], strict=True))
     measures = [column.name for column in BY_NAME[table].columns if column.name in features]
     assert {features[name] for name in measures} == {None}
     scores = pd.read_parquet(lake.path(CHURN_SCORES, MARCH)).set_index("user_id")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from churn_platform.automation.watch import month_facts
+from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.day import living_on
-from churn_platform.tables.names import EARLY, landed
+from churn_platform.tables.names import landed
 from churn_platform.tables.training_set import labels_of, matured
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform
@@ -40,7 +41,7 @@ def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
     drop, lake = foreign.bank(platform.settings.drops / "2024-01"), platform.home.lake
     with living_on(date(2024, 2, 10)):
         assert "no labels yet" in done(platform, "close", "2024-01")
-        assert len(lake.frame(EARLY, JANUARY)) == 600
+        assert len(lake.frame(landed(EARLY_LABELS), JANUARY)) == 600
         assert matured(lake) == ()
         assert "2024-01 has no labels yet" in done(platform, "retrain", "2024-01", exit_code=1)
         assert not month_facts(platform.home, 0)[0].to_mature
@@ -51,7 +52,7 @@ def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
         assert month_facts(platform.home, 0)[0].to_mature
         assert "labels landed" in done(platform, "close", "2024-01")
         assert matured(lake) == (JANUARY,)
-        assert not lake.has(EARLY, JANUARY)
+        assert not lake.has(landed(EARLY_LABELS), JANUARY)
         assert not month_facts(platform.home, 0)[0].to_mature
         done(platform, "retrain", "2024-01")
 
@@ -66,6 +67,39 @@ def test_labels_that_counted_are_withdrawn_where_they_are_early_now(tmp_path: Pa
         assert month_facts(platform.home, 0)[0].to_mature
         done(platform, "close", "2024-01")
         assert matured(platform.home.lake) == ()
+    done(platform, "close", "2024-01")
+    assert matured(platform.home.lake) == (JANUARY,)
+
+
+def test_early_labels_that_are_withdrawn_never_count(tmp_path: Path) -> None:
+    platform = platform_of(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
+    drop, lake = foreign.bank(platform.settings.drops / "2024-01"), platform.home.lake
+    with living_on(date(2024, 2, 10)):
+        done(platform, "close", "2024-01")
+        (drop / "exits.parquet").unlink()
+        assert month_facts(platform.home, 0)[0].to_mature
+        done(platform, "close", "2024-01")
+        assert not lake.has(landed(EARLY_LABELS), JANUARY)
+        assert not month_facts(platform.home, 0)[0].to_mature
+    shutil.rmtree(drop)
+    done(platform, "close", "2024-01")
+    assert matured(lake) == ()
+
+
+def test_a_longer_horizon_holds_where_the_drop_is_gone(tmp_path: Path) -> None:
+    platform = platform_of(tmp_path, foreign.BANK)
+    drop = foreign.bank(platform.settings.drops / "2024-01")
+    done(platform, "close", "2024-01")
+    shutil.rmtree(drop)
+    (tmp_path / "company.toml").write_text(foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
+    platform = Platform(platform.settings.model_copy(update={"company": other(tmp_path)}))
+    with living_on(date(2024, 2, 29)):
+        facts = month_facts(platform.home, 0)[0]
+        assert (facts.to_mature, facts.why) == (True, "labels of 2024-01 do not count yet")
+        done(platform, "close", "2024-01")
+        assert matured(platform.home.lake) == ()
+        assert not month_facts(platform.home, 0)[0].to_mature
+    assert month_facts(platform.home, 0)[0].why == "labels of 2024-01 count from today on"
     done(platform, "close", "2024-01")
     assert matured(platform.home.lake) == (JANUARY,)
 

@@ -109,6 +109,35 @@ def test_a_file_that_was_cut_stops_instead(club: Platform, tmp_path: Path) -> No
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[: len(lines) // 2]))
     told = done(platform, "close", "2024-05", exit_code=1)
-    assert "fewer than 2024-04" in told
+    assert "are gone in 2024-05, and would count as having left" in told
     assert "is the drop whole?" in told
     assert matured(platform.home.lake) == tuple(MONTHS[:3])
+
+
+def test_other_customers_stop_although_there_are_as_many(club: Platform, tmp_path: Path) -> None:
+    platform = club.copy(tmp_path)
+    file = platform.settings.drops / "2024-05" / "members.csv"
+    rows = pd.read_csv(file, sep=";", dtype=str)
+    rows["Member No"] = rows["Member No"].where(rows.index % 2 == 0, "9" + rows["Member No"])
+    rows.to_csv(file, sep=";", index=False)
+    assert "are gone in 2024-05, and would count as having left" in done(platform, "close", "2024-05", exit_code=1)
+
+
+def test_a_line_that_cannot_be_read_stops(club: Platform, tmp_path: Path) -> None:
+    platform = club.copy(tmp_path)
+    file = platform.settings.drops / "2024-05" / "members.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines[:-1], lines[-1].replace(";", ";;")]))
+    assert "nobody knows whose line it is" in done(platform, "close", "2024-05", exit_code=1)
+
+
+def test_a_label_of_another_name_is_made_again(club: Platform, tmp_path: Path) -> None:
+    platform = club.copy(tmp_path)
+    (tmp_path / "other.toml").write_text(foreign.CLUB.replace('column = "Left"', 'column = "Gone"'))
+    platform = Platform(platform.settings.model_copy(update={"company": tmp_path / "other.toml"}))
+    told = done(platform, "company", "check", exit_code=1)
+    assert "the labels of 2024-01 lack Gone, so no version is trained on them: close it again" in told
+    assert "the labels of 2024-01 lack Gone" in done(platform, "retrain", "2024-03", exit_code=1)
+    assert all(facts.to_mature for facts in month_facts(platform.home, 0)[:3])
+    done(platform, "close", "2024-01")
+    assert done(platform, "company", "check").count("lack") == 0

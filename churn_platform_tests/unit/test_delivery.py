@@ -19,7 +19,7 @@ from churn_platform.online import store
 from churn_platform.tables import delivery
 from churn_platform.tables.features import AS_OF
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
-from churn_platform_tests.streamflow import KEY, SCHEMA, STREAMFLOW
+from churn_platform_tests.streamflow import KEY, SCHEMA
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
 TYPES = {"number": "float64", "boolean": "boolean", "category": "string"}
@@ -54,7 +54,7 @@ def test_online_rows_are_plain_values_in_key_order_and_unknown_is_none(lake: Lak
     )
     (first, _), (second, _) = rows = list(delivery.online_rows(lake, JANUARY))
     assert (first, second) == ("0001-AAAAA", "0002-BBBBB")
-    names = delivery.online_features(STREAMFLOW)
+    names = delivery.online_features(lake, JANUARY)
     assert names == tuple(feature.name for feature in SCHEMA)
     known, others = (dict(zip(names, values, strict=True)) for _, values in rows)
     assert known["has_family"] is True and type(known["monthly_fee"]) is float
@@ -68,7 +68,7 @@ def test_online_rows_come_in_batches(lake: Lake) -> None:
     put_features(lake, JANUARY, user_id=keys, monthly_fee=[1.0, 2.0, 3.0, 4.0, 5.0])
     rows = delivery.online_rows(lake, JANUARY, at_once=2)
     assert next(rows)[0] == keys[0]
-    fee = delivery.online_features(STREAMFLOW).index("monthly_fee")
+    fee = delivery.online_features(lake, JANUARY).index("monthly_fee")
     assert [(key, row[fee]) for key, row in rows] == list(zip(keys[1:], [2.0, 3.0, 4.0, 5.0], strict=True))
 
 
@@ -76,7 +76,7 @@ def test_online_rows_are_what_the_store_holds(lake: Lake, tmp_path: Path) -> Non
     import sqlite3
 
     put_features(lake, JANUARY, user_id=["0001-AAAAA"], monthly_fee=[20.5])
-    names, rows = delivery.online_features(STREAMFLOW), delivery.online_rows(lake, JANUARY)
+    names, rows = delivery.online_features(lake, JANUARY), delivery.online_rows(lake, JANUARY)
     store.publish(f"sqlite:///{tmp_path / 'store.db'}", JANUARY, names, rows)
     with sqlite3.connect(tmp_path / "store.db") as connection:
         ((stored,),) = connection.execute("SELECT features FROM online_customers").fetchall()

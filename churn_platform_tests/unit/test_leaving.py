@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ibis
@@ -74,3 +75,15 @@ def test_another_month_after_is_another_content(tmp_path: Path) -> None:
 def test_nobody_delivers_labels_beside_absence(beside: str) -> None:
     with pytest.raises(DeclarationError, match="with `leaves` nobody delivers labels"):
         parse(foreign.CLUB.replace("leaves = {", f"{beside}\nleaves = {{"), "company.toml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("Distance =", "Left =", "give each another name"),
+        ('"boolean", until', '"boolean", role = "label", until', "name the label in [label], without `leaves`"),
+    ],
+)
+def test_no_column_is_taken_for_the_label(before: str, after: str, told: str) -> None:
+    with pytest.raises(DeclarationError, match=re.escape(told)):
+        parse(foreign.CLUB.replace(before, after), "company.toml")

@@ -83,7 +83,7 @@ def test_nothing_follows_from_a_rename(closed: Lake) -> None:
 
 
 def test_serving_finds_a_renamed_feature_by_both_names(closed: Lake) -> None:
-    names, rows = online_features(NEW), dict(online_rows(closed, MONTH))
+    names, rows = online_features(closed, MONTH), dict(online_rows(closed, MONTH))
     known = dict(zip(names, rows["a"], strict=True))
     assert {feature.name for feature in (*schema(OLD), *schema(NEW))} <= known.keys()
     assert set(known.values()) == {1.0}

@@ -25,7 +25,7 @@ FEES = np.array([30.0, 10, 20, 10, 10, 10, 10, 10, 10, np.nan])
 
 def month_of(month: str, **auc: float | None) -> BacktestedMonth:
     found = {name: Worth(value, 2.0, 30.0) if value is not None else Worth() for name, value in auc.items()}
-    return BacktestedMonth(month, None, (), (), promoted=False, version=1, customers=10, **found)
+    return BacktestedMonth(month, None, (), (), f"{month}-28", 0, version=1, customers=10, **found)
 
 
 def test_the_worth_of_a_ranking() -> None:
@@ -43,11 +43,11 @@ def test_only_months_that_all_three_have_are_compared() -> None:
         month_of("2024-01", platform=None, never=None, each_month=None),
         month_of("2024-02", platform=0.8, never=0.6, each_month=0.7),
         month_of("2024-03", platform=0.6, never=0.6, each_month=None),
-        replace(month_of("2024-04", platform=0.7, never=0.6, each_month=0.7), promoted=True, causes=("x",)),
+        replace(month_of("2024-04", platform=0.7, never=0.6, each_month=0.7), promotions=2, causes=("x",)),
     ]
     found = summary(months)
     assert found is not None
-    assert (found.months, found.retrainings, found.promotions) == (2, 1, 1)
+    assert (found.compared, found.months, found.retrainings, found.promotions) == (2, 4, 1, 2)
     assert found.platform == Worth(pytest.approx(0.75), 2.0, 60.0)  # type: ignore[arg-type]
     assert summary(months[:1]) is None
 
@@ -56,7 +56,8 @@ def test_a_backtest_in_words() -> None:
     months = [month_of("2024-01", platform=0.8, never=0.6, each_month=0.7)]
     told = list(screen.tested(months, summary(months), "USD"))
     assert told[1].split() == ["2024-01", "version", "1", "0.8000", "0.6000", "0.7000", "2.00"]
-    assert told[3].endswith("mean AUC 0.8000, mean lift 2.00, 30.00 USD of monthly fees of churned customers found")
+    assert told[2] == "1 month, 0 retrainings, 0 promotions; 1 of the months can be compared"
+    assert told[3].endswith("of the holdout, a quarter of all, paid 30.00 USD a month")
     assert list(screen.tested([], None, ""))[-1] == "no month had a champion and labels: nothing can be compared"
 
 
