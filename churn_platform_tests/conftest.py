@@ -128,6 +128,14 @@ class Platform:
         return Platform(homes.copied(self.settings, folder))
 
 
+def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
+    """What a command says that has to end with this exit code, and never with a bug."""
+    result = platform.churn(*arguments)
+    assert result.exit_code == exit_code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result.output
+
+
 def _said(folder: Path) -> Path:
     return folder / "said.txt"
 

@@ -69,7 +69,9 @@ def _refuse_mixture(home: Home, month: Month, others: Sequence[Table], contents:
     records = {deliveries.LATER if table is home.contract.labels else deliveries.STATE for table in others}
     if home.contract.leaves:
         records -= {deliveries.LATER}  # no drop has any
-    if any(contents[record] != deliveries.taken(home.lake, month, record) for record in records):
+    taken = {record: deliveries.taken(home.lake, month, record) for record in deliveries.RECORDS}
+    taken[deliveries.LATER] = maturity.content(home.contract, month, taken[deliveries.LATER])
+    if any(contents[record] != taken[record] for record in records):
         raise DropError(
             f"{month}: the drop is not the one that was landed, and its tables are taken in together: "
             f"close {month} (churn close {month})"

@@ -101,7 +101,8 @@ class LandingSettings(Group):
         0.2,
         ge=0,
         le=1,
-        description="How much smaller than last month's the number of customers may be, as a share, before it is odd.",
+        description="How much smaller than last month's the number of customers may be, as a share, before it is odd."
+        " Where who is gone counts as having left, a month with a larger share of last month's customers gone stops.",
     )
     labelled_share: float = Field(
         0.5, ge=0, le=1, description="The share of a month's customers below which its labels are oddly few."

@@ -14,7 +14,7 @@ from churn_platform.day import living_on
 from churn_platform.tables.names import landed
 from churn_platform.tables.training_set import labels_of, matured
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform
+from churn_platform_tests.conftest import Platform, done
 
 JANUARY = homes.MONTHS[0]
 LABEL = 'column = "Exited"\n'
@@ -28,12 +28,6 @@ def platform_of(folder: Path, declaration: str) -> Platform:
             folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
         )
     )
-
-
-def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
-    result = platform.churn(*arguments)
-    assert result.exit_code == exit_code, result.output
-    return result.output
 
 
 def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:

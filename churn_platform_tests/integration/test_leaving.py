@@ -14,16 +14,9 @@ from churn_platform.online.store import open_reader
 from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, FEATURES, REALISED, landed
 from churn_platform.tables.training_set import matured
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform
+from churn_platform_tests.conftest import Platform, done
 
 MONTHS = [Month(2024, number) for number in range(1, 6)]
-
-
-def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
-    result = platform.churn(*arguments)
-    assert result.exit_code == exit_code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from churn_platform.tables import training_set
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform
+from churn_platform_tests.conftest import Platform, done
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 PARTNER = 'Partner = { kind = "boolean", meaning = "Has a partner." }\n'
@@ -57,13 +57,6 @@ def deliver(platform: Platform, change: Callable[[pd.DataFrame], pd.DataFrame]) 
     drop = foreign.telco(platform.settings.drops / "2024-02")
     file = next(drop.iterdir())
     change(pd.read_csv(file)).to_csv(file, index=False)
-
-
-def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
-    result = platform.churn(*arguments)
-    assert result.exit_code == exit_code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result.output
 
 
 def test_a_column_since_a_month_is_unknown_before(platform: Platform) -> None:

@@ -11,7 +11,7 @@ from churn_platform.automation.watch import month_facts
 from churn_platform.tables.features import schema
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform
+from churn_platform_tests.conftest import Platform, done
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 BOTH = foreign.TELCO + foreign.CALLS
@@ -50,13 +50,6 @@ def changed(platform: Platform, folder: Path, declaration: str) -> Platform:
     copy = platform.copy(folder)
     (folder / "company.toml").write_text(declaration)
     return Platform(copy.settings.model_copy(update={"company": folder / "company.toml"}))
-
-
-def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
-    result = platform.churn(*arguments)
-    assert result.exit_code == exit_code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result.output
 
 
 def stale(platform: Platform) -> list[bool]:
