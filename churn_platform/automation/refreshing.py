@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from churn_platform.automation.triggers import MEASURE, REFRESH, Action, History, Launch, Wait, event_of, launch
 from churn_platform.months import Month
 
+PUBLISHED_SECONDS = 300.0
+"""How long after a publication its store is not published again: one that is empty after that has been lost anew."""
+
 
 def next_refresh(
     month: Month | None, champion: int | None, stale: bool, unpublished: str | None, history: History
@@ -21,7 +24,7 @@ def next_refresh(
     """
     if month is not None and unpublished:
         why = f"serving cannot look up {month}: {unpublished}"
-        return launch(REFRESH, month, event_of(month, champion, unpublished), why, history(month))
+        return launch(REFRESH, month, event_of(month, champion, unpublished), why, history(month), PUBLISHED_SECONDS)
     if month is None or champion is None or not stale:
         return Wait("the scores of the newest month are the champion's" if champion else "there is no champion yet")
     why = f"scores of {month} are not version {champion}'s"

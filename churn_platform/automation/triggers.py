@@ -95,18 +95,23 @@ def event_of(month: Month, *content: object) -> str:
     return f"{month} {sha256(repr(content).encode())[:16]}"
 
 
-def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run]) -> Action:
+def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run], holds: float | None = None) -> Action:
     """Start the job, unless a run is under way, or the newest one was for this very event.
 
     If that one failed, the job is started again after a pause, unless the fault is a lasting one. If it succeeded
-    without the effect that it should have, it is not repeated either.
+    without the effect that it should have, it is not repeated either. Where its effect may be lost later, `holds` is
+    for how many seconds the success counts: what is called for after that has happened anew.
     """
     newest = runs[0] if runs else None
+    start = Launch(job, month, event, sum(run.event == event for run in runs) + 1, why)
     if newest and newest.state == RunState.UNDER_WAY:
         return Wait(f"{job} of {month} is under way")
     if newest and newest.event == event:
         if newest.state == RunState.SUCCEEDED:
-            return Wait(f"{job} of {month} has already run for this and changed nothing: run it by hand")
+            if holds is not None and newest.ago >= holds:
+                return start
+            later = "" if holds is None else f", or wait: it is run again {_within(holds)}"
+            return Wait(f"{job} of {month} has already run for this and changed nothing: run it by hand{later}")
         if newest.lasting:
             return Wait(f"{month} stopped because {job} failed: {newest.fault}")
         failed = len(list(takewhile(lambda run: (run.event, run.state) == (event, RunState.FAILED), runs)))
@@ -114,7 +119,7 @@ def launch(job: str, month: Month, event: str, why: str, runs: Sequence[Run]) ->
         if newest.ago < pause:
             times = "" if failed == 1 else f" {failed} times"
             return Wait(f"{job} of {month} failed{times} and is tried again {_within(pause)}: {newest.fault}")
-    return Launch(job, month, event, sum(run.event == event for run in runs) + 1, why)
+    return start
 
 
 def _within(seconds: float) -> str:

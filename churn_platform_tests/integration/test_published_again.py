@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from churn_platform.automation import refreshing
 from churn_platform.months import Month
 from churn_platform.online.store import published
 from churn_platform_tests.conftest import Platform
@@ -39,11 +40,17 @@ def test_a_store_that_an_earlier_version_published_is_published_again_by_itself(
     assert served.requested("refreshing").job_name != "refresh"
 
 
-def test_a_store_that_is_lost_is_published_again_but_not_over_something_else(served: Daemon) -> None:
+def test_a_store_that_is_lost_is_published_again_but_not_over_something_else(
+    served: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "PUBLISHED_SECONDS", 0.0)
     assert served.launch(served.requested("refreshing")).success
     url = served.settings.online_store
-    Path(url.removeprefix("sqlite:///")).unlink()  # or another database is set
-    request = served.requested("refreshing")
-    assert request.tags["churn/cause"] == "serving cannot look up 2024-03: the online store is empty"
+    for _ in range(2):
+        Path(url.removeprefix("sqlite:///")).unlink()  # or another database is set
+        request = served.requested("refreshing")
+        assert request.tags["churn/cause"] == "serving cannot look up 2024-03: the online store is empty"
+        assert served.launch(request).success
+        assert published(url) is not None
     Path(url.removeprefix("sqlite:///")).write_bytes(b"no database at all, but bytes" * 99)
     assert served.requested("refreshing").job_name != "refresh"  # publishing would fail

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_platform.automation.closing import MonthFacts, next_closing
-from churn_platform.automation.refreshing import next_measure, next_refresh
 from churn_platform.automation.retraining import (
     ChampionFacts,
     DriftFacts,
@@ -24,7 +23,6 @@ from churn_platform.automation.triggers import (
     CLOSE,
     MATURE,
     PAUSES,
-    REFRESH,
     RETRAIN,
     Action,
     Launch,
@@ -404,43 +402,3 @@ def test_a_candidate_that_lost_without_a_champion_is_not_trained_again() -> None
     done = Run("a", launched(next_of(facts)).event, RunState.SUCCEEDED)
     assert isinstance(next_of(facts, only(done)), Wait)
     assert launched(next_of(replace(facts, content="corrected labels"), only(done))).attempt == 1
-
-
-# Refreshing
-
-
-def test_scores_of_another_version_are_made_again_once() -> None:
-    launch = launched(next_refresh(FEB, 2, True, None, none))
-    assert (launch.month, launch.why) == (FEB, "scores of 2024-02 are not version 2's")
-    assert launched(next_refresh(FEB, 3, True, None, none)).run_key != launch.run_key
-    assert isinstance(next_refresh(FEB, 2, True, None, only(Run("a", launch.event, RunState.UNDER_WAY))), Wait)
-    assert launched(next_refresh(FEB, 2, True, None, only(failed(launch.event, ago=PAUSES[0])))).attempt == 2
-    for quiet in (
-        next_refresh(FEB, 2, False, None, none),
-        next_refresh(None, 2, True, None, none),
-        next_refresh(FEB, None, True, None, none),
-    ):
-        assert isinstance(quiet, Wait)
-
-
-def test_a_month_that_serving_cannot_look_up_is_delivered_again_once() -> None:
-    """Whatever the champion, and whether there is one."""
-    earlier = "what the online store holds was published by an earlier version"
-    for champion, stale in ((None, False), (2, False), (2, True)):
-        launch = launched(next_refresh(FEB, champion, stale, earlier, none))
-        assert (launch.job, launch.month) == (REFRESH, FEB)
-        assert launch.why == f"serving cannot look up 2024-02: {earlier}"
-        done = only(Run("a", launch.event, RunState.SUCCEEDED))
-        assert isinstance(next_refresh(FEB, champion, stale, earlier, done), Wait)
-        assert launched(next_refresh(FEB, champion, stale, "the online store is empty", done)).attempt == 1
-    assert isinstance(next_refresh(None, 2, False, earlier, none), Wait)
-
-
-def test_a_champion_is_measured_on_the_newest_month_first_and_again_when_that_changes() -> None:
-    launch = launched(next_measure({JAN: "a", FEB: "b"}, 2, none))
-    assert (launch.job, launch.month, launch.why) == ("measure", FEB, "version 2 has not been measured on 2024-02")
-    for other in (next_measure({FEB: "b"}, 3, none), next_measure({FEB: "c"}, 2, none)):
-        assert launched(other).run_key != launch.run_key
-    done = {FEB: [Run("a", launch.event, RunState.SUCCEEDED)]}  # nobody of that month has a label, say
-    assert launched(next_measure({JAN: "a", FEB: "b"}, 2, lambda month: done.get(month, []))).month == JAN
-    assert isinstance(next_measure({}, 2, none), Wait)
