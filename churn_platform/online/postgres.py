@@ -150,10 +150,8 @@ class PostgresReader:
 
     def __init__(self, url: str, timeout: float) -> None:
         self._questions = Questions(url, timeout, NAME)
-        self._known = (
-            "",
-            RowSchema("", ()),
-        )  # when the publication was made that was read last, and what its rows share
+        # When the publication was made that was read last, and what its rows share.
+        self._known = ("", RowSchema("", ()))
         self._waiting: dict[str, asyncio.Future[Row | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 

@@ -80,20 +80,26 @@ def publication_of(row: Sequence[object]) -> Publication:
     """What a store's row says about its publication. Raises StoreUnavailableError where it cannot be right."""
     try:
         month, as_of, customers, published_at, names = row
-        schema = schema_of(as_of, names)
         found = msgspec.convert([month, customers, published_at], tuple[str, int, str])
         Month.parse(found[0])
     except ValueError as error:
-        raise StoreUnavailableError(
-            f"the online store's publication is not as expected: {error}: materialize online_features again"
-        ) from error
-    return Publication(*found, schema)
+        raise _unexpected(error) from error
+    return Publication(*found, schema_of(as_of, names))
 
 
 def schema_of(as_of: object, names: object) -> RowSchema:
-    """What all rows share, as a store keeps it: `names` are a JSON array. Raises ValueError."""
-    features = msgspec.json.decode(msgspec.convert(names, str), type=tuple[str, ...])
-    return RowSchema(msgspec.convert(as_of, str), features)
+    """What all rows share, as a store keeps it: `names` are a JSON array. Raises StoreUnavailableError."""
+    try:
+        features = msgspec.json.decode(msgspec.convert(names, str), type=tuple[str, ...])
+        return RowSchema(msgspec.convert(as_of, str), features)
+    except ValueError as error:
+        raise _unexpected(error) from error
+
+
+def _unexpected(error: ValueError) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"the online store's publication is not as expected: {error}: materialize online_features again"
+    )
 
 
 class Row(NamedTuple):

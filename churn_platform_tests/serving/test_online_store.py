@@ -373,6 +373,22 @@ def test_a_row_in_the_database_that_cannot_be_right_is_replaced(postgres_url: st
     assert publish(postgres_url, JANUARY, rows(2)) == published(postgres_url)
 
 
+@pytest.mark.parametrize("names", ["many", "[1]", "", '["number"'])
+def test_a_publication_that_is_damaged_while_it_is_read(postgres_url: str, names: str) -> None:
+    async def ask() -> None:
+        publish(postgres_url, JANUARY, rows(1))
+        reader = open_reader(postgres_url)
+        assert await reader.get("00000") is not None
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("UPDATE online_month SET published_at = 'later', features = %s", (names,))
+        for look in (reader.get("00000"), reader.get_many(("00000",))):
+            with pytest.raises(StoreUnavailableError, match="materialize online_features again"):
+                await look
+        await reader.close()
+
+    asyncio.run(ask())
+
+
 def test_another_kind_of_url_is_refused() -> None:
     with pytest.raises(OnlineStoreError, match="CHURN_ONLINE_STORE_URL"):
         open_reader("redis://localhost")
