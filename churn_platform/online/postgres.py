@@ -1,7 +1,8 @@
 """The online store on PostgreSQL: publishing in one transaction, and a reader that outlives lost connections.
 
 Here: what only PostgreSQL needs. Not here: connecting and its deadlines (`connecting`), the store's meaning, its types
-and errors (`types`), and the choice between the two databases (`store`, through which alone this module is used).
+and errors (`types`), what may be published (`publishing`), and the choice between the two databases (`store`, through
+which alone this module is used).
 
 A publication is a number that all its rows carry; readers join on the current one. So a publication neither locks
 readers out nor mixes with the next one, and the transaction that replaces rows also deletes the old ones.
@@ -19,21 +20,18 @@ import psycopg
 
 from churn_platform.months import Month
 from churn_platform.online.connecting import PUBLISH_SECONDS, Questions, transaction
+from churn_platform.online.publishing import Encoded, Rows, new_publication, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
     EarlierStoreError,
-    Encoded,
     OnlineStoreError,
     Publication,
     Row,
-    Rows,
     RowSchema,
     StoreUnavailableError,
     is_text,
-    new_publication,
     publication_of,
-    refuse_older,
     schema_of,
 )
 

@@ -1,7 +1,7 @@
 """The online store on SQLite: a publication is a file that is complete before it gets its name, and never changes.
 
-Here: what only SQLite needs. Not here: the store's meaning, its types and errors (`types`), and the choice between the
-two databases (`store`, through which alone this module is used).
+Here: what only SQLite needs. Not here: the store's meaning, its types and errors (`types`), what may be published
+(`publishing`), and the choice between the two databases (`store`, through which alone this module is used).
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from churn_platform.months import Month
+from churn_platform.online.publishing import Encoded, Rows, new_publication, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
     EarlierStoreError,
-    Encoded,
     OnlineStoreError,
     Publication,
     Row,
-    Rows,
     StoreUnavailableError,
     is_text,
-    new_publication,
     publication_of,
-    refuse_older,
 )
 
 _LOCK_SECONDS = 600.0  # longer than publishing a million customers takes

@@ -20,16 +20,22 @@ from pathlib import Path
 
 from churn_platform.months import Month
 from churn_platform.online import sqlite
-from churn_platform.online.types import OnlineStoreError, Publication, Reader, Rows
+from churn_platform.online.publishing import Rows
+from churn_platform.online.types import OnlineStoreError, Publication, Reader
 
 
 def publish(url: str, month: Month, features: Sequence[str], rows: Rows) -> Publication:
     """Replace everything that the store holds with these customers, each with the values of these features, in order.
 
     `rows` is consumed once, in a stream; key order is fastest. The month that the store holds may be published again, a
-    later one always, and publishers wait for each other. Raises OlderMonthError when the store holds a newer month,
-    StoreUnavailableError, and OnlineStoreError for rows that cannot be published (none at all, a customer twice, too
-    many or too few values, or one that is no number, boolean, text or None); the store then stays as it was.
+    later one always, and publishers wait for each other. Which values a feature may have is not checked here.
+
+    A damaged publication is replaced in PostgreSQL, where the tables are the platform's own. A file that cannot be read
+    as a store is never overwritten, since it may be anybody's: StoreUnavailableError says to move it away.
+
+    Raises OlderMonthError when the store holds a newer month, StoreUnavailableError, and OnlineStoreError for
+    rows that cannot be published (none at all, a customer twice, too many or too few values, or one that msgpack cannot
+    hold); the store then stays as it was.
     """
     if _is_postgres(url):
         from churn_platform.online import postgres

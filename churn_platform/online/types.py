@@ -1,25 +1,18 @@
 """Types: what every online store holds and how it is read, whatever the database.
 
-Here: errors, a publication, a customer's row, the reader's methods, and the rules that both databases keep. Not here:
-either database (`sqlite`, `postgres`), or choosing between them (`store`).
+Here: errors, a publication, a customer's row, and the reader's methods. Not here: what both databases keep to when they
+publish (`publishing`), either of them (`sqlite`, `postgres`), or choosing between them (`store`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from churn_platform.faults import Fault
 from churn_platform.months import Month
-
-if TYPE_CHECKING:
-    from churn_platform.bundle import Value
-
-Rows = Iterable[tuple[str, "Sequence[Value]"]]
-"""Customers, each with the values of its features in the publication's order."""
 
 READ_PUBLICATION = "SELECT month, as_of, customers, published_at, features FROM online_month"
 
@@ -128,44 +121,9 @@ class Reader(Protocol):
         """Close the connections."""
 
 
-def refuse_older(month: Month, published: Publication | None) -> None:
-    """Raise OlderMonthError where a newer month is published."""
-    if published is not None and Month.parse(published.month) > month:
-        raise OlderMonthError(f"the online store holds {published.month}, so {month} is not published over it")
-
-
 def is_text(customer: str) -> bool:
     """Whether a database could hold this key: half a surrogate pair is not text, and PostgreSQL does not allow NUL."""
     try:
         return b"\0" not in customer.encode()
     except UnicodeEncodeError:
         return False
-
-
-class Encoded:
-    """The rows as they are stored, counted while they stream by. Each has as many values as there are `features`."""
-
-    def __init__(self, features: Sequence[str], rows: Rows) -> None:
-        self.count = 0
-        self._width = len(features)
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        encode = msgspec.msgpack.Encoder().encode
-        for customer, values in self._rows:
-            if len(values) != self._width:
-                raise OnlineStoreError(f"{customer} has {len(values)} values for {self._width} features")
-            try:
-                encoded = encode(values)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise OnlineStoreError(f"the features of {customer} cannot be stored: {error}") from error
-            yield customer, encoded
-            self.count += 1
-
-
-def new_publication(month: Month, features: Sequence[str], customers: int) -> Publication:
-    """What to record once all rows have been written. Raises OnlineStoreError when there were none."""
-    if customers == 0:
-        raise OnlineStoreError(f"{month} has no active customers, and an empty store would serve nobody")
-    published_at = datetime.now(UTC).isoformat(timespec="microseconds")
-    return Publication(str(month), customers, published_at, RowSchema(month.as_of.isoformat(), tuple(features)))
