@@ -19,8 +19,8 @@ from churn_platform.intake.casting import quoted
 from churn_platform.proposing.customers import Key
 from churn_platform.proposing.habits import UNDECLARED, Habits, sides
 from churn_platform.proposing.judging import ProposedColumn, ignored, judge
+from churn_platform.proposing.label_column import Label
 from churn_platform.proposing.leaks import leak, take_rows
-from churn_platform.proposing.leaving import Label
 from churn_platform.proposing.naming import meaning_of
 from churn_platform.proposing.profiles import profile
 from churn_platform.proposing.sniffing import Sheet

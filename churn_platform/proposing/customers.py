@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from churn_platform.intake.casting import quoted
-from churn_platform.proposing.leaving import Label
+from churn_platform.proposing.label_column import Label
 from churn_platform.proposing.naming import names_a_customer
 from churn_platform.proposing.sniffing import BROKEN, Sheet, UnfitError
 from churn_platform.shown import MOST, as_text, counted, inert
@@ -24,7 +24,7 @@ _VARIOUS = 0.7
 """The share of different values from which a column is counted out; the quick look is some percent wrong."""
 _NEITHER = "regexp_full_match({0}, '-?[0-9]+[.,][0-9]*[1-9][0-9]*|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*')"
 """Numbers with fractions, and days, are no keys."""
-_WHOLE = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.]0*)?')"
+_WHOLE_KEY = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.]0*)?')"
 """Numbers that are the same customer however they are written; 007 is not 7."""
 
 
@@ -93,11 +93,11 @@ def _is_various(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> bool
 
 def _use(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> _Use:
     column = quoted(name)
-    canonical = f"CASE WHEN {_WHOLE.format(column)} THEN regexp_extract({column}, '^-?[0-9]+') ELSE {column} END"
+    canonical = f"CASE WHEN {_WHOLE_KEY.format(column)} THEN regexp_extract({column}, '^-?[0-9]+') ELSE {column} END"
     found = con.execute(
         "SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n = 1), coalesce(bool_and(whole), false),"
         " count(*) FILTER (neither) * 2 > count(*) FROM (SELECT "
-        f"{canonical} AS key, count(*) AS n, bool_and({_WHOLE.format(column)}) AS whole,"
+        f"{canonical} AS key, count(*) AS n, bool_and({_WHOLE_KEY.format(column)}) AS whole,"
         f" bool_or({_NEITHER.format(column)}) AS neither FROM {sheet.sql} WHERE trim({column}) != '' GROUP BY 1)"
     ).fetchone()
     assert found is not None  # an aggregate has a row

@@ -20,11 +20,11 @@ from churn_platform.proposing.profiles import Profile
 from churn_platform.shown import MOST as MOST_SHOWN
 from churn_platform.shown import as_text
 
-LISTED = 12
+MOST_LISTED = 12
 """The most values that a category lists."""
 OFTEN = 5
 """How often each of them has to be seen: with rarer ones, next month has some that nobody has seen yet."""
-_LONGEST = 60
+_LONGEST_VALUE = 60
 """How long a category's values may be: longer ones are texts."""
 _NEARLY = 0.95
 """The share of different values from which texts stand for something else."""
@@ -84,7 +84,7 @@ def ignored(name: str, kind: Kind, told: str) -> ProposedColumn:
 
 def listed(profile: Profile) -> tuple[str, ...]:
     """The values that a category lists, in order; none where they are many, or one is rare."""
-    often = profile.different <= LISTED and min(profile.values.values()) >= OFTEN
+    often = profile.different <= MOST_LISTED and min(profile.values.values()) >= OFTEN
     return tuple(sorted(profile.values)) if often else ()
 
 
@@ -98,7 +98,7 @@ def _kind(profile: Profile) -> Kind:
         fractions = profile.fractions or profile.whole < profile.numbers or names_an_amount(profile.name)
         return Kind.NUMBER if fractions else Kind.INTEGER
     spread = sum(sorted(profile.values.values(), reverse=True)[:LEARNED])
-    fits = profile.longest <= _LONGEST and spread * 2 >= profile.filled
+    fits = profile.longest <= _LONGEST_VALUE and spread * 2 >= profile.filled
     return Kind.CATEGORY if fits and not _stands_for_something(profile) else Kind.TEXT
 
 

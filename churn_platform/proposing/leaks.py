@@ -1,6 +1,6 @@
 """Leaks: columns that give the label away, because they were written after it was known.
 
-Here: how well one column alone tells who left. Not here: the label (`leaving`), or any model (`modelling`).
+Here: how well one column alone tells who left. Not here: the label (`label_column`), or any model (`modelling`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from churn_platform.company.declaration import DeclaredColumn, Kind
 from churn_platform.intake.casting import quoted
 from churn_platform.proposing.customers import Key
 from churn_platform.proposing.habits import Habits, cast
-from churn_platform.proposing.leaving import Label
+from churn_platform.proposing.label_column import Label
 from churn_platform.proposing.naming import names_leaving
 from churn_platform.proposing.sniffing import ROW, Sheet
 

@@ -1,7 +1,7 @@
 """Naming: what a column's name says of what is in it.
 
 Here: words that companies use for keys, leaving, fees and gender. Not here: whether the values agree (`customers`,
-`leaving`, `judging`).
+`label_column`, `judging`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from churn_platform.proposing.sniffing import Sheet
 if TYPE_CHECKING:
     import duckdb
 
-LISTED = 60
+LOOKED_AT = 60
 """How many different values of a column are looked at one by one, the most frequent ones."""
 
 
@@ -54,17 +54,17 @@ def profile(con: duckdb.DuckDBPyConnection, sheet: Sheet, column: str, habit: Ha
     whole, number, day = (cast(kind, sheet, habit) for kind in (Kind.INTEGER, Kind.NUMBER, Kind.DATE))
     found = con.execute(
         f"SELECT {_rows('true')}, count(*), {_rows(f'{whole} IS NOT NULL')}, {_rows(f'{number} IS NOT NULL')},"
-        f" {_rows(f'{number} IS NOT NULL AND NOT {_WHOLE}')}, {_rows(f'{day} IS NOT NULL')},"
+        f" {_rows(f'{number} IS NOT NULL AND NOT {_WRITTEN_WHOLE}')}, {_rows(f'{day} IS NOT NULL')},"
         f" min({number}), max({number}), min({day}), max({day}), {_rows(f'{day} > ?')},"
         f" coalesce(max(length(value)), 0), {_rows(_AMOUNT)} FROM seen",
         [as_of],
     ).fetchone()
     assert found is not None  # an aggregate has a row
-    frequent = con.execute(f"SELECT value, n FROM seen ORDER BY n DESC, value LIMIT {LISTED}").fetchall()
+    frequent = con.execute(f"SELECT value, n FROM seen ORDER BY n DESC, value LIMIT {LOOKED_AT}").fetchall()
     return Profile(column, sheet.rows, dict(frequent), *found)
 
 
-_WHOLE = "regexp_full_match(value, '[-+]?[0-9]+([.]0)?')"
+_WRITTEN_WHOLE = "regexp_full_match(value, '[-+]?[0-9]+([.]0)?')"
 """Written as a whole number, or as pandas writes one in a column with blanks."""
 _AMOUNT = r"regexp_full_match(value, '[-+]?[$€£]? ?[0-9]{1,3}([,. ''][0-9]{3})*([.,][0-9]+)? ?[$€£%]?')"
 

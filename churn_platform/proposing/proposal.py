@@ -26,10 +26,11 @@ from churn_platform.company.reading import parse
 from churn_platform.proposing import leaks
 from churn_platform.proposing.columns import Columns, ProposedTable
 from churn_platform.proposing.customers import ABSENT, Customers, customers_of, key_of
+from churn_platform.proposing.file_names import patterns, stem_of
 from churn_platform.proposing.habits import Habits, habits
-from churn_platform.proposing.leaving import Label, label_of
+from churn_platform.proposing.label_column import Label, label_of
 from churn_platform.proposing.naming import meaning_of, names_a_fee
-from churn_platform.proposing.sniffing import Sheet, patterns, sheets
+from churn_platform.proposing.sniffing import Sheet, sheets
 from churn_platform.proposing.toml import Place, written
 from churn_platform.shown import MOST, as_text, counted
 
@@ -51,7 +52,8 @@ def propose(paths: Sequence[Path], key: str | None = None, label: str | None = N
         as_of = next((sheet.month.as_of for sheet in found if sheet.month), date.today())
         judging = the_label is not None and leaks.take_label(con, the_label, the_key)
         columns = Columns(con, the_key, the_label, as_of, judging)
-        files, tables = dict(patterns(found)), dict[str, DeclaredTable]()
+        files = dict(zip(found, patterns([stem_of(sheet.path) for sheet in found]), strict=True))
+        tables: dict[str, DeclaredTable] = {}
         for sheet in _ordered(found, customers, the_label):
             name = _name(sheet, customers, the_label)
             only_label = _is_only_label(sheet, customers, the_label)

@@ -1,7 +1,7 @@
 """Sniffing: a file that nobody has declared, as a table of texts.
 
-Here: what the file is called, its encoding, delimiter and header. Not here: reading its rows (`intake.reading`), or
-what its values are (`habits`, `judging`).
+Here: its encoding, delimiter and header. Not here: what its name says (`file_names`), reading its rows
+(`intake.reading`), or what its values are (`habits`, `judging`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import csv
 import gzip
 import io
 import re
-import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,25 +28,16 @@ from churn_platform.intake.casting import quoted
 from churn_platform.intake.names import ENDINGS
 from churn_platform.intake.reading import read
 from churn_platform.months import Month
+from churn_platform.proposing.file_names import YEAR, month_of, stem_of, table_name
 from churn_platform.shown import counted, inert
 
 if TYPE_CHECKING:
     import duckdb
 
-_DAY, _MONTH, _YEAR = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
-_DATE = re.compile(
-    rf"(?<![0-9])(?:(?P<year>{_YEAR})[-_. ]?(?P<month>{_MONTH})(?:[-_. ]?{_DAY})?"
-    rf"|{_DAY}[-_. ]{_MONTH}[-_. ]{_YEAR}|{_MONTH}[-_. ]{_YEAR})(?![0-9])|(?<=month)[-_ ]?[0-9]{{1,4}}(?![0-9])",
-    re.IGNORECASE,
-)
-"""What looks like a month or a day in a file's name."""
-
 Delimiter = Literal[",", ";", "\t", "|"]
 _DELIMITERS: tuple[Delimiter, ...] = (",", ";", "\t", "|")
 _BEGINNING = 2**16
 """How many letters of a file are looked at for its delimiter."""
-_LONGEST = 40
-"""How long a table's name may be."""
 
 
 class UnfitError(Fault):
@@ -60,12 +50,11 @@ class UnfitError(Fault):
 class Sheet:
     """A file as text: a table `name` of DuckDB with these columns, where blanks are null, and a number `file_row`.
 
-    `file` is its name without ending, with `*` for what looks like a date; `month` is the month that this is, if any.
+    `month` is the one that this is, if it is known.
     """
 
     name: str
     path: Path
-    file: str
     month: Month | None
     columns: tuple[str, ...]
     rows: int
@@ -98,12 +87,12 @@ def sheets(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> tuple[Sheet
 
 
 def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
-    stem = _stem(path)
+    stem = stem_of(path)
     if not stem or stem.startswith(".") or not stem.isprintable():
         raise UnfitError(f"{path} cannot be a table's file: its name has to end with {' or '.join(ENDINGS)}")
     if not path.is_file():
         raise UnfitError(f"{path} is no file: name the CSV or Parquet files of one month")
-    name, file, month = table_name(stem), _DATE.sub("*", stem), _month(path, stem)
+    name = table_name(stem)
     delimiter: Delimiter = ","
     encoding = "utf-8"
     if path.suffix != ".parquet":
@@ -130,7 +119,7 @@ def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
     )
     con.unregister("sheet_read")
     _check_values(con, path, name, columns)
-    return Sheet(name, path, file, month, columns, text.rows.num_rows, delimiter, encoding)
+    return Sheet(name, path, month_of(path), columns, text.rows.num_rows, delimiter, encoding)
 
 
 ROW = "file_row"
@@ -143,21 +132,6 @@ _OWN = (ROW, AS_OF, "last_seen")
 
 def _sql(name: str) -> str:
     return quoted(f"sheet {name}")  # no table of DuckDB's own is called so
-
-
-def table_name(stem: str) -> str:
-    """A file's name as that of a table: small letters, digits and underscores, without what looks like a date."""
-    plain = unicodedata.normalize("NFKD", _DATE.sub(" ", stem)).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or "customers"
-    return (f"t_{name}" if name[0].isdigit() else name)[:_LONGEST].rstrip("_")
-
-
-def _month(path: Path, stem: str) -> Month | None:
-    """The month that a file's name tells, or else its folder's."""
-    if (told := _DATE.search(stem)) and told["month"]:
-        return Month(int(told["year"]), int(told["month"]))
-    folder = path.resolve().parent.name
-    return Month.parse(folder) if re.fullmatch(rf"{_YEAR}-{_MONTH}", folder) else None
 
 
 def _written(path: Path, name: str) -> tuple[Delimiter, str]:
@@ -255,22 +229,7 @@ def _check_values(con: duckdb.DuckDBPyConnection, path: Path, table: str, column
 
 
 def _is_value(con: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
-    if re.fullmatch(r"-?[0-9]+([.,][0-9]+)?", column) and not re.fullmatch(_YEAR, column):
+    if re.fullmatch(r"-?[0-9]+([.,][0-9]+)?", column) and not re.fullmatch(YEAR, column):
         return True
     found = con.execute(f"SELECT 1 FROM {_sql(table)} WHERE {quoted(column)} = ? LIMIT 1", [column]).fetchone()
     return found is not None
-
-
-def patterns(found: Sequence[Sheet]) -> Iterator[tuple[Sheet, str]]:
-    """What each file is called in every month, where its name alone does not tell, so that no two are confused."""
-    from fnmatch import fnmatchcase
-
-    for sheet in found:
-        others = [_stem(other.path) for other in found if other is not sheet]
-        wide = "*" in sheet.file and any(fnmatchcase(other, sheet.file) for other in others)
-        yield sheet, _stem(sheet.path) if wide else sheet.file
-
-
-def _stem(path: Path) -> str:
-    """A file's name without its ending; empty where that is not one of a table's file."""
-    return next((path.name.removesuffix(ending) for ending in ENDINGS if path.name.endswith(ending)), "")

@@ -16,8 +16,8 @@ from churn_platform.company.declaration import Declaration, Kind, Role
 from churn_platform.company.reading import parse
 from churn_platform.faults import Fault
 from churn_platform.proposing import toml
+from churn_platform.proposing.file_names import table_name
 from churn_platform.proposing.proposal import propose
-from churn_platform.proposing.sniffing import table_name
 from churn_platform_tests.hostile_values import HOSTILE, dangers
 
 ROWS = 60

@@ -1,4 +1,4 @@
-"""Leaving: which column says who left.
+"""Label column: which column says who left.
 
 Here: finding the label by its name and its two values, and which of them means gone. Not here: whether other columns
 give it away (`leaks`).
