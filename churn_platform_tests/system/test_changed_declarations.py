@@ -181,3 +181,32 @@ def test_blank_labels_beside_a_broken_row_are_no_labels(platform: Platform) -> N
     deliver(platform, lambda frame: pd.concat([frame, frame.head(1).assign(gender="?")]).assign(Churn=None))
     assert "no labels" in done(platform, "close", "2024-02")
     assert not platform.home.lake.has(landed("labels"), FEBRUARY)
+
+
+def test_another_value_is_unknown_to_the_champion_and_learned_by_the_next_version(platform: Platform) -> None:
+    deliver(platform, lambda frame: frame.assign(Contract=frame["Contract"].where(frame.index % 10 > 0, "Weekly")))
+    done(platform, "company", "check")
+    done(platform, "close", "2024-02")
+    assert platform.home.lake.has(CHURN_SCORES, FEBRUARY)
+    done(platform, "retrain", "2024-02")
+    registry = platform.home.registry
+    learned = {f.name: f.categories for f in registry.bundle(registry.version(2)).schema}["Contract"]
+    assert "Weekly" in learned
+    assert "Weekly" not in {f.name: f.categories for f in registry.bundle(registry.version(1)).schema}["Contract"]
+
+
+def test_keys_of_another_form_are_taken_once_the_pattern_says_so(platform: Platform) -> None:
+    deliver(platform, lambda frame: frame.assign(customerID="X" + frame["customerID"]))
+    assert "customerID" in done(platform, "close", "2024-02", exit_code=1)
+    declare(platform, "'[0-9]{4}-[A-Z]{5}'", "'X?[0-9]{4}-[A-Z]{5}'")
+    platform = Platform(platform.settings.model_copy(update={"company": renewed(platform)}))
+    done(platform, "company", "check")
+    done(platform, "close", "2024-02")
+    assert platform.home.lake.frame(CHURN_SCORES, FEBRUARY)["customerID"].str.startswith("X").all()
+
+
+def renewed(platform: Platform) -> Path:
+    """The declaration in another file: a process reads each one once."""
+    company = platform.settings.company
+    assert company is not None
+    return company.rename(company.with_name("renewed.toml"))

@@ -10,6 +10,7 @@ import pytest
 from churn_platform.automation.watch import month_facts
 from churn_platform.tables.features import schema
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
+from churn_platform.tables.training_set import training_rows
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform, done
 
@@ -125,3 +126,16 @@ def test_a_table_that_is_gone_leaves_old_months_alone(with_calls: Platform, tmp_
     told = done(platform, "close", "2024-02", exit_code=1)
     assert "the champion needs Calls, which 2024-02 does not have" in told
     assert [feature.name for feature in schema(platform.home.contract) if feature.name == "Calls"] == []
+
+
+def test_whole_numbers_become_amounts(with_calls: Platform, tmp_path: Path) -> None:
+    platform = changed(with_calls, tmp_path, BOTH.replace('Calls = { kind = "integer"', 'Calls = { kind = "number"'))
+    file = foreign.calls(foreign.telco(platform.settings.drops / "2024-02")) / "calls.csv"
+    file.write_text(file.read_text().replace(",3\n", ",3.5\n"))
+    assert "declared features" in done(platform, "company", "check")
+    done(platform, "close", "2024-02")
+    lake = platform.home.lake
+    assert lake.frame(FEATURES, FEBRUARY)["Calls"].value_counts().to_dict() == {0.0: 300, 3.5: 300}
+    assert lake.has(CHURN_SCORES, FEBRUARY)
+    done(platform, "retrain", "2024-02")
+    assert training_rows(lake, [JANUARY, FEBRUARY]).to_pandas()["Calls"].max() == 3.5
