@@ -6,11 +6,9 @@ has them (`proposal`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from churn_platform.company.checking import LONGEST_NAME, RESERVED
 from churn_platform.company.declaration import DeclaredColumn, Kind, Role
@@ -43,16 +41,22 @@ class ProposedTable:
 class Columns:
     """Proposes the columns of one table after another.
 
-    `judging` says whether columns can be judged by the label, whose customers `leaks.take_label` has taken. `taken` has
-    every column so far by its name in small letters: a name stands for one column in all tables.
+    `customers` is the table that says who they are. `judging` says whether columns can be judged by the label, whose
+    customers `leaks.take_label` has taken. `taken` has every column so far by its name in small letters, and by that of
+    the feature that its days are: a name stands for one thing in all tables.
     """
 
     con: duckdb.DuckDBPyConnection
     key: Key
+    customers: Sheet
     label: Label | None
     as_of: date
     judging: bool
     taken: dict[str, tuple[Sheet, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.label is not None:  # its table may come last
+            self.taken[self.label.column.lower()] = (self.label.sheet, self.label.column)
 
     def of(self, sheet: Sheet, habit: Habits, *, only_label: bool) -> ProposedTable:
         """The columns of a table; `only_label` says that what else is in it is known only with the label."""
@@ -71,8 +75,8 @@ class Columns:
             else:
                 found[column], words = self._judged(sheet, column, habit)
                 texts |= words
-        for column in found:
-            self.taken.setdefault(column.lower(), (sheet, column))
+            for name in _names(column, found[column].declared):
+                self.taken.setdefault(name.lower(), (sheet, column))
         if all(text.lower() in UNDECLARED for text in texts):
             return ProposedTable(found, (), ())
         true, false = (
@@ -91,30 +95,35 @@ class Columns:
         figures = profile(self.con, sheet, column, habit, self.as_of)
         judged = judge(figures)
         said = judged.declared
-        if said.role is not Role.IGNORED and (reason := self._name_taken(sheet, column, said)):
+        if said.role is Role.SEGMENT and sheet is not self.customers:
+            judged = ignored(column, said.kind, "ignored: only the customers' table has groups to compare")
+        elif said.role is not Role.IGNORED and (reason := self._name_taken(sheet, column, said)):
             judged = ignored(column, said.kind, f"ignored: {reason}")
         elif self.judging and (reason := leak(self.con, sheet, column, said, habit)):
             judged = ignored(column, said.kind, f"ignored: {reason}; {judged.told.removeprefix('ignored: ')}")
-        said = judged.declared
-        if said.role is Role.SEGMENT and self.taken:  # a table before this one says who the customers are
-            judged = replace(judged, declared=msgspec.structs.replace(said, role=Role.IGNORED))
         words = sides(figures.values) if judged.declared.kind is Kind.BOOLEAN else {}
         return judged, words
 
     def _name_taken(self, sheet: Sheet, column: str, said: DeclaredColumn) -> str | None:
         """Why a column cannot have its name in all tables."""
-        names = [column, *([days(column)] if said.dates_a_feature else [])]
-        for name in names:
+        for name in _names(column, said):
             if len(name.encode()) > LONGEST_NAME:
                 return f"{name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
             if name.lower() in RESERVED | {self.key.name.lower(), f"{self.key.name}_right".lower()}:
                 return "its name is one of the platform's own: give it another one to use it"
             if other := self.taken.get(name.lower()):
-                where, called = other
-                same = "the same" if self._agree(sheet, column, where, called) else "other"
-                file = as_text(where.path.name, MOST)
-                return f"{file} has a column {called} too, with {same} values: one name, one column"
+                return self._clash(sheet, column, name, *other)
         return None
+
+    def _clash(self, sheet: Sheet, column: str, name: str, where: Sheet, called: str) -> str:
+        """Why this name of a column is another one's."""
+        file = as_text(where.path.name, MOST)
+        if name != column:
+            return f"the days since it would be called {name}, as a column of {file} is: rename one to use both"
+        if name.lower() != called.lower():
+            return f"the days since {called} of {file} are a feature of this name: rename one to use both"
+        same = "the same" if self._agree(sheet, column, where, called) else "other"
+        return f"{file} has a column {called} too, with {same} values: one name, one column"
 
     def _agree(self, sheet: Sheet, column: str, other: Sheet, called: str) -> bool:
         """Whether two columns have the same texts for the customers whom both know."""
@@ -124,3 +133,8 @@ class Columns:
             " WHERE mine.v IS DISTINCT FROM theirs.v"
         ).fetchone()
         return found == (0,)
+
+
+def _names(column: str, said: DeclaredColumn) -> list[str]:
+    """What a column would be called in the platform's tables, and the feature that its days are."""
+    return [column, *([days(column)] if said.dates_a_feature else [])]

@@ -47,8 +47,16 @@ def month_of(path: Path) -> Month | None:
 
 
 def pattern_of(stem: str) -> str:
-    """What a file is called in every month, by its own name alone, with `*` for what looks like a date."""
-    return _DATE.sub("*", stem)
+    """What a file is called in every month, by its own name alone, with `*` for what looks like a date.
+
+    Where nothing else is in its name, the century stays: `*` alone would be every other table's file too.
+    """
+    pattern = _DATE.sub("*", stem)
+    return pattern if re.search(r"[^\W_]", pattern) else _DATE.sub(_century, stem)
+
+
+def _century(date: re.Match[str]) -> str:
+    return f"{date['year'][:2]}*" if date["year"] else f"*{date[0][-4:-2]}*"
 
 
 def patterns(stems: Sequence[str]) -> list[str]:

@@ -51,22 +51,18 @@ def propose(paths: Sequence[Path], key: str | None = None, label: str | None = N
         customers = customers_of(con, found, the_key, the_label)
         as_of = next((sheet.month.as_of for sheet in found if sheet.month), date.today())
         judging = the_label is not None and leaks.take_label(con, the_label, the_key)
-        columns = Columns(con, the_key, the_label, as_of, judging)
+        columns = Columns(con, the_key, customers.sheet, the_label, as_of, judging)
         files = dict(zip(found, patterns([stem_of(sheet.path) for sheet in found]), strict=True))
-        tables: dict[str, DeclaredTable] = {}
+        names, tables = _names(found, customers, the_label), dict[str, DeclaredTable]()
         for sheet in _ordered(found, customers, the_label):
-            name = _name(sheet, customers, the_label)
+            name = names[sheet]
             only_label = _is_only_label(sheet, customers, the_label)
             proposed = columns.of(sheet, wrote[sheet.name], only_label=only_label)
             tables[name] = _table(sheet, proposed, wrote[sheet.name], customers, files[sheet], name)
             comments["tables", name] = _told(sheet, customers)
             comments |= {("tables", name, column): judged.told for column, judged in proposed.columns.items()}
     fee, comments["money",] = _fee(tables)
-    said = (
-        DeclaredLabel(table=_name(the_label.sheet, customers, the_label), column=the_label.column)
-        if the_label
-        else None
-    )
+    said = DeclaredLabel(table=names[the_label.sheet], column=the_label.column) if the_label else None
     declaration = Declaration(
         company=DeclaredCompany(name="My company"),
         customer=DeclaredCustomer(key=the_key.name, kind=the_key.kind),
@@ -98,10 +94,14 @@ def _ordered(found: Sequence[Sheet], customers: Customers, label: Label | None) 
     return sorted(found, key=lambda sheet: (sheet is not customers.sheet, _is_only_label(sheet, customers, label)))
 
 
-def _name(sheet: Sheet, customers: Customers, label: Label | None) -> str:
-    """A table's name; `labels` is kept for a table that is only for the label."""
-    taken = sheet.name == LABELS and not _is_only_label(sheet, customers, label)
-    return f"{LABELS}_table" if taken else sheet.name
+def _names(found: Sequence[Sheet], customers: Customers, label: Label | None) -> dict[Sheet, str]:
+    """Each table's name; `labels` is kept for a table that is only for the label."""
+    names = {sheet: sheet.name for sheet in found}
+    for sheet in found:
+        if sheet.name == LABELS and not _is_only_label(sheet, customers, label):
+            free = (f"{LABELS}_table{number}" for number in ("", *range(2, len(found) + 2)))
+            names[sheet] = next(name for name in free if name not in names.values())
+    return names
 
 
 def _table(

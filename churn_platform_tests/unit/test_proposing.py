@@ -194,6 +194,53 @@ def test_a_name_stands_for_one_column_in_all_tables(tmp_path: Path) -> None:
     assert said.tables["people"].columns["plan"].role is Role.FEATURE
 
 
+DAYS = ["2021-03-04", "2022-05-06"] * (ROWS // 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (
+            {"joined": DAYS, "Days_since_joined": AMOUNTS},
+            {},
+            "the days since joined of people.csv are a feature of this name",
+        ),
+        ({"days_since_joined": AMOUNTS, "joined": DAYS}, {}, "the days since it would be called days_since_joined"),
+        ({"joined": DAYS}, {"days_since_joined": AMOUNTS}, "the days since joined of people.csv are a feature"),
+        ({"days_since_joined": AMOUNTS}, {"joined": DAYS}, "as a column of people.csv is: rename one to use both"),
+    ],
+)
+def test_the_days_since_a_date_are_a_name_too(
+    tmp_path: Path, first: dict[str, object], second: dict[str, object], told: str
+) -> None:
+    more = pd.DataFrame({"customer_id": KEYS, "calls": AMOUNTS, **second})
+    said, text = declared(tmp_path, {"people.csv": frame(plan=PLANS, **first), "more.csv": more})
+    columns = said.tables["people"].columns | said.tables["more"].columns
+    assert [columns[name].role for name in (*first, *second)] == [Role.FEATURE, Role.IGNORED]
+    assert told in text
+
+
+def test_the_name_of_the_label_stands_for_nothing_else(tmp_path: Path) -> None:
+    people = frame(plan=PLANS)
+    people["churned"] = CHANCE.choice(["yes", "no"], ROWS)
+    labels = pd.DataFrame({"customer_id": KEYS, "Churned": np.where(GONE, "yes", "no")})
+    said, text = declared(tmp_path, {"people.csv": people, "labels.csv": labels})
+    assert said.label.place == ("labels", "Churned")
+    assert said.tables["people"].columns["churned"].role is Role.IGNORED
+    assert "labels.csv has a column Churned too, with other values" in text
+
+
+@pytest.mark.parametrize("values", [("f", "m"), ("w", "m", "d"), ("0", "1")])
+def test_groups_are_compared_by_the_customers_table_alone(tmp_path: Path, values: tuple[str, ...]) -> None:
+    gender = CHANCE.choice(values, ROWS)
+    more = pd.DataFrame({"customer_id": KEYS, "calls": AMOUNTS, "sex": gender})
+    said, text = declared(tmp_path, {"people.csv": frame(plan=PLANS, gender=gender), "more.csv": more})
+    assert said.tables["people"].columns["gender"].role is Role.SEGMENT
+    found = said.tables["more"].columns["sex"]
+    assert (found.role, found.nullable, found.values) == (Role.IGNORED, True, ())
+    assert comment(text, "sex") == "ignored: only the customers' table has groups to compare"
+
+
 def test_the_table_with_all_customers_says_who_is_active(tmp_path: Path) -> None:
     calls = pd.DataFrame({"customer_id": KEYS[:100], "calls": CHANCE.integers(1, 9, 100)})
     labels = pd.DataFrame({"customer_id": KEYS, "left": GONE.astype(int), "reason": "x"})

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from churn_platform.company.declaration import Declaration, Kind, Role
 from churn_platform.company.reading import parse
+from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
+from churn_platform.intake.names import is_file_of
 from churn_platform.proposing import toml
 from churn_platform.proposing.file_names import table_name
 from churn_platform.proposing.proposal import propose
@@ -48,7 +50,9 @@ def refused(folder: Path, files: dict[str, str | bytes], **asked: str) -> str:
         ("month_001", "month", "month*"),
         ("Übersicht", "ubersicht", "Übersicht"),
         ("2fast", "t_2fast", "2fast"),
-        ("2024-01", "customers", "*"),
+        ("2024-01", "customers", "20*"),
+        ("202401_", "customers", "20*_"),
+        ("31.01.2024", "customers", "*20*"),
         ("labels", "labels_table", "labels"),
         ("x" * 60, "x" * 40, "x" * 60),
     ],
@@ -64,6 +68,26 @@ def test_a_pattern_that_means_another_file_too_stays_a_name(tmp_path: Path) -> N
     said = parse(propose(sorted(tmp_path.iterdir())), "company.toml")
     assert [table.file for table in said.tables.values()] == ["users_2024-01", "users_plans_*"]
     assert table_name("users_2024-01") == "users"
+
+
+def test_a_file_that_is_called_by_its_month_is_told_from_the_labels_that_come_later(tmp_path: Path) -> None:
+    said = declared(tmp_path / "2024-01.csv", SMALL)
+    assert "or deliver" in propose([tmp_path / "2024-01.csv"])
+    users, labels = Contract(said).tables
+    assert is_file_of("2024-02.csv", users)
+    assert [is_file_of("labels.csv", table) for table in (users, labels)] == [False, True]
+
+
+def test_two_tables_never_get_one_name(tmp_path: Path) -> None:
+    names = ("labels", "labels_table", "labels_table2")
+    for name in names:
+        (tmp_path / f"{name}.csv").write_text(SMALL.replace("plan", f"{name} plan"))
+    said = parse(propose([tmp_path / f"{name}.csv" for name in names]), "company.toml")
+    assert {name: table.file for name, table in said.tables.items()} == {
+        "labels_table3": "labels",
+        "labels_table": None,
+        "labels_table2": None,
+    }
 
 
 GERMAN = "Kunde;Beitrag;Seit;Ort\n" + "".join(
