@@ -87,8 +87,12 @@ def schema() -> None:
 def propose(files: tuple[Path, ...], key: str | None, label: str | None) -> None:
     """Propose a declaration for one month's CSV or Parquet files, one table each: `... > company.toml`.
 
-    Comments say what it was told by. Read it, correct it, and run `churn company check`.
+    Comments say what it was told by. Read it, correct it, and run `churn company check`. How much may be broken or
+    missing is as CHURN_QUARANTINE_TOLERANCE and CHURN_ABSENCE_TOLERANCE say.
     """
     from churn_platform.proposing.proposal import propose as proposed
+    from churn_platform.proposing.tolerances import Tolerances
 
-    click.echo(proposed(files, key, label).encode(), nl=False)  # TOML is UTF-8, whatever the terminal is
+    settings = begin()
+    tolerated = Tolerances(settings.quarantine_tolerance, settings.absence_tolerance)
+    click.echo(proposed(files, tolerated, key, label).encode(), nl=False)  # TOML is UTF-8, whatever the terminal is

@@ -22,6 +22,7 @@ from churn_platform.proposing.leaks import leak, take_rows
 from churn_platform.proposing.naming import meaning_of
 from churn_platform.proposing.profiles import profile
 from churn_platform.proposing.sniffing import Sheet
+from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.shown import MOST, as_text
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Columns:
     label: Label | None
     as_of: date
     judging: bool
+    tolerated: Tolerances
     taken: dict[str, tuple[Sheet, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class Columns:
     def _judged(self, sheet: Sheet, column: str, habit: Habits) -> tuple[ProposedColumn, dict[str, bool]]:
         """A column, and what in it means true and false."""
         figures = profile(self.con, sheet, column, habit, self.as_of)
-        judged = judge(figures)
+        judged = judge(figures, self.tolerated)
         said = judged.declared
         if said.role is Role.SEGMENT and sheet is not self.customers:
             judged = ignored(column, said.kind, "ignored: only the customers' table has groups to compare")

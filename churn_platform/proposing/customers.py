@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Literal
 from churn_platform.intake.casting import quoted
 from churn_platform.proposing.label_column import Label
 from churn_platform.proposing.naming import names_a_customer
-from churn_platform.proposing.sniffing import BROKEN, Sheet, UnfitError
+from churn_platform.proposing.sniffing import Sheet, UnfitError
+from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.shown import MOST, as_text, counted, inert
 
 if TYPE_CHECKING:
     import duckdb
 
-ABSENT = 0.05
-"""The share of customers who may have no row in a table before a month stops."""
 _VARIOUS = 0.7
 """The share of different values from which a column is counted out; the quick look is some percent wrong."""
 _NEITHER = "regexp_full_match({0}, '-?[0-9]+[.,][0-9]*[1-9][0-9]*|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*')"
@@ -55,12 +54,11 @@ class _Use:
     whole: bool
     neither: bool
 
-    @property
-    def unique(self) -> bool:
-        return self.once >= (1 - BROKEN) * self.sheet.rows
+    def is_unique(self, tolerated: Tolerances) -> bool:
+        return self.once >= tolerated.sound * self.sheet.rows
 
 
-def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str | None) -> Key:
+def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str | None, tolerated: Tolerances) -> Key:
     """The column that all files have and that is different in each of their rows. Raises UnfitError."""
     shared = [name for name in sheets[0].columns if all(name in sheet.columns for sheet in sheets)]
     if wanted is not None:
@@ -72,11 +70,11 @@ def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str 
         raise UnfitError(f"no column is in all files, and each has to have the customer's key by one name: {names}")
     various = [name for name in shared if wanted or all(_is_various(con, sheet, name) for sheet in sheets)]
     uses = {name: [_use(con, sheet, name) for sheet in sheets] for name in various}
-    able = [name for name, found in uses.items() if all(use.unique and not use.neither for use in found)]
+    able = [name for name, found in uses.items() if all(use.is_unique(tolerated) and not use.neither for use in found)]
     likely = sorted(able, key=lambda name: -names_a_customer(name))
     if not likely:
         name = max(shared, key=names_a_customer)
-        raise UnfitError(_why_none(name, [_use(con, sheet, name) for sheet in sheets], wanted))
+        raise UnfitError(_why_none(name, [_use(con, sheet, name) for sheet in sheets], wanted, tolerated))
     best = likely[0]
     if wanted is None and names_a_customer(best) <= 0 and (len(likely) > 1 or names_a_customer(best) < 0):
         raise UnfitError(f"{_list(likely)} could each be the customer's key: say which one with --key COLUMN")
@@ -104,13 +102,13 @@ def _use(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> _Use:
     return _Use(sheet, name, *found)
 
 
-def _why_none(name: str, uses: Sequence[_Use], wanted: str | None) -> str:
+def _why_none(name: str, uses: Sequence[_Use], wanted: str | None, tolerated: Tolerances) -> str:
     """Why not even the likeliest column is the key: it has several rows for one customer, or sounds odd."""
     use = min(uses, key=lambda use: use.once / use.sheet.rows)
     if (wanted is None and names_a_customer(name) <= 0) or use.neither:
         where = f"{use.sheet.path} has no column" if len(uses) == 1 else "no column is in all files"
         return f"{where} that is different in each row: name the customer's key with --key COLUMN"
-    if (blank := use.sheet.rows - use.filled) > BROKEN * use.sheet.rows:
+    if (blank := use.sheet.rows - use.filled) > tolerated.broken * use.sheet.rows:
         return f"{use.sheet.path}: {inert(name)} is blank in {counted(blank, 'row')}: give every customer a key"
     return (
         f"{use.sheet.path} has several rows for one customer: {use.sheet.rows:,} rows for {use.different:,} values of "
@@ -125,15 +123,21 @@ def _list(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Customers:
-    """The table that says who is active, and how many of its customers have no row in each other table."""
+    """The table that says who is active, and how many of its customers have no row in each other table.
+
+    Where they are more than a month may lack, the table is `sparse`: it has to list only those who did something.
+    """
 
     sheet: Sheet
     told: str
     absent: dict[str, int]
+    sparse: frozenset[str]
     total: int
 
 
-def customers_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], key: Key, label: Label | None) -> Customers:
+def customers_of(
+    con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], key: Key, label: Label | None, tolerated: Tolerances
+) -> Customers:
     """The table that lists every customer: the one with most, and then the one that says most but who left.
 
     Raises UnfitError where another one has customers whom it lacks.
@@ -151,7 +155,7 @@ def customers_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], key: K
         if other is best:
             continue
         strangers = _one(con, _except(key, other, best))
-        if strangers > BROKEN * other.rows:
+        if strangers > tolerated.broken * other.rows:
             raise UnfitError(
                 f"{other.path} has {counted(strangers, 'customer')} whom {best.path} does not have: one file has to "
                 "list everybody who is active, and be there"
@@ -159,7 +163,8 @@ def customers_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], key: K
         absent[other.name] = _one(con, _except(key, best, other))
     total = totals[best.name]
     told = f"{total:,} customers" + (", no other file has more" if len(sheets) > 1 else "")
-    return Customers(best, told, absent, total)
+    sparse = frozenset(name for name, lacking in absent.items() if lacking > tolerated.absent * total)
+    return Customers(best, told, absent, sparse, total)
 
 
 _LABELS_OWN = 3

@@ -37,8 +37,6 @@ _NOTHING = ("NULL", "null", "NaN", "nan", "N/A", "n/a", "#N/A", "\\N", "<NA>")
 _PERHAPS = ("NA", "None", "none", "-", "--", "?", "unknown", "Unknown", "missing", "k.A.", "nil", ".")
 """What means nothing among numbers, days, or yes and no."""
 
-MOST = 0.99
-"""The share of a column's values that have to be of its kind: intake takes a hundredth of broken rows."""
 _OTHERS = 0.1
 """The most of a column that may be a text which is not known to mean nothing, and means it all the same."""
 _FEW = 300
@@ -68,12 +66,12 @@ class Habits:
     null_values: tuple[str, ...] = ()
 
 
-def habits(con: duckdb.DuckDBPyConnection, sheet: Sheet, but: str) -> Habits:
-    """How a file writes things in its columns, but for the key."""
+def habits(con: duckdb.DuckDBPyConnection, sheet: Sheet, but: str, sound: float) -> Habits:
+    """How a file writes things in its columns, but for the key; of each, the share `sound` is written like that."""
     looks = [_look(con, sheet, column) for column in sheet.columns if column != but]
     votes: Counter[str] = Counter()
     for seen in looks:
-        fitting = [name for name, count in seen.readings.items() if count >= MOST * seen.filled]
+        fitting = [name for name, count in seen.readings.items() if count >= sound * seen.filled]
         if not {".", ","} <= set(fitting):  # whole numbers are written alike in both
             votes.update(fitting)
     decimal: Literal[".", ","] = "," if _has_commas(votes, sheet) else "."

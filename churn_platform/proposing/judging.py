@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from churn_platform.company.declaration import DeclaredColumn, Kind, Role
 from churn_platform.modelling.encoding import LEARNED
-from churn_platform.proposing.habits import FALSE, MOST, TRUE
+from churn_platform.proposing.habits import FALSE, TRUE
 from churn_platform.proposing.naming import meaning_of, names_a_yes, names_an_amount, names_an_id, names_gender
 from churn_platform.proposing.profiles import Profile
-from churn_platform.shown import MOST as MOST_SHOWN
-from churn_platform.shown import as_text
+from churn_platform.proposing.tolerances import Tolerances
+from churn_platform.shown import MOST, as_text
 
 MOST_LISTED = 12
 """The most values that a category lists."""
@@ -26,6 +26,8 @@ OFTEN = 5
 """How often each of them has to be seen: with rarer ones, next month has some that nobody has seen yet."""
 _LONGEST_VALUE = 60
 """How long a category's values may be: longer ones are texts."""
+_ALMOST_ALL = 0.99
+"""The share of values that are such from which all are meant to be, whatever intake would take."""
 _NEARLY = 0.95
 """The share of different values from which texts stand for something else."""
 _LONG = 10**8
@@ -42,12 +44,12 @@ class ProposedColumn:
     told: str
 
 
-def judge(profile: Profile) -> ProposedColumn:
-    """What a column is."""
+def judge(profile: Profile, tolerated: Tolerances) -> ProposedColumn:
+    """What a column is, if so much of it may be something else."""
     blanks = profile.rows - profile.filled
     told = f"; {blanks:,} blank" if blanks else ""
-    kind = _kind(profile)
-    if reason := _useless(profile, kind):
+    kind = _kind(profile, tolerated.sound)
+    if reason := _useless(profile, kind, tolerated.broken):
         return ignored(profile.name, kind, f"ignored: {reason}{told}")
     declared = replace(DeclaredColumn(kind=kind, meaning=meaning_of(profile.name)), nullable=blanks > 0)
     if kind in (Kind.CATEGORY, Kind.BOOLEAN):
@@ -69,7 +71,7 @@ def judge(profile: Profile) -> ProposedColumn:
 def _of_words(profile: Profile, declared: DeclaredColumn, told: str) -> ProposedColumn:
     """A category, or true and false."""
     if declared.kind is Kind.BOOLEAN:
-        shares = [f"{as_text(text, MOST_SHOWN)} {count / profile.filled:.0%}" for text, count in profile.values.items()]
+        shares = [f"{as_text(text, MOST)} {count / profile.filled:.0%}" for text, count in profile.values.items()]
         return ProposedColumn(declared, f"{', '.join(shares)}{told}")
     values = listed(profile)
     rare = "" if values else ", too many or too rare to list: open"
@@ -88,8 +90,8 @@ def listed(profile: Profile) -> tuple[str, ...]:
     return tuple(sorted(profile.values)) if often else ()
 
 
-def _kind(profile: Profile) -> Kind:
-    most = MOST * profile.filled
+def _kind(profile: Profile, sound: float) -> Kind:
+    most = sound * profile.filled
     if _is_boolean(profile):
         return Kind.BOOLEAN
     if profile.filled and profile.dates >= most:
@@ -112,20 +114,20 @@ def _is_boolean(profile: Profile) -> bool:
     return not numbers or names_a_yes(profile.name) or ones**2 / (2 * profile.filled) >= _TWOS
 
 
-def _useless(profile: Profile, kind: Kind) -> str | None:
+def _useless(profile: Profile, kind: Kind, broken: float) -> str | None:
     """Why a column can be no feature."""
     different, filled = f"{profile.different:,}", f"{profile.filled:,}"
     if not profile.filled:
         return "blank in every row"
     if profile.different == 1:
-        return f"{as_text(next(iter(profile.values)), MOST_SHOWN)} in every row that has it"
+        return f"{as_text(next(iter(profile.values)), MOST)} in every row that has it"
     if kind is Kind.DATE:
-        return f"{profile.late:,} days lie after the month" if profile.late > (1 - MOST) * profile.filled else None
+        return f"{profile.late:,} days lie after the month" if profile.late > broken * profile.filled else None
     if kind is Kind.INTEGER and _is_id(profile):
         return f"an id: {different} of {filled} different"
     if kind is not Kind.TEXT:
         return None
-    if profile.amounts >= MOST * profile.filled:
+    if profile.amounts >= _ALMOST_ALL * profile.filled:
         return "amounts with signs in them, such as $1,234.50: deliver them as plain numbers"
     if profile.different >= _NEARLY * profile.filled:
         return f"an id or free text: {different} of {filled} different"
@@ -138,7 +140,7 @@ def _stands_for_something(profile: Profile) -> bool:
 
 def _is_id(profile: Profile) -> bool:
     """Whether whole numbers are an id: hardly the same twice, although amounts between these bounds would be."""
-    if profile.different < MOST * profile.filled or profile.low is None or profile.high is None:
+    if profile.different < _ALMOST_ALL * profile.filled or profile.low is None or profile.high is None:
         return False
     twice = profile.filled**2 / (2 * max(profile.high - profile.low, 1))  # as often as they would be by chance
     repeated = profile.filled - profile.different

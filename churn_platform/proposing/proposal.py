@@ -25,33 +25,34 @@ from churn_platform.company.declaration import (
 from churn_platform.company.reading import parse
 from churn_platform.proposing import leaks
 from churn_platform.proposing.columns import Columns, ProposedTable
-from churn_platform.proposing.customers import ABSENT, Customers, customers_of, key_of
+from churn_platform.proposing.customers import Customers, customers_of, key_of
 from churn_platform.proposing.file_names import patterns, stem_of
 from churn_platform.proposing.habits import Habits, habits
 from churn_platform.proposing.label_column import Label, label_of
 from churn_platform.proposing.naming import meaning_of, names_a_fee
 from churn_platform.proposing.sniffing import Sheet, sheets
+from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.proposing.toml import Place, written
 from churn_platform.shown import MOST, as_text, counted
 
 
-def propose(paths: Sequence[Path], key: str | None = None, label: str | None = None) -> str:
-    """The text of a declaration for these files, one table each. `label` is TABLE.COLUMN.
+def propose(paths: Sequence[Path], tolerated: Tolerances, key: str | None = None, label: str | None = None) -> str:
+    """The text of a declaration for these files, one table each, of which so much may be broken or missing.
 
-    Raises a Fault that names the file where the data allow none.
+    `label` is TABLE.COLUMN. Raises a Fault that names the file where the data allow none.
     """
     import duckdb
 
     comments: dict[Place, str] = {}
     with duckdb.connect() as con:
-        found = sheets(con, paths)
-        the_key = key_of(con, found, key)
-        wrote = {sheet.name: habits(con, sheet, the_key.name) for sheet in found}
+        found = sheets(con, paths, tolerated.broken)
+        the_key = key_of(con, found, key, tolerated)
+        wrote = {sheet.name: habits(con, sheet, the_key.name, tolerated.sound) for sheet in found}
         the_label = label_of(con, found, wrote, the_key.name, label)
-        customers = customers_of(con, found, the_key, the_label)
+        customers = customers_of(con, found, the_key, the_label, tolerated)
         as_of = next((sheet.month.as_of for sheet in found if sheet.month), date.today())
         judging = the_label is not None and leaks.take_label(con, the_label, the_key)
-        columns = Columns(con, the_key, customers.sheet, the_label, as_of, judging)
+        columns = Columns(con, the_key, customers.sheet, the_label, as_of, judging, tolerated)
         files = dict(zip(found, patterns([stem_of(sheet.path) for sheet in found]), strict=True))
         names, tables = _names(found, customers, the_label), dict[str, DeclaredTable]()
         for sheet in _ordered(found, customers, the_label):
@@ -111,7 +112,7 @@ def _table(
         meaning=meaning_of(name),
         columns={column: judged.declared for column, judged in proposed.columns.items()},
         customers=sheet is customers.sheet,
-        missing=Missing.ZERO if _does_nothing(sheet, customers) else Missing.UNKNOWN,
+        missing=Missing.ZERO if sheet.name in customers.sparse else Missing.UNKNOWN,
         file=file if file != name else None,
         delimiter=sheet.delimiter,
         decimal=habit.decimal,
@@ -123,17 +124,12 @@ def _table(
     )
 
 
-def _does_nothing(sheet: Sheet, customers: Customers) -> bool:
-    """Whether so many customers have no row in a table that it has to list only those who did something."""
-    return customers.absent.get(sheet.name, 0) > ABSENT * customers.total
-
-
 def _told(sheet: Sheet, customers: Customers) -> str:
     if sheet is customers.sheet:
         return f"Says who is active: {customers.told}."
     lacking = customers.absent[sheet.name]
     told = f"{counted(sheet.rows, 'row')}; {lacking:,} of {customers.total:,} customers have none"
-    return f"{told}: taken as having done nothing." if _does_nothing(sheet, customers) else f"{told}."
+    return f"{told}: taken as having done nothing." if sheet.name in customers.sparse else f"{told}."
 
 
 def _of_label(label: Label | None, judging: bool) -> str:

@@ -72,11 +72,14 @@ class Sheet:
         return self.path.suffix == ".parquet"
 
 
-def sheets(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> tuple[Sheet, ...]:
-    """Every file as a table of DuckDB. Raises UnfitError, DropError or PlaceError for one that is no table."""
+def sheets(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], broken: float) -> tuple[Sheet, ...]:
+    """Every file as a table of DuckDB, the share `broken` of whose lines may be such.
+
+    Raises UnfitError, DropError or PlaceError for one that is no table.
+    """
     found: list[Sheet] = []
     for path in paths:
-        sheet = _sheet(con, path)
+        sheet = _sheet(con, path, broken)
         if twin := next((other for other in found if sheet.name == other.name), None):
             raise UnfitError(
                 f"{twin.path} and {path} would both be the table {sheet.name}: "
@@ -86,7 +89,7 @@ def sheets(con: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> tuple[Sheet
     return tuple(found)
 
 
-def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
+def _sheet(con: duckdb.DuckDBPyConnection, path: Path, broken: float) -> Sheet:
     stem = stem_of(path)
     if not stem or stem.startswith(".") or not stem.isprintable():
         raise UnfitError(f"{path} cannot be a table's file: its name has to end with {' or '.join(ENDINGS)}")
@@ -109,7 +112,7 @@ def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
         text = read(con, path, path.name, table)
     if not text.rows.num_rows:
         raise UnfitError(f"{path} has a header but no rows: name a file of a month with customers")
-    if len(text.unreadable) > BROKEN * text.rows.num_rows:
+    if len(text.unreadable) > broken * text.rows.num_rows:
         first = text.unreadable[0]
         told = f"{counted(len(text.unreadable), 'line')} that cannot be read, first line {first.line}: {first.reason}"
         raise UnfitError(f"{path} has {told}; mend them")
@@ -124,8 +127,6 @@ def _sheet(con: duckdb.DuckDBPyConnection, path: Path) -> Sheet:
 
 ROW = "file_row"
 """The number of each row of a sheet, from 1."""
-BROKEN = 0.01
-"""The share of broken rows that a proposal lets pass, as intake does."""
 _OWN = (ROW, AS_OF, "last_seen")
 """What a table gets while it is taken in, so that not even an ignored column may be called so."""
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.company.declaration import Declaration, Kind, Role
+from churn_platform.company.declaration import Declaration, Kind, Missing, Role
 from churn_platform.company.reading import parse
 from churn_platform.proposing.proposal import propose
+from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.tables.names import CHURN_SCORES
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform
 
 JANUARY = homes.MONTHS[0]
+TOLERATED = Tolerances(broken=0.01, absent=0.05)
 
 
 def proposed(drop: Path) -> str:
-    return propose(sorted(drop.iterdir()))
+    return propose(sorted(drop.iterdir()), TOLERATED)
 
 
 def read(text: str) -> Declaration:
@@ -79,6 +81,23 @@ def test_the_command_prints_a_declaration_alone(tmp_path: Path) -> None:
     clients = said.tables["clients"]
     assert (clients.delimiter, clients.decimal, clients.encoding) == (";", ",", "cp1252")
     assert (clients.date_format, clients.true_values, clients.false_values) == ("%d.%m.%Y", ("ja",), ("nein",))
+
+
+def test_the_command_keeps_to_the_company_s_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans, calls = tmp_path / "plans.csv", tmp_path / "calls.csv"
+    plans.write_text("id,size\n" + "".join(f"c{n},{'odd' if n < 5 else n}.5\n" for n in range(100)))
+    calls.write_text("id,calls\n" + "".join(f"c{n},{n % 7}\n" for n in range(80)))
+
+    def said() -> tuple[Kind, Missing]:
+        result = platform_of(tmp_path).churn("company", "propose", str(plans), str(calls))
+        assert result.exit_code == 0, result.output
+        tables = read(result.stdout).tables
+        return tables["plans"].columns["size"].kind, tables["calls"].missing
+
+    assert said() == (Kind.TEXT, Missing.ZERO)
+    monkeypatch.setenv("CHURN_QUARANTINE_TOLERANCE", "0.05")
+    monkeypatch.setenv("CHURN_ABSENCE_TOLERANCE", "0.2")
+    assert said() == (Kind.NUMBER, Missing.UNKNOWN)
 
 
 @pytest.mark.parametrize(("arguments", "told"), [((), "Missing argument"), (("/nowhere.csv",), "/nowhere.csv")])

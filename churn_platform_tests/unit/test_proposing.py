@@ -12,7 +12,9 @@ import pytest
 from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
 from churn_platform.company.reading import parse
 from churn_platform.proposing.proposal import propose
+from churn_platform.proposing.tolerances import Tolerances
 
+TOLERATED = Tolerances(broken=0.01, absent=0.05)
 ROWS = 400
 CHANCE = np.random.default_rng(5)
 KEYS = [f"C-{n:04d}" for n in CHANCE.permutation(ROWS)]
@@ -23,7 +25,7 @@ def declared(folder: Path, files: dict[str, pd.DataFrame], **asked: str) -> tupl
     """What is proposed for CSV files of these names."""
     for name, frame in files.items():
         frame.to_csv(folder / name, index=False)
-    text = propose([folder / name for name in files], **asked)
+    text = propose([folder / name for name in files], TOLERATED, **asked)
     return parse(text, "company.toml"), text
 
 
@@ -250,3 +252,35 @@ def test_the_table_with_all_customers_says_who_is_active(tmp_path: Path) -> None
     assert said.tables["calls"].missing is Missing.ZERO
     assert said.tables["gone"].columns["reason"].role is Role.IGNORED
     assert list(said.tables) == ["plans", "calls", "gone"]
+
+
+SOME_BROKEN = [f"odd {n}" if n < 12 else amount for n, amount in enumerate(AMOUNTS)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "values", "kind"),
+    [
+        (0.03, SOME_BROKEN, Kind.NUMBER),
+        (0.029, SOME_BROKEN, Kind.TEXT),
+        (0.0, AMOUNTS, Kind.NUMBER),
+        (0.0, ["odd", *AMOUNTS[1:]], Kind.TEXT),
+        (1.0, PLANS, Kind.CATEGORY),
+        (1.0, [f"odd {n}" if n % 3 else amount for n, amount in enumerate(AMOUNTS)], Kind.TEXT),
+    ],
+)
+def test_a_kind_bears_as_many_broken_values_as_intake_does(
+    tmp_path: Path, broken: float, values: object, kind: Kind
+) -> None:
+    frame(thing=values).to_csv(tmp_path / "people.csv", index=False)
+    said = parse(propose([tmp_path / "people.csv"], Tolerances(broken, 0.05)), "company.toml")
+    assert said.tables["people"].columns["thing"].kind is kind
+
+
+@pytest.mark.parametrize(("absent", "missing"), [(0.1, Missing.UNKNOWN), (0.099, Missing.ZERO)])
+def test_a_table_may_lack_as_many_customers_as_a_month_may(tmp_path: Path, absent: float, missing: Missing) -> None:
+    frame(plan=PLANS, size=AMOUNTS).to_csv(tmp_path / "people.csv", index=False)
+    calls = pd.DataFrame({"customer_id": KEYS[: ROWS * 9 // 10], "calls": AMOUNTS[: ROWS * 9 // 10]})
+    calls.to_csv(tmp_path / "calls.csv", index=False)
+    text = propose([tmp_path / "people.csv", tmp_path / "calls.csv"], Tolerances(0.01, absent))
+    assert parse(text, "company.toml").tables["calls"].missing is missing
+    assert ("taken as having done nothing" in text) == (missing is Missing.ZERO)

@@ -20,22 +20,24 @@ from churn_platform.intake.names import is_file_of
 from churn_platform.proposing import toml
 from churn_platform.proposing.file_names import table_name
 from churn_platform.proposing.proposal import propose
+from churn_platform.proposing.tolerances import Tolerances
 from churn_platform_tests.hostile_values import HOSTILE, dangers
 
+TOLERATED = Tolerances(broken=0.01, absent=0.05)
 ROWS = 60
 SMALL = "id,plan\n" + "".join(f"c{n},{'ab'[n % 2]}\n" for n in range(ROWS))
 
 
 def declared(path: Path, content: str | bytes) -> Declaration:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return parse(propose([path]), "company.toml")
+    return parse(propose([path], TOLERATED), "company.toml")
 
 
 def refused(folder: Path, files: dict[str, str | bytes], **asked: str) -> str:
     for name, content in files.items():
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(Fault) as caught:
-        propose([folder / name for name in files], **asked)
+        propose([folder / name for name in files], TOLERATED, **asked)
     return str(caught.value)
 
 
@@ -65,14 +67,14 @@ def test_a_table_is_named_after_its_file(tmp_path: Path, stem: str, table: str, 
 def test_a_pattern_that_means_another_file_too_stays_a_name(tmp_path: Path) -> None:
     for name in ("users_2024-01.csv", "users_plans_2024-01.csv"):
         (tmp_path / name).write_text(SMALL.replace("plan", name[:9]))
-    said = parse(propose(sorted(tmp_path.iterdir())), "company.toml")
+    said = parse(propose(sorted(tmp_path.iterdir()), TOLERATED), "company.toml")
     assert [table.file for table in said.tables.values()] == ["users_2024-01", "users_plans_*"]
     assert table_name("users_2024-01") == "users"
 
 
 def test_a_file_that_is_called_by_its_month_is_told_from_the_labels_that_come_later(tmp_path: Path) -> None:
     said = declared(tmp_path / "2024-01.csv", SMALL)
-    assert "or deliver" in propose([tmp_path / "2024-01.csv"])
+    assert "or deliver" in propose([tmp_path / "2024-01.csv"], TOLERATED)
     users, labels = Contract(said).tables
     assert is_file_of("2024-02.csv", users)
     assert [is_file_of("labels.csv", table) for table in (users, labels)] == [False, True]
@@ -82,7 +84,7 @@ def test_two_tables_never_get_one_name(tmp_path: Path) -> None:
     names = ("labels", "labels_table", "labels_table2")
     for name in names:
         (tmp_path / f"{name}.csv").write_text(SMALL.replace("plan", f"{name} plan"))
-    said = parse(propose([tmp_path / f"{name}.csv" for name in names]), "company.toml")
+    said = parse(propose([tmp_path / f"{name}.csv" for name in names], TOLERATED), "company.toml")
     assert {name: table.file for name, table in said.tables.items()} == {
         "labels_table3": "labels",
         "labels_table": None,
@@ -123,7 +125,7 @@ def test_parquet_has_types(tmp_path: Path) -> None:
         }
     )
     frame.to_parquet(tmp_path / "users.parquet")
-    said = parse(propose([tmp_path / "users.parquet"]), "company.toml")
+    said = parse(propose([tmp_path / "users.parquet"], TOLERATED), "company.toml")
     kinds = [column.kind for column in said.tables["users"].columns.values()]
     assert kinds == [Kind.DATE, Kind.BOOLEAN, Kind.BOOLEAN]
     assert said.label.column == "left"
@@ -132,7 +134,7 @@ def test_parquet_has_types(tmp_path: Path) -> None:
 def test_whole_keys_written_as_numbers_with_a_point_are_integers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,plan\n" + "".join(f"{n}.0,{'ab'[n % 2]}\n" for n in range(ROWS)))
     (tmp_path / "b.csv").write_text("id,size\n" + "".join(f"{n},{n % 7}\n" for n in range(ROWS)))
-    said = parse(propose([tmp_path / "a.csv", tmp_path / "b.csv"]), "company.toml")
+    said = parse(propose([tmp_path / "a.csv", tmp_path / "b.csv"], TOLERATED), "company.toml")
     assert (said.customer.key, said.customer.kind) == ("id", "integer")
     zeros = declared(tmp_path / "c.csv", "id,plan\n" + "".join(f"{n:05d},{'ab'[n % 2]}\n" for n in range(ROWS)))
     assert zeros.customer.kind == "text"
@@ -195,6 +197,22 @@ def test_repeated_keys_that_intake_bears_are_no_hindrance(tmp_path: Path) -> Non
     assert said.customer.key == "customer_id"
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("c1,a\nc2,a\n", "a.csv has several rows for one customer"),
+        (",a\n,b\n", "customer_id is blank in 2 rows"),
+        ("c,a,b\nd,a,b\n", "a.csv has 2 lines that cannot be read"),
+    ],
+)
+def test_what_a_file_has_too_much_of_is_for_the_company_to_say(tmp_path: Path, more: str, told: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(SMALL.replace("id", "customer_id", 1) + more)
+    with pytest.raises(Fault, match=told):
+        propose([path], TOLERATED)
+    assert parse(propose([path], Tolerances(broken=0.07, absent=0.05)), "company.toml").customer.key == "customer_id"
+
+
 NAMES = (
     'a"b',
     "a]b",
@@ -216,7 +234,7 @@ def test_a_hostile_name_is_refused_or_text(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
     pd.DataFrame({"id": [f"c{n}" for n in range(ROWS)], name: ["a", "b"] * (ROWS // 2)}).to_csv(path, index=False)
     try:
-        text = propose([path])
+        text = propose([path], TOLERATED)
     except Fault as fault:
         assert "cannot be declared" in str(fault)
     else:
@@ -230,7 +248,7 @@ def test_hostile_values_and_file_names_are_text(tmp_path: Path, value: str) -> N
     values = [value, "plain", "other"] * (ROWS // 3)
     frame = pd.DataFrame({"id": [f"c{n}" for n in range(ROWS)], "plan": values, "same": [value] * ROWS})
     frame.to_csv(path, index=False)
-    text = propose([path])
+    text = propose([path], TOLERATED)
     assert not dangers(text.replace(value, ""), markup=False)
     said = parse(text, "company.toml")
     assert said.company.name == "My company"
