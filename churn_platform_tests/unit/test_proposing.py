@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
 from churn_platform.company.declaration import Declaration, DeclaredColumn, Kind, Missing, Role
 from churn_platform.company.reading import parse
+from churn_platform.contracts import Column, TableFile
+from churn_platform.intake.casting import cast_of
+from churn_platform.proposing.habits import FALSE, TRUE, UNDECLARED
 from churn_platform.proposing.proposal import propose
 from churn_platform.proposing.tolerances import Tolerances
 
@@ -180,6 +184,16 @@ def test_words_of_their_own_say_who_left(tmp_path: Path) -> None:
     assert table.true_values == ("Attrited Customer", "Yes")
     assert table.false_values == ("Existing Customer", "No")
     assert said.label.column == "Attrition_Flag"
+
+
+def test_intake_understands_the_words_that_no_declaration_has_to_name() -> None:
+    """And no other one, so that a declaration names those."""
+    understood = cast_of(Column("word", Kind.BOOLEAN, ""), TableFile("", ()), parquet=False).sql
+    for word in sorted(TRUE | FALSE):
+        expected = word in TRUE if word in UNDECLARED else None
+        for written in (word, word.upper(), word.capitalize()):
+            assert duckdb.execute(f"SELECT {understood} FROM (SELECT ? AS word)", [written]).fetchall() == [(expected,)]
+    assert UNDECLARED <= TRUE | FALSE
 
 
 def test_a_name_stands_for_one_column_in_all_tables(tmp_path: Path) -> None:
