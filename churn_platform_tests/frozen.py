@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from churn_platform.files import sha256_of
 
+_COME_AND_GO = ("-journal", "-shm", "-wal")
+"""What SQLite has beside a database while anybody reads it, in whichever of the workers."""
+
 
 class _File(NamedTuple):
     stamp: tuple[int, int, int]
@@ -37,7 +40,9 @@ class Frozen:
 
     def _look(self) -> dict[Path, _File]:
         found = {}
-        for path in (path for place in self._places for path in (place, *place.rglob("*")) if path.is_file()):
+        for path in (path for place in self._places for path in (place, *place.rglob("*"))):
+            if path.name.endswith(_COME_AND_GO) or not path.is_file():
+                continue
             status, known = path.stat(), self._files.get(path)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             found[path] = known if known and known.stamp == stamp else _File(stamp, sha256_of(path))

@@ -128,7 +128,7 @@ def _told(sheet: Sheet, customers: Customers) -> str:
     if sheet is customers.sheet:
         return f"Says who is active: {customers.told}."
     lacking = customers.absent[sheet.name]
-    told = f"{counted(sheet.rows, 'row')}; {lacking:,} of {customers.total:,} customers have none"
+    told = f"{counted(sheet.rows, 'row')}; {lacking:,} of {customers.total:,} customers have no row"
     return f"{told}: taken as having done nothing." if sheet.name in customers.sparse else f"{told}."
 
 
