@@ -128,6 +128,15 @@ class Platform:
         return Platform(homes.copied(self.settings, folder))
 
 
+def quick_platform(folder: Path, declaration: str) -> Platform:
+    """A platform of the company that is declared so, with the estimator that trains fastest."""
+    company = folder / "company.toml"
+    company.write_text(declaration)
+    return Platform(
+        homes.settings_of(folder, company=company, min_training_customers=50, estimator="logistic_regression")
+    )
+
+
 def done(platform: Platform, *arguments: str, exit_code: int = 0) -> str:
     """What a command says that has to end with this exit code, and never with a bug."""
     result = platform.churn(*arguments)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ibis.backends.duckdb import Backend
 
-QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"}
+_QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"}
 """The columns of every quarantine, with Ibis's types."""
 
 UNKNOWN_CUSTOMER = "is an unknown customer"
@@ -52,6 +52,13 @@ class Violation:
         place = f"{inert(self.part) + ', ' if self.part else ''}{self.unit} {self.line}"
         value = "None" if self.value is None else f"'{inert(self.value)}'"
         return f"{place}{', column ' + self.column if self.column else ''}: {value} {self.rule}"
+
+
+def nothing_quarantined() -> ibis.Table:
+    """A quarantine without rows."""
+    import ibis
+
+    return ibis.memtable([], schema=_QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Judged:
 
         return ibis.memtable(
             [(f"{self.path.name}/{v.part}".rstrip("/"), v.line, v.column, v.value, v.rule) for v in self.violations],
-            schema=QUARANTINE,
+            schema=_QUARANTINE,
         ).order_by("file", "line", "column", "rule")
 
 

@@ -97,6 +97,7 @@ class Player:
         self._gated: Model | None = None
         self._fresh: Model | None = None
         self._fresh_for: Month | None = None
+        self._models: dict[int, Model] = {}
 
     def settle(self, month: Month) -> Settled:
         """Run what the sensors decide until there is nothing left to do. Raises RunFailedError if the month stops."""
@@ -135,8 +136,11 @@ class Player:
         return tuple(causes), tuple(faults), tuple(evaluations)
 
     def _model_of(self, number: int) -> Model:
-        bundle = self.home.registry.bundle(self.home.registry.version(number))
-        return lambda customers: bundle.score(encode_frame(bundle.schema, customers))
+        """A version's model, loaded once: it is asked for before and after each month."""
+        if number not in self._models:
+            bundle = self.home.registry.bundle(self.home.registry.version(number))
+            self._models[number] = lambda customers: bundle.score(encode_frame(bundle.schema, customers))
+        return self._models[number]
 
     def _retrain_fresh(self, evaluations: Sequence[Evaluation]) -> None:
         """Train for the newest matured month; if the platform has already done so, its candidate is the model."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.files import sha256
 from churn_platform.intake import deliveries
-from churn_platform.intake.landing import QUARANTINE
+from churn_platform.intake.landing import nothing_quarantined
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.names import FEATURES, SEEN, landed, quarantine
@@ -43,7 +43,7 @@ def take_in(lake: Lake, month: Month, content: str) -> Written:
     rows = lake.read(landed(contract.customers.name), month).select(key)
     seen = ibis.union(*parts) if len(parts := [_keys(lake, later) for later in _after(lake, month)]) > 1 else parts[0]
     table = rows.mutate(**{contract.label: rows[key].notin(seen[key])}).order_by(key)
-    files = {landed(labels.name): table, quarantine(labels.name): ibis.memtable([], schema=QUARANTINE)}
+    files = {landed(labels.name): table, quarantine(labels.name): nothing_quarantined()}
     with lake.replacing(month, files) as written:
         deliveries.forget(lake, month, deliveries.LATER)
     deliveries.take(lake, month, deliveries.LATER, content, (labels.name,), [])

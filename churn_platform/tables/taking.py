@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake import deliveries
-from churn_platform.intake.landing import QUARANTINE, Judged
+from churn_platform.intake.landing import Judged, nothing_quarantined
 from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
@@ -68,9 +68,7 @@ def take_in(
 
 
 def _without_rows(table: Table) -> dict[str, ibis.Table]:
-    import ibis
-
-    return {landed(table.name): nothing(table), quarantine(table.name): ibis.memtable([], schema=QUARANTINE)}
+    return {landed(table.name): nothing(table), quarantine(table.name): nothing_quarantined()}
 
 
 def leave_out(lake: Lake, month: Month, table: Table) -> Written:

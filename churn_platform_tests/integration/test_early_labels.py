@@ -14,24 +14,15 @@ from churn_platform.day import living_on
 from churn_platform.tables.names import landed
 from churn_platform.tables.training_set import labels_of, matured
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform, done
+from churn_platform_tests.conftest import Platform, done, quick_platform
 
 JANUARY = homes.MONTHS[0]
 LABEL = 'column = "Exited"\n'
 REASON = 'Exited = { kind = "boolean", role = "label", meaning = "Left." }\n'
 
 
-def platform_of(folder: Path, declaration: str) -> Platform:
-    (folder / "company.toml").write_text(declaration)
-    return Platform(
-        homes.settings_of(
-            folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
-
-
 def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
-    platform = platform_of(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
+    platform = quick_platform(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
     drop, lake = foreign.bank(platform.settings.drops / "2024-01"), platform.home.lake
     with living_on(date(2024, 2, 10)):
         assert "no labels yet" in done(platform, "close", "2024-01")
@@ -52,7 +43,7 @@ def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
 
 
 def test_labels_that_counted_are_withdrawn_where_they_are_early_now(tmp_path: Path) -> None:
-    platform = platform_of(tmp_path, foreign.BANK)
+    platform = quick_platform(tmp_path, foreign.BANK)
     foreign.bank(platform.settings.drops / "2024-01")
     assert "labels landed" in done(platform, "close", "2024-01")
     (tmp_path / "company.toml").write_text(foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
@@ -66,7 +57,7 @@ def test_labels_that_counted_are_withdrawn_where_they_are_early_now(tmp_path: Pa
 
 
 def test_early_labels_that_are_withdrawn_never_count(tmp_path: Path) -> None:
-    platform = platform_of(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
+    platform = quick_platform(tmp_path, foreign.BANK.replace(LABEL, LABEL + "horizon_days = 30\n"))
     drop, lake = foreign.bank(platform.settings.drops / "2024-01"), platform.home.lake
     with living_on(date(2024, 2, 10)):
         done(platform, "close", "2024-01")
@@ -81,7 +72,7 @@ def test_early_labels_that_are_withdrawn_never_count(tmp_path: Path) -> None:
 
 
 def test_a_longer_horizon_holds_where_the_drop_is_gone(tmp_path: Path) -> None:
-    platform = platform_of(tmp_path, foreign.BANK)
+    platform = quick_platform(tmp_path, foreign.BANK)
     drop = foreign.bank(platform.settings.drops / "2024-01")
     done(platform, "close", "2024-01")
     shutil.rmtree(drop)
@@ -108,7 +99,7 @@ def test_who_had_no_choice_teaches_nothing_and_judges_nobody(tmp_path: Path) -> 
     declaration = declaration.replace(
         REASON, REASON + 'Why = { kind = "category", role = "ignored", nullable = true, meaning = "Why they left." }\n'
     )
-    platform = platform_of(tmp_path, declaration)
+    platform = quick_platform(tmp_path, declaration)
     file = foreign.bank(platform.settings.drops / "2024-01") / "exits.parquet"
     labels = pd.read_parquet(file)
     why = pd.Series([None, "moved", "unpaid"] * 200)

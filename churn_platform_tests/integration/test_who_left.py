@@ -13,8 +13,8 @@ from churn_platform.months import Month
 from churn_platform.online.store import open_reader
 from churn_platform.tables.names import CHURN_SCORES, DRIFT_REPORT, FEATURES, REALISED, landed
 from churn_platform.tables.training_set import matured
-from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform, done
+from churn_platform_tests import foreign
+from churn_platform_tests.conftest import Platform, done, quick_platform
 
 MONTHS = [Month(2024, number) for number in range(1, 6)]
 
@@ -23,12 +23,7 @@ MONTHS = [Month(2024, number) for number in range(1, 6)]
 def club(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """Five months delivered, four of them closed; a version learned from the second serves. Read only."""
     folder = tmp_path_factory.mktemp("club")
-    (folder / "company.toml").write_text(foreign.CLUB)
-    platform = Platform(
-        homes.settings_of(
-            folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
+    platform = quick_platform(folder, foreign.CLUB)
     foreign.club(platform.settings.drops, 5)
     for month in ("2024-01", "2024-02", "2024-03"):
         done(platform, "close", month)

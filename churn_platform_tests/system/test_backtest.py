@@ -8,16 +8,11 @@ from pathlib import Path
 from churn_platform.home import Home
 from churn_platform.months import Month
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform
+from churn_platform_tests.conftest import Platform, quick_platform
 
 
 def test_a_version_learns_only_from_what_was_known(tmp_path: Path) -> None:
-    (tmp_path / "company.toml").write_text(foreign.CLUB)
-    platform = Platform(
-        homes.settings_of(
-            tmp_path, company=tmp_path / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
+    platform = quick_platform(tmp_path, foreign.CLUB)
     foreign.club(platform.settings.drops, 4)
     into, page = tmp_path / "into", tmp_path / "page.html"
     result = platform.churn("backtest", "--into", str(into), "--page", str(page), "--json")
@@ -44,12 +39,7 @@ def test_a_version_learns_only_from_what_was_known(tmp_path: Path) -> None:
 
 
 def test_labels_that_come_with_a_month_teach_nobody_who_serves_it(tmp_path: Path) -> None:
-    (tmp_path / "company.toml").write_text(foreign.BANK)
-    platform = Platform(
-        homes.settings_of(
-            tmp_path, company=tmp_path / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
+    platform = quick_platform(tmp_path, foreign.BANK)
     for month in ("2024-01", "2024-02"):
         foreign.bank(platform.settings.drops / month)
     result = platform.churn("backtest", "--json")

@@ -11,7 +11,7 @@ import pytest
 from churn_platform.tables import training_set
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform, done
+from churn_platform_tests.conftest import Platform, done, quick_platform
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 PARTNER = 'Partner = { kind = "boolean", meaning = "Has a partner." }\n'
@@ -21,12 +21,7 @@ PARTNER = 'Partner = { kind = "boolean", meaning = "Has a partner." }\n'
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """One month closed, learned from and scored. Read only."""
     folder = tmp_path_factory.mktemp("changed")
-    (folder / "company.toml").write_text(foreign.TELCO)
-    platform = Platform(
-        homes.settings_of(
-            folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
+    platform = quick_platform(folder, foreign.TELCO)
     foreign.telco(platform.settings.drops / "2024-01")
     for command in ("close", "retrain", "close"):
         assert platform.churn(command, "2024-01").exit_code == 0

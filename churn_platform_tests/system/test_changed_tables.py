@@ -12,7 +12,7 @@ from churn_platform.tables.features import schema
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform.tables.training_set import training_rows
 from churn_platform_tests import foreign, homes
-from churn_platform_tests.conftest import Platform, done
+from churn_platform_tests.conftest import Platform, done, quick_platform
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 BOTH = foreign.TELCO + foreign.CALLS
@@ -20,12 +20,7 @@ BOTH = foreign.TELCO + foreign.CALLS
 
 def closed(folder: Path, declaration: str, *, calls: bool) -> Platform:
     """A platform with one month closed, learned from and scored."""
-    (folder / "company.toml").write_text(declaration)
-    platform = Platform(
-        homes.settings_of(
-            folder, company=folder / "company.toml", min_training_customers=50, estimator="logistic_regression"
-        )
-    )
+    platform = quick_platform(folder, declaration)
     drop = foreign.telco(platform.settings.drops / "2024-01")
     if calls:
         foreign.calls(drop)
