@@ -43,7 +43,8 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from churn_platform.cli import main
 
     folder = tmp_path_factory.mktemp("newcomer")
-    shutil.copytree(ROOT / "data", folder / "data")
+    for shipped in ("data", "examples"):
+        shutil.copytree(ROOT / shipped, folder / shipped)
     environment = {"CHURN_HOME": str(folder / ".churn"), "CHURN_DROPS": str(folder / "data/seeds")}
     for command in (["close", "--all"], ["retrain", "2024-01"]):
         result = CliRunner().invoke(main, command, env=environment)

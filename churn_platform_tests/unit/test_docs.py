@@ -10,7 +10,7 @@ import pytest
 from churn_platform.settings.__main__ import page
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [path for places in ("*.md", "docs/*.md", "examples/*/*.md") for path in sorted(ROOT.glob(places))]
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 
 
@@ -23,6 +23,12 @@ def test_links_lead_to_files(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
     missing = [target for target in targets if not (document.parent / target).exists()]
     assert not missing
+
+
+def test_what_a_page_quotes_of_the_example_stands_there() -> None:
+    said = (ROOT / "examples/gym/company.toml").read_text().splitlines()
+    (quoted,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/companies.md").read_text(), re.DOTALL)
+    assert [line for line in quoted.splitlines() if line not in said] == []
 
 
 def test_no_page_names_a_command_that_is_not_there() -> None:
