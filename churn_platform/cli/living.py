@@ -26,9 +26,9 @@ from churn_platform.simulation.hazard import Shock
 @click.option(
     "--label-delay",
     type=click.IntRange(min=0),
-    default=0,
+    default=1,
     show_default=True,
-    help="How many months after its drop a month's labels arrive.",
+    help="How many months after its drop a month's labels arrive; with 0 nobody waits, and it looks too good.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], label_delay: int, as_json: bool) -> None:
@@ -49,9 +49,9 @@ def replay(months: int, customers: int, seed: int, shocks: tuple[str, ...], labe
         followed = replay_screen.follow(lived, months, progress, quiet=as_json)
     found = regret.summary(followed)
     if as_json:
-        say_json({"months": followed, "summary": found})
+        say_json({"months": followed, "summary": found, "label_delay": label_delay})
     else:
-        for line in replay_screen.conclude(found).splitlines():
+        for line in replay_screen.conclude(found, label_delay).splitlines():
             say(line)
 
 

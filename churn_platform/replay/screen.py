@@ -81,11 +81,13 @@ def _worth(worth: Worth, currency: str) -> str:
     return f"{told}; who churned among the riskiest tenth of the holdout, a quarter of all, paid {found} a month"
 
 
-def conclude(summary: Summary | None) -> str:
-    """A replay's summary in words."""
+def conclude(summary: Summary | None, label_delay: int) -> str:
+    """A replay's summary in words, and how late its labels came, in months."""
     if summary is None:
         return "no month had a champion"
+    late = f"{counted(label_delay, 'month')} after" if label_delay else "together with"
     return (
+        f"labels came {late} their drop (--label-delay)\n"
         f"{counted(summary.months, 'month')}, {counted(summary.retrainings, 'retraining')}, "
         f"{counted(summary.promotions, 'promotion')}\n"
         f"mean regret in AUC: {summary.regret:.4f}; never retraining {summary.regret_never_retraining:.4f}, "

@@ -36,7 +36,7 @@ def replay(
     customers: int,
     seed: int,
     shocks: Sequence[Shock] = (),
-    label_delay: int = 0,
+    label_delay: int = 1,
     follow: Follow = unseen,
 ) -> Iterator[Lived]:
     """Live through the company's first months. The labels of a month come with the drop `label_delay` months later.

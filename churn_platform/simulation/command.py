@@ -7,6 +7,7 @@ imported in the function, since `churn --help` should not wait for numpy.
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -39,12 +40,25 @@ from churn_platform.simulation.hazard import Shock, ShockKind
     help=f"A lasting change from a month on; may be repeated. With --next, KIND alone means from that month on."
     f" Kinds: {', '.join(ShockKind)}.",
 )
+@click.option(
+    "--known-by",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Write the labels that are known on this day; those of the newest months may come later.  [default: today]",
+)
 def simulate(
-    out: Path, months: int | None, only_next: bool, customers: int, seed: int, shocks: tuple[str, ...]
+    out: Path,
+    months: int | None,
+    only_next: bool,
+    customers: int,
+    seed: int,
+    shocks: tuple[str, ...],
+    known_by: datetime | None,
 ) -> None:
     """Write the monthly drops of a synthetic company.
 
-    One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH.
+    One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH. With --next, earlier months get
+    the labels that have become known since they were written.
     """
     from churn_platform.contracts import declared
     from churn_platform.simulation import drops
@@ -58,10 +72,14 @@ def simulate(
     known = [Shock.parse(shock, upcoming) for shock in shocks]
     skipped = upcoming.since(first) if upcoming else 0
     wanted = skipped + 1 if months is None else months
-    simulated, total = islice(drops.simulate(wanted, customers, seed, known, first), skipped, None), wanted - skipped
+    day = known_by.date() if known_by else date.today()
+    simulated, total = drops.simulate(wanted, customers, seed, known, first), wanted - skipped
+    for month in islice(simulated, skipped):
+        if labels := drops.deliver_labels(month.known_by(day), out):
+            click.echo(json.dumps({"month": str(month.month), "folder": month.folder, "labels": labels}))
     progress = Progress(by_task=True)
     for number in range(1, total + 1):
         with progress.of(f"writing month {number} of {total}"):
-            month = next(simulated)
+            month = next(simulated).known_by(day)
             drops.write_drop(month, out)
         click.echo(json.dumps(month.summary()))

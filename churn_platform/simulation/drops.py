@@ -6,7 +6,7 @@ customers (`company`), who churns and why (`hazard`), or what the tables hold (`
 Everything follows from the seed: each month draws from streams of its own, so that a month's bytes do not depend on
 how many months were asked for. The company has lived for years before its first drop, so that tenure and
 payments start settled. In a quiet month about 21 % of the customers get the label: they churn in the month after
-as_of and are gone from the next drop.
+as_of and are gone from the next drop. The label is known as long after as_of as StreamFlow's declaration says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import numpy as np
 
 from churn_platform.contracts import Contract, streamflow
 from churn_platform.faults import Fault
+from churn_platform.files import replacing
 from churn_platform.intake.drops import newest
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
@@ -34,6 +36,8 @@ FIRST = Month(2024, 1)
 
 _CONTRACT = streamflow()
 """The simulated company is StreamFlow."""
+
+_LABELS = _CONTRACT.labels.name
 
 _LETTERS = 26**5
 _IDS = 10**4 * _LETTERS
@@ -65,8 +69,18 @@ class SimulatedMonth:
 
     @cached_property
     def best_auc(self) -> float | None:
-        """The true hazard's AUC against the labels, which a model beats only by luck; None if all or none churn."""
-        return auc(self.churn_probability, self.tables[_CONTRACT.labels.name][_CONTRACT.label])
+        """The true hazard's AUC against the labels, which a model beats only by luck.
+
+        None if all or none churn, or no labels are known yet.
+        """
+        labels = self.tables.get(_LABELS)
+        return None if labels is None else auc(self.churn_probability, labels[_CONTRACT.label])
+
+    def known_by(self, day: date) -> SimulatedMonth:
+        """The month as it can be delivered on that day: without labels where nobody can know them yet."""
+        if day >= self.month.as_of + timedelta(days=_CONTRACT.declaration.label.horizon_days):
+            return self
+        return replace(self, tables={name: rows for name, rows in self.tables.items() if name != _LABELS})
 
     def summary(self) -> dict[str, object]:
         """What was simulated, for JSON: month, folder, rows by table, best_auc."""
@@ -126,9 +140,7 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
     partial.mkdir(parents=True)
     try:
         for name, columns in month.tables.items():
-            cells = ([_cell(value) for value in values.tolist()] for values in columns.values())
-            lines = [",".join(columns), *map(",".join, zip(*cells, strict=True)), ""]
-            (partial / f"{name}.csv").write_bytes("\n".join(lines).encode())
+            (partial / f"{name}.csv").write_bytes(_as_csv(columns))
         partial.rename(drop)
     except OSError as error:
         if drop.exists():  # somebody else was faster
@@ -137,6 +149,30 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # still there only after an error
     return drop
+
+
+def deliver_labels(month: SimulatedMonth, folder_of_drops: Path) -> int:
+    """Put a month's labels into its drop, which was written without, and return how many there are.
+
+    0 where nothing is done: the labels are not known yet, or are there, or the drop's other tables are not this
+    month's, as those of another seed.
+    """
+    drop = folder_of_drops / month.folder
+    labels = drop / f"{_LABELS}.csv"
+    if _LABELS not in month.tables or labels.exists() or not drop.is_dir():
+        return 0
+    for name, columns in month.tables.items():
+        file = drop / f"{name}.csv"
+        if name != _LABELS and (not file.exists() or file.read_bytes() != _as_csv(columns)):
+            return 0
+    with replacing(labels) as temporary:
+        temporary.write_bytes(_as_csv(month.tables[_LABELS]))
+    return int(month.tables[_LABELS][_CONTRACT.key].size)
+
+
+def _as_csv(columns: Mapping[str, np.ndarray]) -> bytes:
+    cells = ([_cell(value) for value in values.tolist()] for values in columns.values())
+    return "\n".join([",".join(columns), *map(",".join, zip(*cells, strict=True)), ""]).encode()
 
 
 def _delivered(month: SimulatedMonth, drop: Path) -> SimulationError:

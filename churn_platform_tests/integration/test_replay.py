@@ -39,7 +39,7 @@ def quick_settings_in(folder: Path) -> Settings:
 def shocked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, tuple[Lived, ...]]:
     """Four months with a price rise in the third."""
     settings = quick_settings_in(tmp_path_factory.mktemp("replay"))
-    return settings, tuple(replay(settings, 4, CUSTOMERS, 1, [Shock(MARCH, ShockKind.PRICE_RISE)]))
+    return settings, tuple(replay(settings, 4, CUSTOMERS, 1, [Shock(MARCH, ShockKind.PRICE_RISE)], label_delay=0))
 
 
 def test_the_shock_is_retrained_for_in_its_own_month(shocked: tuple[Settings, tuple[Lived, ...]]) -> None:
@@ -79,15 +79,15 @@ def test_the_platform_that_was_replayed_is_whole(shocked: tuple[Settings, tuple[
     assert sum(receipt.verdict == "promoted" for receipt in home.ledger.all()) == sum(m.promoted for m in months)
 
 
-def test_late_labels_are_trained_on_when_they_come(tmp_path: Path) -> None:
-    first, second = replay(quick_settings_in(tmp_path), 2, 600, 2, label_delay=1)
+def test_labels_come_a_month_late_and_are_trained_on_then(tmp_path: Path) -> None:
+    first, second = replay(quick_settings_in(tmp_path), 2, 600, 2)
     assert (first.version, first.auc, first.causes) == (None, None, ())
     assert second.version == 1
     assert Home(settings_in(tmp_path)).registry.version(1).month == Month(2024, 1)
 
 
 def test_a_company_too_small_to_train_on_goes_on(tmp_path: Path) -> None:
-    (month,) = replay(settings_in(tmp_path), 1, 60, 1)
+    (month,) = replay(settings_in(tmp_path), 1, 60, 1, label_delay=0)
     assert month.version is None
     assert len(month.causes) == len(month.faults) == 1  # few customers stay few: it is not tried again
     assert "CHURN_MIN_TRAINING_CUSTOMERS" in month.faults[0]
@@ -100,7 +100,7 @@ def test_a_bug_in_scikit_learn_ends_the_replay(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("sklearn.ensemble.HistGradientBoostingClassifier.fit", broken_fit)
     with pytest.raises(ValueError, match="bins are odd") as raised:
-        next(replay(settings_in(tmp_path), 1, 600, 2))
+        next(replay(settings_in(tmp_path), 1, 600, 2, label_delay=0))
     assert "broken_fit" in [entry.name for entry in raised.traceback]
 
 
@@ -156,10 +156,13 @@ def test_the_mean_regrets_are_of_the_months_with_a_champion() -> None:
     assert found.regret_never_retraining == pytest.approx(0.2)
     assert found.regret_retraining_each_month == pytest.approx(0.08)
     assert found.regret_without_gate == pytest.approx(0.05)
-    assert conclude(found).splitlines()[1] == (
+    late, _, regrets = conclude(found, label_delay=1).splitlines()
+    assert late == "labels came 1 month after their drop (--label-delay)"
+    assert conclude(found, label_delay=0).startswith("labels came together with their drop")
+    assert regrets == (
         "mean regret in AUC: 0.0500; never retraining 0.2000, retraining each month 0.0800, and without the gate 0.0500"
     )
-    assert conclude(None) == "no month had a champion"
+    assert conclude(None, label_delay=1) == "no month had a champion"
 
 
 def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,10 +182,10 @@ def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_gives_json() -> None:
-    arguments = ["replay", "--months", "1", "--customers", "600", "--seed", "2", "--json"]
+    arguments = ["replay", "--months", "1", "--customers", "600", "--seed", "2", "--label-delay", "0", "--json"]
     result = CliRunner().invoke(main, arguments, env={"CHURN_ESTIMATOR": QUICK})
     found = json.loads(result.stdout)
-    assert set(found) == {"months", "summary"}
+    assert (set(found), found["label_delay"]) == ({"months", "summary", "label_delay"}, 0)
     (month,) = found["months"]
     assert month["causes"] == ["RETRAINING_TRIGGERED no champion yet"]
     assert month["promoted"] is True

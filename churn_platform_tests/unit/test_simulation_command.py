@@ -61,6 +61,31 @@ def test_the_command_writes_months_and_says_so(
     assert homes.contents(tmp_path / "drops", "**/*.csv") == homes.contents(tmp_path / "expected", "**/*.csv")
 
 
+def test_labels_are_written_once_they_are_known(command: Command, tmp_path: Path) -> None:
+    company = ["--out", str(tmp_path), "--customers", "50", "--seed", "3"]
+    code, out, _ = command(*company, "--months", "2", "--known-by", "2024-03-01")  # 30 days after January's end
+    rows = [json.loads(line)["rows"] for line in out.splitlines()]
+    assert (code, ["labels" in month for month in rows]) == (0, [True, False])
+    assert not (tmp_path / "month_001/labels.csv").exists()
+
+    code, out, _ = command(*company, "--next", "--known-by", "2024-03-29")  # a day before February's are known
+    assert (code, [json.loads(line)["month"] for line in out.splitlines()]) == (0, ["2024-03"])
+    code, out, _ = command(*company, "--next", "--known-by", "2024-03-30")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert (code, told[0]["month"], [month["month"] for month in told]) == (0, "2024-02", ["2024-02", "2024-04"])
+    (expected,) = [month for month in simulate(2, 50, 3) if month.index == 1]
+    write_drop(expected, tmp_path / "expected")
+    assert homes.contents(tmp_path / "month_001", "*.csv") == homes.contents(tmp_path / "expected/month_001", "*.csv")
+
+
+def test_no_labels_are_put_into_another_companys_drop(command: Command, tmp_path: Path) -> None:
+    company = ["--out", str(tmp_path), "--customers", "50"]
+    command(*company, "--seed", "3", "--known-by", "2024-02-01")
+    code, out, _ = command(*company, "--seed", "4", "--next")
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert not (tmp_path / "month_000/labels.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
