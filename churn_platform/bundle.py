@@ -47,6 +47,8 @@ class Feature(msgspec.Struct, frozen=True):
 
     A `nullable` one may be unknown for a customer. A `required` one may not be left out, even if it may be null: a
     store or a request that lacks it is about another model. It is None in bundles of earlier versions.
+
+    `formula` is how a derived one was declared when the version learned it; empty for others, and in earlier versions'.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Feature(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     required: bool | None = None
     open: bool = False
+    formula: str = ""
 
     @property
     def must_be_given(self) -> bool:

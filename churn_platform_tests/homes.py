@@ -23,7 +23,7 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.simulation.drops import simulate, write_drop
-from churn_platform.tables import delivery
+from churn_platform.tables import delivery, origins
 from churn_platform.tables.features import WINDOW, feature_table, snapshot
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform_tests.streamflow import STATE_TABLES, TABLES
@@ -144,6 +144,7 @@ def make_features(lake: Lake, month: Month) -> None:
     window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
     snapshots = {name: [lake.read(name, m) for m in window] for name in lake.contract.snapshots}
     lake.write(FEATURES, month, feature_table(lake.contract, month, snapshots))
+    origins.record(lake, month)
 
 
 def scores_are_stale(home: Home, month: Month) -> bool:

@@ -10,7 +10,7 @@ from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import FEATURE_WINDOW, PREVIOUS, month_of
 from churn_platform.contracts import Contract, Table
 from churn_platform.home import Home
-from churn_platform.tables import lineage
+from churn_platform.tables import lineage, origins
 from churn_platform.tables.features import feature_table, schema, snapshot
 from churn_platform.tables.names import FEATURES, landed
 
@@ -55,6 +55,7 @@ def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) ->
         }
     inputs = lineage.inputs(home.lake, FEATURES, month, first)
     written = home.lake.write(FEATURES, month, feature_table(contract, month, snapshots), built_from=inputs)
+    origins.record(home.lake, month)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(written.sha256),
         metadata={**of_table(written), "features": len(schema(contract)), "as_of": str(month.as_of)},

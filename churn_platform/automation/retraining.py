@@ -49,8 +49,9 @@ class RealisedFacts:
 class ModelFacts:
     """What a retraining is decided from.
 
-    `matured` is the newest month that can be trained for, `content` the hashes of its rows. `drifts` are the closed
-    months' since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months for
+    `matured` is the newest month that can be trained for, `content` the hash of all that it would be trained on: a
+    retraining that an older month stopped is started again when that month has changed. `drifts` are the closed months'
+    since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months for
     which a candidate was compared.
     """
 

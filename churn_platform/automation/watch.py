@@ -198,11 +198,12 @@ def model_facts(home: Home) -> ModelFacts:
     lake, version = home.lake, home.registry.champion()
     matured = max(training_set.matured(lake), default=None)
     closed = lake.months(FEATURES)
-    rows = _labelled(lake, matured) if matured else ()
+    months = training_set.months_to_learn_from(lake, matured) if matured else ()
+    rows = tuple(table for month in months for table in _labelled(lake, month))
     return ModelFacts(
         champion=ChampionFacts(version.number, version.month, version.auc) if version else None,
         matured=matured,
-        content=_hash(lake, rows, _stamps(lake, rows)) if matured else "",
+        content=_hash(lake, rows, _stamps(lake, rows)),
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
         realised=_realised(lake, matured, version.number) if matured and version else None,
         trained=frozenset(month for month in closed if lake.path(EVALUATION, month, ".json").exists()),

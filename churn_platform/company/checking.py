@@ -203,11 +203,7 @@ def formulas(declaration: Declaration) -> Mapping[str, Formula]:
         return {}
     from churn_platform.company.formulas import FormulaError, formula
 
-    history = declaration.features.history
-    kinds = {name: column.kind for name, column in _described(declaration).items() if column.role in _USABLE}
-    kinds |= {ago(name, months): kinds[name] for name in history.columns if name in kinds for months in MONTHS}
-    kinds |= {AS_OF: Kind.DATE, **{name: Kind.NUMBER for name, _ in features(history)}}
-    found, faults = {}, []
+    kinds, found, faults = usable(declaration), {}, []
     for name, derived in declaration.features.derived.items():
         place = f"features.derived.{name}"
         try:
@@ -220,6 +216,14 @@ def formulas(declaration: Declaration) -> Mapping[str, Formula]:
     if faults:
         raise DeclarationError("; ".join(faults))
     return found
+
+
+def usable(declaration: Declaration) -> dict[str, Kind]:
+    """What formulas may use: the columns of this month, those of the months before, and the features of the past."""
+    history = declaration.features.history
+    kinds = {name: column.kind for name, column in _described(declaration).items() if column.role in _USABLE}
+    kinds |= {ago(name, months): kinds[name] for name in history.columns if name in kinds for months in MONTHS}
+    return kinds | {AS_OF: Kind.DATE, **{name: Kind.NUMBER for name, _ in features(history)}}
 
 
 def _of_role(name: str, column: DeclaredColumn, table: DeclaredTable, declaration: Declaration) -> Iterator[str]:

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
 from churn_platform.company import past
+from churn_platform.company.alike import alike
+from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
 from churn_platform.tables.names import FEATURES, landed
+from churn_platform.tables.origins import made_otherwise
 from churn_platform.tables.training_set import lacking_labels
 
 
@@ -57,6 +60,9 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
     if lacking := [name for name in unknown if name not in dated(contract)]:
         told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+    if other := made_otherwise(lake, month):
+        told = f"{month} has {', '.join(other)}, made otherwise than is declared now, so no version is trained on it"
+        yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
 
 
 def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:
@@ -75,5 +81,15 @@ def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[
     if other := [f.name for f in version if (name := called[f.name]) in now and now[name].kind != f.kind]:
         told = f"{champion} knows {', '.join(other)} as another kind"
         yield Consequence(f"{told}: give the column another name", pressing=True)
+    if learned := [f.name for f in version if _by_another_formula(f, now.get(called[f.name]), lake.contract)]:
+        told = f"{champion} has learned {', '.join(learned)} by another formula than the one that it is given"
+        yield Consequence(f"{told}: retrain, or give the new formula another name", pressing=True)
     if new := [name for name in now if name not in called.values()]:
         yield Consequence(f"a retrain learns {', '.join(new)}, which version {number} does not know")
+
+
+def _by_another_formula(learned: Feature, now: Feature | None, contract: Contract) -> bool:
+    """Whether a version knows a feature by another formula than is declared now, as far as both are of one."""
+    if now is None or not (learned.formula and now.formula):
+        return False
+    return not alike(learned.formula, now.formula, contract.declaration)

@@ -107,7 +107,7 @@ def schema(contract: Contract) -> tuple[Feature, ...]:
     derived = contract.declaration.features.derived
     return (
         *(_feature(contract, table, column) for table in contract.states for column in table.with_role(Role.FEATURE)),
-        *(_made(name, said.meaning, said.kind) for name, said in derived.items()),
+        *(_made(name, said.meaning, said.kind, said.sql) for name, said in derived.items()),
         *(_made(feature.name, feature.meaning) for feature in _past(contract)),
     )
 
@@ -122,8 +122,8 @@ def dated(contract: Contract) -> frozenset[str]:
 _KINDS: Mapping[Kind, FeatureKind] = {Kind.BOOLEAN: "boolean", Kind.CATEGORY: "category"}
 
 
-def _made(name: str, meaning: str, kind: Kind = Kind.NUMBER) -> Feature:
-    return Feature(name, _KINDS.get(kind, "number"), meaning, nullable=True, required=False)
+def _made(name: str, meaning: str, kind: Kind = Kind.NUMBER, formula: str = "") -> Feature:
+    return Feature(name, _KINDS.get(kind, "number"), meaning, nullable=True, required=False, formula=formula)
 
 
 def _feature(contract: Contract, table: Table, column: Column) -> Feature:

@@ -10,6 +10,9 @@ SEEN = "seen"
 """Everybody whom a month's table of customers has a row of, broken or not, where that says who has left."""
 
 FEATURES = "features"
+ORIGINS = "feature_origins"
+"""The document beside a month's features that says what they were made of."""
+
 CHURN_SCORES = "churn_scores"
 
 TRAINING_ROWS = "training_rows"

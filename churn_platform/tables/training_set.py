@@ -20,6 +20,7 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, FEATURE_TYPES, as_declared, dated, is_holdout, schema
 from churn_platform.tables.names import FEATURES, landed
+from churn_platform.tables.origins import made_otherwise
 
 if TYPE_CHECKING:
     import ibis
@@ -132,11 +133,15 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     """The month's features as they are declared now, of the types that they have in the newest month.
 
     One that the month's table lacks is unknown where a column says since or until when it is delivered. Raises
-    NotTrainableError for any other: nobody would see that it was learned from nothing.
+    NotTrainableError for any other, and for one that was made otherwise: nobody would see that it was learned from
+    nothing, or from a mixture.
     """
     import ibis
 
     contract, rows = lake.contract, lake.read(FEATURES, month)
+    if other := made_otherwise(lake, month):
+        told = f"the features of {month} have {', '.join(other)}, made otherwise than is declared now"
+        raise NotTrainableError(f"{told}: close {month} again (churn close {month})")
     wanted, found = lake.read(FEATURES, newest).schema(), rows.schema()
     changed: dict[str, ir.Value] = {}
     for feature in schema(contract):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from churn_platform.contracts import declared
 from churn_platform.tables import training_set
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
 from churn_platform_tests import foreign, homes
@@ -45,6 +46,7 @@ def declare(platform: Platform, before: str, after: str) -> None:
     text = company.read_text()
     assert before in text
     company.write_text(text.replace(before, after))
+    declared.cache_clear()  # a command is a process of its own
 
 
 def deliver(platform: Platform, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
@@ -85,6 +87,32 @@ def test_a_derived_feature_asks_for_the_old_months(platform: Platform) -> None:
     assert "2024-01 lacks years" in done(platform, "company", "check", exit_code=1)
     told = done(platform, "retrain", "2024-01", exit_code=1)
     assert "the features of 2024-01 lack years" in told
+
+
+def test_another_formula_under_the_same_name_asks_for_the_old_months_and_a_new_version(platform: Platform) -> None:
+    derived = '[features.derived]\nyears = { sql = "TotalCharges / 12", meaning = "x" }\n'
+    declare(platform, "[tables.customers]\n", f"{derived}[tables.customers]\n")
+    done(platform, "close", "2024-01")
+    done(platform, "retrain", "2024-01")
+    done(platform, "promote", "2", "--reason", "it knows the years")
+    declare(platform, "TotalCharges / 12", "TotalCharges/12")
+    assert "declared features" in done(platform, "company", "check")
+    declare(platform, "TotalCharges/12", "TotalCharges / 24")
+    deliver(platform, lambda frame: frame)
+    done(platform, "close", "2024-02")
+    told = done(platform, "company", "check", exit_code=1).splitlines()
+    what = "2024-01 has years, made otherwise than is declared now, so no version is trained on it"
+    assert told[1:] == [
+        f"{what}: close it again (churn close 2024-01)",
+        "the champion, version 2, has learned years by another formula than the one that it is given: retrain, or give"
+        " the new formula another name",
+    ]
+    refused = done(platform, "retrain", "2024-02", exit_code=1)
+    assert "the features of 2024-01 have years, made otherwise than is declared now: close 2024-01 again" in refused
+    done(platform, "close", "2024-01")
+    done(platform, "retrain", "2024-02")
+    rows = training_set.training_rows(platform.home.lake, [JANUARY, FEBRUARY]).to_pandas()
+    assert (rows["years"] * 24 - rows["TotalCharges"]).abs().max() < 1e-6
 
 
 def test_a_column_until_a_month_is_unknown_after(platform: Platform) -> None:

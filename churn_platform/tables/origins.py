@@ -1,0 +1,80 @@
+"""Origins: what a month's features were made of, and which of them the present declaration makes otherwise.
+
+Here: the record that is kept beside a month's features, and comparing it with what is declared. Not here: making
+features (`features`), or what follows where they differ (`declared`, `training_set`).
+
+A record maps names to text: the key to the snapshots that say who is active; each column that anything is made of to
+its snapshots, with the months in which a missing row was zero; each derived feature to its formula as declared. What is
+made of the past has a name that says how. A month without a record was closed before there were declarations, by the
+formulas that are shipped; of its columns nothing else is known than what is declared now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from churn_platform.bundle import FeatureKind
+from churn_platform.company import past
+from churn_platform.company.alike import alike
+from churn_platform.company.declaration import Role
+from churn_platform.contracts import Column, Contract, Table, streamflow
+from churn_platform.lake import Lake
+from churn_platform.months import Month
+from churn_platform.tables.features import WINDOW, schema
+from churn_platform.tables.names import FEATURES, ORIGINS
+
+if TYPE_CHECKING:
+    import ibis.expr.datatypes as dt
+
+
+def record(lake: Lake, month: Month) -> None:
+    """Keep what the month's features were made of. After them: a crash in between leaves a month to be closed again."""
+    lake.write_document(ORIGINS, month, _origins(lake.contract, month))
+
+
+def made_otherwise(lake: Lake, month: Month) -> list[str]:
+    """What the month's features have, but made otherwise than is declared now, or of another kind; by present names.
+
+    Raises MissingTableError and DocumentError.
+    """
+    contract, found = lake.contract, lake.read(FEATURES, month).schema()
+    now, before = _origins(contract, month), lake.document(ORIGINS, month, dict[str, str])
+    formulas = _formulas(contract)
+    if before is None:
+        before = _formulas(streamflow())
+    names = []
+    for name, origin in now.items():
+        old = before.get(past.called(contract.former, name, before))
+        if old is not None and not (alike(old, origin, contract.declaration) if name in formulas else old == origin):
+            names.append("its customers" if name == contract.key else name)
+    for feature in schema(contract):
+        there = past.called(contract.former, feature.name, found)
+        if there in found and _kind(found[there]) != feature.kind and feature.name not in names:
+            names.append(feature.name)
+    return names
+
+
+def _origins(contract: Contract, month: Month) -> dict[str, str]:
+    return {
+        contract.key: contract.customers.snapshots,
+        **{
+            column.feature if column.role is Role.FEATURE else column.name: _origin(table, column, month)
+            for table in contract.states
+            for column in table.with_role(Role.FEATURE, Role.BASIS)
+        },
+        **_formulas(contract),
+    }
+
+
+def _formulas(contract: Contract) -> dict[str, str]:
+    return {name: said.sql for name, said in contract.declaration.features.derived.items()}
+
+
+def _origin(table: Table, column: Column, month: Month) -> str:
+    """A column's snapshots, and the months that the features look at in which it is zero for who has no row."""
+    zero = [str(m) for m in (month - ago for ago in range(WINDOW)) if column.name in table.zero_in(m)]
+    return " ".join([table.snapshots, *(["zero"] if zero else []), *zero])
+
+
+def _kind(found: dt.DataType) -> FeatureKind:
+    return "boolean" if found.is_boolean() else "category" if found.is_string() else "number"

@@ -1,0 +1,150 @@
+"""Origins: a formula, a column or a table that was changed under its name is known in the months that were closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ibis
+import pytest
+
+from churn_platform.company.alike import alike
+from churn_platform.company.reading import parse
+from churn_platform.contracts import Contract
+from churn_platform.lake import Lake
+from churn_platform.months import Month
+from churn_platform.tables import origins
+from churn_platform.tables.declared import of_months, of_version
+from churn_platform.tables.features import FEATURE_TYPES, schema
+from churn_platform.tables.names import FEATURES, ORIGINS, landed
+from churn_platform.tables.training_set import NotTrainableError, training_rows
+from churn_platform_tests.streamflow import STREAMFLOW
+
+MONTH = Month(2024, 3)
+FORMULA = "Visits / nullif(Fee, 0)"
+CLUB = """
+[company]
+name = "Club"
+[customer]
+key = "id"
+[tables.members]
+meaning = "Members."
+customers = true
+[tables.members.columns]
+Fee = { kind = "number", meaning = "The fee." }
+[tables.visits]
+meaning = "Who came."
+missing = "zero"
+[tables.visits.columns]
+Visits = { kind = "integer", was = ["Entries"], meaning = "Visits." }
+Minutes = { kind = "integer", role = "basis", meaning = "How long." }
+[features.history]
+columns = ["Visits"]
+[features.derived]
+each = { sql = "Visits / nullif(Fee, 0)", meaning = "For each visit." }
+"""
+
+
+def contract(*changes: tuple[str, str]) -> Contract:
+    text = CLUB
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return Contract(parse(text, "company.toml"))
+
+
+def closed(folder: Path, said: Contract) -> Lake:
+    """A month's features as they are made by this declaration, and its labels."""
+    lake = Lake(folder, said)
+    types = {feature.name: FEATURE_TYPES[feature.kind] for feature in schema(said)}
+    rows = {"id": ["a", "b"], "as_of": [MONTH.as_of] * 2, **{name: [1.0, None] for name in types}}
+    lake.write(FEATURES, MONTH, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}))
+    for table in said.states:
+        lake.write(landed(table.name), MONTH, ibis.memtable({"id": ["a", "b"]}))
+    labels = {"id": ["a", "b"], said.label: [True, False]}
+    lake.write(landed("labels"), MONTH, ibis.memtable(labels))
+    origins.record(lake, MONTH)
+    return lake
+
+
+DERIVED = f'[features.derived]\neach = {{ sql = "{FORMULA}", meaning = "For each visit." }}\n'
+ZERO = 'missing = "zero"\n'
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ([(FORMULA, "Visits * Fee")], ["each"]),
+        ([(FORMULA, "Visits / nullif(Fee, 1)")], ["each"]),
+        ([(FORMULA, "Minutes / nullif(Fee, 0)")], ["each"]),
+        ([(ZERO, "")], ["Visits", "Minutes"]),
+        ([(ZERO, f'{ZERO}until = "2024-02"\n')], ["Visits", "Minutes"]),
+        ([("[tables.visits", "[tables.turnstile")], ["Visits", "Minutes"]),
+        ([("customers = true\n", ""), (ZERO, f"{ZERO}customers = true\n")], ["its customers"]),
+        ([('Fee = { kind = "number"', 'Fee = { kind = "category"'), (DERIVED, "")], ["Fee"]),
+    ],
+)
+def test_what_is_made_otherwise_is_known(tmp_path: Path, changes: list[tuple[str, str]], names: list[str]) -> None:
+    closed(tmp_path, contract())
+    lake = Lake(tmp_path, contract(*changes))
+    assert origins.made_otherwise(lake, MONTH) == names
+    (told,) = (found.sentence for found in of_months(lake) if "made otherwise" in found.sentence and found.pressing)
+    what = f"2024-03 has {', '.join(names)}, made otherwise than is declared now, so no version is trained on it"
+    assert told == f"{what}: close it again (churn close 2024-03)"
+    with pytest.raises(NotTrainableError, match=r"made otherwise than is declared now: close 2024-03 again"):
+        training_rows(lake, [MONTH])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (FORMULA, '( Visits )/NULLIF( \\"Fee\\",0 ) -- each'),
+        ('Visits = { kind = "integer"', 'Visits = { kind = "number"'),
+        ('Visits = { kind = "integer"', 'Visits = { kind = "integer", since = "2024-01", minimum = 0'),
+        ('meaning = "The fee."', 'nullable = true, meaning = "What is paid."'),
+        ('"Visits."', '"Visits in the month."'),
+    ],
+)
+def test_what_changes_no_value_is_no_change(tmp_path: Path, before: str, after: str) -> None:
+    closed(tmp_path, contract())
+    lake = Lake(tmp_path, contract((before, after)))
+    assert origins.made_otherwise(lake, MONTH) == []
+    training_rows(lake, [MONTH])
+
+
+def test_a_renamed_column_is_the_same_in_a_formula(tmp_path: Path) -> None:
+    then = contract(('Visits = { kind = "integer", was = ["Entries"]', 'Entries = { kind = "integer"'),
+                    ("Visits / ", "Entries__1m_ago / "), ('columns = ["Visits"]', 'columns = ["Entries"]'))  # fmt: skip
+    closed(tmp_path, then)
+    now = contract(("Visits / ", "Visits__1m_ago / "))
+    assert origins.made_otherwise(Lake(tmp_path, now), MONTH) == []
+    assert origins.made_otherwise(Lake(tmp_path, contract(("Visits / ", "Visits__2m_ago / "))), MONTH) == ["each"]
+
+
+def test_a_formula_that_cannot_be_read_any_more_says_something_else() -> None:
+    assert not alike("Gone / 2", FORMULA, contract().declaration)
+    assert not alike("Visits /", FORMULA, contract().declaration)
+
+
+def test_a_month_that_is_closed_again_is_as_declared(tmp_path: Path) -> None:
+    closed(tmp_path, contract())
+    now = contract((FORMULA, "Visits * Fee"))
+    assert origins.made_otherwise(closed(tmp_path, now), MONTH) == []
+
+
+def test_a_month_without_a_record_was_made_by_the_formulas_that_are_shipped(tmp_path: Path) -> None:
+    name, said = next(iter(STREAMFLOW.declaration.features.derived.items()))
+    closed(tmp_path, contract())
+    Lake(tmp_path, contract()).remove(ORIGINS, MONTH)
+    assert origins.made_otherwise(Lake(tmp_path, contract((FORMULA, "Visits * Fee"))), MONTH) == []
+    edited = contract(("each =", f"{name} ="))
+    assert said.sql != FORMULA
+    assert origins.made_otherwise(Lake(tmp_path, edited), MONTH) == [name]
+
+
+def test_a_version_that_has_learned_another_formula_is_told(tmp_path: Path) -> None:
+    lake = closed(tmp_path, contract())
+    learned = schema(contract())
+    now = Lake(lake.root, contract((FORMULA, "Visits * Fee")))
+    told = "the champion, version 3, has learned each by another formula than the one that it is given"
+    assert [found.sentence.partition(":")[0] for found in of_version(now, 3, learned) if found.pressing] == [told]
+    assert list(of_version(lake, 3, learned)) == []
