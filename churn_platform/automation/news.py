@@ -16,10 +16,13 @@ from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, RETRAIN
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.receipts import Receipt, digest_of
 from churn_platform.champion.tags import CAUSE_TAG, PARTITION_TAG
+from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
+from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.closed import closed
+from churn_platform.monitoring.consequences import of_champion
 from churn_platform.months import Month
 from churn_platform.shown import MOST, as_text, counted
 from churn_platform.tables.names import EVALUATION, FEATURES
@@ -37,19 +40,28 @@ _SUBJECT = re.compile(r"version \d+|\d{4}-\d\d", re.IGNORECASE)
 
 def tell(home: Home, instance: dg.DagsterInstance) -> str:
     """Send what is new, and say in a sentence how that went."""
-    settings = home.settings
-    outbox = Outbox(settings.home / "alerts", settings.alert_urls.get_secret_value())
-    done = outbox.send(alerts(home, instance, date.today()))
+    done = _outbox(home).send(alerts(home, instance, date.today()))
     if done.failed:
         failed = f"{counted(done.failed, 'alert')} could not be sent, to be tried again: check CHURN_ALERT_URLS"
         return f"{failed}; {done.sent} sent"
     return f"{counted(done.sent, 'alert')} sent" if done.sent else "nothing new to report"
 
 
+def tell_of_declaration(home: Home) -> None:
+    """Send what is new about the declaration and the champion; what cannot be sent now is sent by `tell`."""
+    _outbox(home).send(_of_declaration(home))
+
+
+def _outbox(home: Home) -> Outbox:
+    return Outbox(home.settings.home / "alerts", home.settings.alert_urls.get_secret_value())
+
+
 def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Alert]:
     """Everything worth reporting, new or not, the oldest of each kind first."""
     yield from _of_runs(home, _records(instance, timedelta(days=DAYS)), instance)
     yield from _of_disagreements(home)
+    yield from _of_edits(home)
+    yield from _of_declaration(home)
     yield from _of_decisions(home)
     yield from _of_features(home, today)
 
@@ -69,7 +81,12 @@ def happening(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator
     records = _records(instance, timedelta(minutes=MINUTES))
     for record in records:
         yield _of_closing(home, record)
-    for found in (_of_runs(home, records, instance), _of_decisions(home), _of_features(home, today)):
+    for found in (
+        _of_edits(home),
+        _of_runs(home, records, instance),
+        _of_decisions(home),
+        _of_features(home, today),
+    ):
         yield (Happening(alert.event, in_a_line(alert)) for alert in found)
 
 
@@ -135,6 +152,24 @@ def _of_disagreements(home: Home) -> Iterator[Alert]:
         return
     for told in found:
         yield Alert(f"disagreement after {newest}: {told}", "Champion and receipts disagree", as_text(told))
+
+
+def _of_edits(home: Home) -> Iterator[Alert]:
+    """Whether the declaration was changed under a platform that goes on by the one before."""
+    company, file = home.contract.declaration.company.name, home.settings.company
+    if file is not None and (told := edited(file)):
+        content = sha256(file.read_bytes()) if file.is_file() else ""
+        yield Alert(f"edited {content}", f"The declaration of {as_text(company)} has changed", as_text(told))
+
+
+def _of_declaration(home: Home) -> Iterator[Alert]:
+    """What the champion has learned from and is, or will be, given no longer, as declared; as above."""
+    try:
+        found = of_champion(home) if home.ledger.newest() else ()
+    except Fault:
+        return
+    for told in (as_text(consequence.sentence) for consequence in found):
+        yield Alert(f"declaration: {told}", "The declaration has changed for the champion", told)
 
 
 def _of_decisions(home: Home) -> Iterator[Alert]:

@@ -12,6 +12,7 @@ import dagster as dg
 from churn_platform.automation import news, watch
 from churn_platform.automation.jobs import Jobs
 from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch
+from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
@@ -38,7 +39,12 @@ def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jo
 
     def watching(name: str, question: Question, starts: tuple[str, ...], description: str) -> dg.SensorDefinition:
         def ask(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> Answer:
-            """Answer the question now; a store or folder that cannot be read is a reason to wait."""
+            """Answer the question now; a store or folder that cannot be read is a reason to wait.
+
+            So is a declaration that was changed meanwhile: runs are processes of their own, which would read that one.
+            """
+            if changed := edited(settings.company):
+                return dg.SkipReason(changed)
             try:
                 decision = question(home, context.instance)
             except Fault as fault:

@@ -20,11 +20,12 @@ def company() -> None:
 def check() -> None:
     """Check the declaration, and what it means for closed months, the champion and a retrain.
 
-    Exits with 1 where something has to be done first.
+    Exits with 1 where something has to be done first. An alert goes out where the champion is concerned.
     """
+    from churn_platform.automation import news
     from churn_platform.company.checking import formulas
     from churn_platform.home import Home
-    from churn_platform.tables.declared import of_months, of_version
+    from churn_platform.monitoring.consequences import of_all
     from churn_platform.tables.names import FEATURES
 
     home = Home(begin())
@@ -36,13 +37,12 @@ def check() -> None:
     if not home.lake.months(FEATURES):
         say("no month is closed yet: nothing follows from it so far")
         return
-    found = [*of_months(home.lake)]
-    if champion := home.registry.champion():
-        found += of_version(home.lake, champion.number, home.registry.bundle(champion).schema)
+    found = of_all(home)
     for consequence in found:
         say(consequence.sentence)
     if not found:
         say("the closed months and the champion have the declared features")
+    news.tell_of_declaration(home)
     if any(consequence.pressing for consequence in found):
         raise SystemExit(1)
 

@@ -1,6 +1,6 @@
-"""Alike: whether two formulas of one feature give the same values.
+"""Alike: formulas that were declared at other times: whether two give the same values, and what one was made of.
 
-Here: comparing what two texts say. Not here: what a formula may say (`formulas`), or which one made what (the tables).
+Here: what their texts say. Not here: what a formula may say (`formulas`), or which one made what (the tables).
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ def alike(one: str, other: str, declaration: Declaration) -> bool:
         return _plain(one, declaration) == _plain(other, declaration)
     except (FormulaError, SqlglotError):
         return False
+
+
+def columns_of(sql: str) -> frozenset[str]:
+    """The columns that a formula uses; none where it cannot be read any more."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return frozenset(column.name for column in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column))
+    except SqlglotError:
+        return frozenset()
 
 
 def _plain(sql: str, declaration: Declaration) -> str:

@@ -47,7 +47,23 @@ def read(file: Path) -> Declaration:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{file} is not UTF-8, as TOML has to be: {error.reason}") from error
+    _READ[file] = content
     return shipped() if text == _shipped_text() else parse(text, file.name)
+
+
+_READ: dict[Path, bytes] = {}
+"""What this process has last read of each file."""
+
+
+def edited(file: Path | None) -> str | None:
+    """A sentence where a declaration's file is not what this process has read; programs that run long go on by that."""
+    if file is None or file not in _READ:
+        return None
+    try:
+        same = file.read_bytes() == _READ[file]
+    except OSError:
+        same = False
+    return None if same else f"{file} (CHURN_COMPANY) has changed since this was started: start `churn up` again"
 
 
 def parse(text: str, name: str) -> Declaration:

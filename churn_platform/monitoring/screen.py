@@ -76,6 +76,7 @@ def _sentences(found: Status) -> Iterator[str]:
     yield from (f"{stopped.month} stopped: {stopped.fault}" for stopped in found.stopped)
     yield from (note for month in found.months for note in month.notes)
     yield from _to_do(found)
+    yield from found.declaration
     yield from found.passed_over
     yield _champion(found.champion) if found.champion else "champion: none yet"
     yield from found.rollbacks[-ROLLBACKS:]

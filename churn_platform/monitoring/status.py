@@ -16,7 +16,7 @@ from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.monitoring import drift, performance
+from churn_platform.monitoring import consequences, drift, performance
 from churn_platform.months import Month
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, landed, quarantine
 from churn_platform.tables.training_set import matured
@@ -101,8 +101,9 @@ class Status(msgspec.Struct, frozen=True):
     """Every landed month, oldest first, the champion, and what is named like a drop or a table, but not quite.
 
     `stopped` are months that could not be taken in, `rollbacks` sentences about each rollback, oldest first, and `next`
-    is None before the first month is closed. `paused` is a sentence if promotions and retrainings are; `findings` are
-    sentences about what is wrong with the receipts, or between them and the registry.
+    is None before the first month is closed. `declaration` are sentences about what has to be done since it was
+    changed, and what the champion goes without. `paused` is a sentence if promotions and retrainings are; `findings`
+    are sentences about what is wrong with the receipts, or between them and the registry.
     """
 
     months: tuple[MonthStatus, ...]
@@ -113,6 +114,7 @@ class Status(msgspec.Struct, frozen=True):
     stopped: tuple[Stopped, ...] = ()
     rollbacks: tuple[str, ...] = ()
     next: NextMonth | None = None
+    declaration: tuple[str, ...] = ()
 
 
 def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str | None = None) -> Status:
@@ -134,6 +136,7 @@ def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str
             if receipt.verdict == "rolled back"
         ),
         next=_next(home, today),
+        declaration=consequences.to_know(home),
     )
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
 from churn_platform.company import past
-from churn_platform.company.alike import alike
-from churn_platform.contracts import Contract
+from churn_platform.company.alike import alike, columns_of
+from churn_platform.company.declaration import Role
+from churn_platform.contracts import Column, Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
@@ -65,8 +66,11 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
 
 
-def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:
-    """What follows for a version that serves: what it asks for and is no longer made, and what it does not know."""
+def of_version(lake: Lake, number: int, trained: Month, version: Sequence[Feature]) -> Iterator[Consequence]:
+    """What follows for a version that serves, trained for this month: what it asks for and is made no more, or not so.
+
+    Where it has already learned from months without a column, nothing follows from that column's end.
+    """
     now = {feature.name: feature for feature in schema(lake.contract)}
     called = {feature.name: past.called(lake.contract.former, feature.name, now) for feature in version}
     gone = [feature for feature in version if called[feature.name] not in now]
@@ -84,8 +88,39 @@ def of_version(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[
     if learned := [f.name for f in version if _by_another_formula(f, now.get(called[f.name]), lake.contract)]:
         told = f"{champion} has learned {', '.join(learned)} by another formula than the one that it is given"
         yield Consequence(f"{told}: retrain, or give the new formula another name", pressing=True)
-    if new := [name for name in now if name not in called.values()]:
+    for until, columns in _ending(lake.contract, trained, version).items():
+        goes_on = f"{champion} goes on with {'it' if len(columns) == 1 else 'them'} unknown after that"
+        ends = f"{', '.join(columns)} {'ends' if len(columns) == 1 else 'end'} with {until}"
+        yield Consequence(f"{ends}: {goes_on}, until a version trained for a later month takes its place")
+
+
+def of_retraining(lake: Lake, number: int, version: Sequence[Feature]) -> Iterator[Consequence]:
+    """What a retrain learns that this version does not know."""
+    now = [feature.name for feature in schema(lake.contract)]
+    called = {past.called(lake.contract.former, feature.name, now) for feature in version}
+    if new := [name for name in now if name not in called]:
         yield Consequence(f"a retrain learns {', '.join(new)}, which version {number} does not know")
+
+
+def _ending(contract: Contract, trained: Month, version: Sequence[Feature]) -> dict[Month, list[str]]:
+    """The columns that a version has learned from and that end with a month, by that month."""
+    learned = {feature.name for feature in version}.union(*(columns_of(feature.formula) for feature in version))
+    found: dict[Month, list[str]] = {}
+    for column in (c for table in contract.states for c in table.with_role(Role.FEATURE, Role.BASIS)):
+        names = {name for old in (column.name, *column.was) for name in _made_of(contract, column, old)}
+        if column.until is not None and trained <= column.until and names & learned:
+            found.setdefault(column.until, []).append(column.name)
+    return found
+
+
+def _made_of(contract: Contract, column: Column, name: str) -> Iterator[str]:
+    """What is made of a column, and what formulas call it, by a name that it has or had."""
+    history = contract.declaration.features.history
+    yield from (name, *(past.ago(name, months) for months in past.MONTHS))
+    yield past.days(name)
+    if column.name in history.columns:
+        yield from (past.change(name, months) for months in history.change)
+        yield from (past.ratio(name, months) for months in history.ratio)
 
 
 def _by_another_formula(learned: Feature, now: Feature | None, contract: Contract) -> bool:

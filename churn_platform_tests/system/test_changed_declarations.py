@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+import msgspec
 import pandas as pd
 import pytest
 
+from churn_platform.automation.alerts import Remembered
 from churn_platform.contracts import declared
 from churn_platform.tables import training_set
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform, done, quick_platform
+from churn_platform_tests.serving.conftest import running
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 PARTNER = 'Partner = { kind = "boolean", meaning = "Has a partner." }\n'
@@ -115,13 +119,38 @@ def test_another_formula_under_the_same_name_asks_for_the_old_months_and_a_new_v
     assert (rows["years"] * 24 - rows["TotalCharges"]).abs().max() < 1e-6
 
 
+def alerts(platform: Platform) -> list[str]:
+    """What people were told, or would have been, in the order of the sentences."""
+    files = (platform.settings.home / "alerts").glob("*.json")
+    found = (msgspec.json.decode(file.read_bytes(), type=Remembered).alert for file in files)
+    return sorted(alert.body for alert in found if alert.event.startswith("declaration"))
+
+
+def predicted(platform: Platform) -> tuple[httpx.Response, httpx.Response]:
+    """What serving says of itself, and of a customer of the second month."""
+    with running(platform.settings) as service:
+        service.until(lambda: service.client.get("/model").is_success)
+        return service.client.get("/ready"), service.client.post("/predict", json={"customerID": "0001-ABCDE"})
+
+
 def test_a_column_until_a_month_is_unknown_after(platform: Platform) -> None:
-    declare(platform, PARTNER, PARTNER.replace("kind", 'until = "2024-01", kind'))
-    deliver(platform, lambda frame: frame.drop(columns="Partner"))
     done(platform, "company", "check")
+    assert alerts(platform) == []
+    declare(platform, PARTNER, PARTNER.replace("kind", 'until = "2024-01", kind'))
+    told = (
+        "Partner ends with 2024-01: the champion, version 1, goes on with it unknown after that, until a version"
+        " trained for a later month takes its place"
+    )
+    assert told in done(platform, "company", "check").splitlines()
+    assert alerts(platform) == [told]
+    assert told in done(platform, "status").splitlines()
+    deliver(platform, lambda frame: frame.drop(columns="Partner"))
     done(platform, "close", "2024-02")
     assert platform.home.lake.frame(FEATURES, FEBRUARY)["Partner"].isna().all()
     assert platform.home.lake.has(CHURN_SCORES, FEBRUARY)
+    ready, answer = predicted(platform)
+    assert (ready.status_code, answer.status_code) == (200, 200)
+    assert answer.json()["features_used"]["Partner"] is None
     done(platform, "retrain", "2024-02")
 
 
@@ -129,10 +158,16 @@ def test_a_column_that_the_champion_needs_is_missed_before_it_is_gone(platform: 
     declare(platform, PARTNER, "")
     deliver(platform, lambda frame: frame.drop(columns="Partner"))
     told = done(platform, "company", "check", exit_code=1)
-    assert "the champion, version 1, cannot score a month without Partner: declare it with `until`" in told
+    needs = "the champion, version 1, cannot score a month without Partner: declare it with `until`"
+    assert needs in told
+    assert [body.startswith(needs) for body in alerts(platform)] == [True]
+    assert needs in done(platform, "status")
     told = done(platform, "close", "2024-02", exit_code=1)
     assert "the champion needs Partner, which 2024-02 does not have" in told
     assert platform.home.lake.has(FEATURES, FEBRUARY)
+    ready, answer = predicted(platform)
+    assert (ready.status_code, answer.status_code) == (503, 503)
+    assert "Partner, which the champion needs" in ready.text
 
 
 def test_a_renamed_column_is_the_same_one(platform: Platform) -> None:

@@ -10,7 +10,7 @@ from churn_platform.bundle import Feature
 from churn_platform.company.declaration import Declaration, DeclaredColumn, DeclaredDerived, Kind, Role
 from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
-from churn_platform.tables.declared import of_months, of_version
+from churn_platform.tables.declared import of_months, of_retraining, of_version
 from churn_platform.tables.features import ChangedColumnError, as_declared, schema
 from churn_platform.tables.training_set import NotTrainableError, holdout, training_rows
 from churn_platform_tests import homes
@@ -47,7 +47,8 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 def sentences(lake: Lake, contract: Contract, version: tuple[Feature, ...] = SCHEMA) -> list[tuple[str, bool]]:
     now = Lake(lake.root, contract)
-    return [(found.sentence, found.pressing) for found in (*of_months(now), *of_version(now, 3, version))]
+    found = (*of_months(now), *of_version(now, 3, FIRST, version), *of_retraining(now, 3, version))
+    return [(consequence.sentence, consequence.pressing) for consequence in found]
 
 
 def test_nothing_follows_from_what_has_not_changed(closed: Lake) -> None:

@@ -146,5 +146,25 @@ def test_a_version_that_has_learned_another_formula_is_told(tmp_path: Path) -> N
     learned = schema(contract())
     now = Lake(lake.root, contract((FORMULA, "Visits * Fee")))
     told = "the champion, version 3, has learned each by another formula than the one that it is given"
-    assert [found.sentence.partition(":")[0] for found in of_version(now, 3, learned) if found.pressing] == [told]
-    assert list(of_version(lake, 3, learned)) == []
+    assert [found.sentence.partition(":")[0] for found in of_version(now, 3, MONTH, learned) if found.pressing] == [
+        told
+    ]
+    assert list(of_version(lake, 3, MONTH, learned)) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "trained", "told"),
+    [
+        ("Visits", MONTH, "Visits ends with 2024-03: the champion, version 3, goes on with it unknown after that"),
+        ("Minutes", MONTH, "Minutes ends with 2024-03: the champion, version 3, goes on with it unknown after that"),
+        ("Fee", MONTH, "Fee ends with 2024-03: the champion, version 3, goes on with it unknown after that"),
+        ("Fee", MONTH + 1, None),
+    ],
+)
+def test_a_champion_is_told_of_a_column_s_end(tmp_path: Path, ending: str, trained: Month, told: str | None) -> None:
+    before = contract((FORMULA, "Minutes / nullif(Fee, 0)"))
+    lake = closed(tmp_path, before)
+    after = contract((FORMULA, "Minutes / nullif(Fee, 0)"), (f"{ending} = {{", f'{ending} = {{ until = "2024-03",'))
+    found = list(of_version(Lake(lake.root, after), 3, trained, schema(before)))
+    assert [consequence.sentence.partition(", until")[0] for consequence in found] == ([told] if told else [])
+    assert list(of_version(lake, 3, trained, schema(before))) == []

@@ -79,7 +79,7 @@ def test_a_feature_is_found_by_any_of_its_names(feature: str, known: list[str], 
 
 
 def test_nothing_follows_from_a_rename(closed: Lake) -> None:
-    assert [*of_months(closed), *of_version(closed, 1, schema(OLD))] == []
+    assert [*of_months(closed), *of_version(closed, 1, MONTH, schema(OLD))] == []
 
 
 def test_serving_finds_a_renamed_feature_by_both_names(closed: Lake) -> None:

@@ -45,12 +45,14 @@ def test_each_thing_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         stopped=(Stopped("2024-02", long),),
         rollbacks=("one", "two", "three", "four"),
         next=NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue=False),
+        declaration=("a column ends",),
     )
     assert shown(capsys, found) == [
         "2024-01: 1 active customer, labels landed, 1 row in quarantine, "
         "candidate version 3 with AUC 0.8123 against 0.8000 not promoted",
         f"2024-02 stopped: {long}",
         "something is odd",
+        "a column ends",
         "champion: none yet",
         *("two", "three", "four"),
         "next: 2024-02 ends on 2024-02-29 and is to be closed by 2024-03-10",
