@@ -87,6 +87,8 @@ def schema() -> None:
 def propose(files: tuple[Path, ...], key: str | None, label: str | None) -> None:
     """Propose a declaration for one month's CSV or Parquet files, one table each: `... > company.toml`.
 
+    A folder of parts, as Spark writes it, is one file.
+
     Comments say what it was told by. Read it, correct it, and run `churn company check`. How much may be broken or
     missing is as CHURN_QUARANTINE_TOLERANCE and CHURN_ABSENCE_TOLERANCE say.
     """

@@ -114,7 +114,7 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
 
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
-    parts = {part: read(con, file, _name(path, part), table) for part, file in _files(path)}
+    parts = {part: read(con, file, _name(path, part), table) for part, file in parts_of(path)}
     names = next(iter(parts.values())).rows.column_names
     for part, text in parts.items():
         if sorted(text.rows.column_names) != sorted(names):
@@ -135,7 +135,7 @@ def _name(path: Path, part: str) -> str:
     return f"{path.name}/{inert(part)}" if part else path.name
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
+def parts_of(path: Path) -> list[tuple[str, Path]]:
     """The parts of a table by name; one without a name where it is one file. Raises DropError for what is no part."""
     if not path.is_dir():
         return [("", path)]

@@ -1,4 +1,4 @@
-"""Sniffing: a file that nobody has declared, as a table of texts.
+"""Sniffing: a file that nobody has declared, or a folder of its parts, as a table of texts.
 
 Here: its encoding, delimiter and header. Not here: what its name says (`file_names`), reading its rows
 (`intake.reading`), or what its values are (`habits`, `judging`).
@@ -25,7 +25,9 @@ from churn_platform.contracts import Column, Table, TableFile
 from churn_platform.faults import Fault, placing
 from churn_platform.intake import mistaken
 from churn_platform.intake.casting import quoted
+from churn_platform.intake.drops import WRITING, files
 from churn_platform.intake.names import ENDINGS
+from churn_platform.intake.parsing import parts_of
 from churn_platform.intake.reading import read
 from churn_platform.months import Month
 from churn_platform.proposing.file_names import YEAR, month_of, stem_of, table_name
@@ -90,17 +92,18 @@ def sheets(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], broken: float)
 
 
 def _sheet(con: duckdb.DuckDBPyConnection, path: Path, broken: float) -> Sheet:
+    import pyarrow as pa
+
     stem = stem_of(path)
     if not stem or stem.startswith(".") or not stem.isprintable():
         raise UnfitError(f"{path} cannot be a table's file: its name has to end with {' or '.join(ENDINGS)}")
-    if not path.is_file():
-        raise UnfitError(f"{path} is no file: name the CSV or Parquet files of one month")
+    parts = _parts(path)
     name = table_name(stem)
     delimiter: Delimiter = ","
     encoding = "utf-8"
     if path.suffix != ".parquet":
-        delimiter, encoding = _written(path, name)
-    columns = _header(path, delimiter, encoding)
+        delimiter, encoding = _written(parts, name)
+    columns = _header(parts[0], delimiter, encoding)
     _check_header(path, columns)
     table = Table(
         name,
@@ -109,20 +112,32 @@ def _sheet(con: duckdb.DuckDBPyConnection, path: Path, broken: float) -> Sheet:
         file=TableFile(stem, columns, delimiter, encoding=encoding),
     )
     with placing(path):
-        text = read(con, path, path.name, table)
-    if not text.rows.num_rows:
+        texts = [(part, read(con, part, str(part.relative_to(path.parent)), table)) for part in parts]
+    rows = pa.concat_tables([text.rows.select(columns) for _, text in texts])
+    if not rows.num_rows:
         raise UnfitError(f"{path} has a header but no rows: name a file of a month with customers")
-    if len(text.unreadable) > broken * text.rows.num_rows:
-        first = text.unreadable[0]
-        told = f"{counted(len(text.unreadable), 'line')} that cannot be read, first line {first.line}: {first.reason}"
+    unreadable = [(part, line) for part, text in texts for line in text.unreadable]
+    if len(unreadable) > broken * rows.num_rows:
+        part, first = unreadable[0]
+        where = f"line {first.line}" if part == path else f"line {first.line} of {inert(part.name)}"
+        told = f"{counted(len(unreadable), 'line')} that cannot be read, first {where}: {first.reason}"
         raise UnfitError(f"{path} has {told}; mend them")
-    con.register("sheet_read", text.rows)
+    con.register("sheet_read", rows)
     con.execute(
         f"CREATE OR REPLACE TABLE {_sql(name)} AS SELECT *, row_number() OVER () AS {quoted(ROW)} FROM sheet_read"
     )
     con.unregister("sheet_read")
     _check_values(con, path, name, columns)
-    return Sheet(name, path, month_of(path), columns, text.rows.num_rows, delimiter, encoding)
+    return Sheet(name, path, month_of(path), columns, rows.num_rows, delimiter, encoding)
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files that a table consists of: the file itself, or its parts. Raises UnfitError and DropError."""
+    if not files(path):
+        raise UnfitError(f"{path} is no file, nor a folder of parts: name the CSV or Parquet files of one month")
+    if (path / WRITING).exists():
+        raise UnfitError(f"{path} is still being written: {WRITING} is in it")
+    return [part for _, part in parts_of(path)]
 
 
 ROW = "file_row"
@@ -135,8 +150,16 @@ def _sql(name: str) -> str:
     return quoted(f"sheet {name}")  # no table of DuckDB's own is called so
 
 
-def _written(path: Path, name: str) -> tuple[Delimiter, str]:
-    """A CSV file's delimiter and encoding."""
+def _written(parts: Sequence[Path], name: str) -> tuple[Delimiter, str]:
+    """The delimiter and encoding of a CSV file, or of its parts."""
+    data = [_unpacked(part, name) for part in parts]
+    for encoding in ("utf-8", "cp1252"):
+        if all(_decodes(part, encoding) for part in data):
+            return max(_DELIMITERS, key=lambda delimiter: _widths(data[0], encoding, delimiter)), encoding
+    raise UnfitError(f"{parts[0]} is neither UTF-8 nor cp1252 text: save it as UTF-8")
+
+
+def _unpacked(path: Path, name: str) -> bytes:
     with placing(path):
         data = path.read_bytes()
     if not data:
@@ -148,18 +171,15 @@ def _written(path: Path, name: str) -> tuple[Delimiter, str]:
             raise UnfitError(f"{path} cannot be unpacked by gzip: {error}") from error
     if told := mistaken.for_csv(Table(name, "", ()), data):
         raise UnfitError(f"{path} {told}")
-    encoding = next(filter(None, (_decodes(data, encoding) for encoding in ("utf-8", "cp1252"))), None)
-    if encoding is None:
-        raise UnfitError(f"{path} is neither UTF-8 nor cp1252 text: save it as UTF-8")
-    return max(_DELIMITERS, key=lambda delimiter: _widths(data, encoding, delimiter)), encoding
+    return data
 
 
-def _decodes(data: bytes, encoding: str) -> str | None:
+def _decodes(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)
     except UnicodeDecodeError:
-        return None
-    return encoding
+        return False
+    return True
 
 
 def _widths(data: bytes, encoding: str, delimiter: str) -> tuple[bool, float, int]:

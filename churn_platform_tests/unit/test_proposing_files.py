@@ -197,6 +197,50 @@ def test_repeated_keys_that_intake_bears_are_no_hindrance(tmp_path: Path) -> Non
     assert said.customer.key == "customer_id"
 
 
+def test_a_folder_of_parts_is_read_as_one_file(tmp_path: Path) -> None:
+    plans = ["a"] * 20 + ["Käse", "b"] * 20
+    whole = pd.DataFrame({"id": [f"c{n}" for n in range(ROWS)], "plan": plans, "n": range(ROWS)})
+    one, folder, spark = (tmp_path / name / "2024-01" for name in ("one", "folder", "spark"))
+    for made in (one, folder / "people.csv", spark / "people.parquet"):
+        made.mkdir(parents=True)
+    whole.to_csv(one / "people.csv", index=False, sep=";", encoding="cp1252")
+    (folder / "people.csv" / "_SUCCESS").touch()
+    (folder / "people.csv" / "part-0.csv").touch()  # had no row to write
+    whole[:20].to_csv(folder / "people.csv" / "part-1.csv", index=False, sep=";")
+    rest = whole[20:][["n", "plan", "id"]]
+    rest.to_csv(folder / "people.csv" / "part-2.csv.gz", index=False, sep=";", encoding="cp1252")
+    for n in range(3):
+        whole[n::3].to_parquet(spark / "people.parquet" / f"part-{n}.snappy.parquet")
+
+    said, parts, parquet = (
+        parse(propose([path], TOLERATED), "company.toml")
+        for path in (one / "people.csv", folder / "people.csv", spark / "people.parquet")
+    )
+    assert said.tables["people"].delimiter == ";"
+    assert parts == said
+    assert parquet.tables["people"].columns.keys() == said.tables["people"].columns.keys()
+    assert set(parquet.tables["people"].columns["plan"].values) == {"a", "Käse", "b"}
+
+
+def refused_path(path: Path) -> str:
+    with pytest.raises(Fault) as caught:
+        propose([path], TOLERATED)
+    return str(caught.value)
+
+
+def test_a_folder_that_is_no_table_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "people.csv"
+    folder.mkdir()
+    assert "is no file, nor a folder of parts" in refused_path(folder)
+    (folder / "part-0.csv").write_text(SMALL)
+    (folder / "part-1.csv").write_text(SMALL.replace("plan", "plam"))
+    assert "people.csv/part-1.csv: table people" in refused_path(folder)
+    (folder / "part-1.csv").write_text("id,plan\nx\ny\nz\n")
+    assert "3 lines that cannot be read, first line 2 of part-1.csv" in refused_path(folder)
+    (folder / "_temporary").mkdir()
+    assert "is still being written" in refused_path(folder)
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
