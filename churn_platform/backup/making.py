@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.backup.archive import FORMAT, Archive, Inventory
 from churn_platform.backup.databases import opened
-from churn_platform.backup.moment import taken
+from churn_platform.backup.moment import Pinned, taken
 from churn_platform.faults import Fault, placing
 from churn_platform.files.modes import OWNER_ALONE
 from churn_platform.files.scratch import scratch
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from churn_platform.settings import Settings
 
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")  # how MLflow, or SQLAlchemy, calls a database and its driver
+
+DECLARATION = "company.toml"
+"""What a declaration that lies elsewhere is called in the home of a backup."""
 
 
 class BackupError(Fault):
@@ -87,6 +90,7 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
         written.touch(OWNER_ALONE)
         archive = Archive(stack.enter_context(written.open("wb")))
         follow(f"writing {len(files)} files")
+        company, files = _with_declaration(settings, files)
         for one in files:
             archive.add(f"home/{one.name}", one.path)
         for database in databases:
@@ -105,10 +109,21 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
                 databases=tuple(database.name for database in databases),
                 published=tuple(month for database in databases for month in database.published()),
                 sha256=archive.sha256,
+                company=company,
             )
         )
         _put(written, file)
         return Made(begun, len(files), len(databases), tuple(_lacks(settings, databases)))
+
+
+def _with_declaration(settings: Settings, files: list[Pinned]) -> tuple[str, list[Pinned]]:
+    """What the declaration is called in the backup's home, and the files with it; nothing more for the shipped one."""
+    if settings.company is None or not settings.company.is_file():
+        return "", files
+    file, home = settings.company.resolve(), settings.home.resolve()
+    if file.is_relative_to(home):
+        return file.relative_to(home).as_posix(), files
+    return DECLARATION, [*(one for one in files if one.name != DECLARATION), Pinned(DECLARATION, file)]
 
 
 def _put(written: Path, file: Path) -> None:
@@ -135,6 +150,8 @@ def _refuse(settings: Settings, file: Path) -> None:
 
 def _lacks(settings: Settings, databases: list[Database]) -> Iterator[str]:
     """What the platform keeps where this cannot reach it, and what others keep in its databases, in sentences."""
+    if settings.company and not settings.company.is_file():
+        yield f"the declaration {settings.company} (CHURN_COMPANY) is not in it, since there is no such file"
     uri, home = settings.mlflow_uri, settings.home.resolve()
     embedded = uri.startswith("sqlite:///")
     if embedded and not Path(uri.removeprefix("sqlite:///")).absolute().resolve().is_relative_to(home):

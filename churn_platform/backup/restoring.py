@@ -75,11 +75,21 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         _merge(folder / "home", home)
         for database in databases:
             database.commit()
+    company = declaration(settings, inventory) or settings.company
     for name, month in months:
         follow(f"publishing {name} of {month}")
-        _publish(settings, name, month)
+        _publish(settings.model_copy(update={"company": company}), name, month)
     modes.correct(home, int(settings.file_mode, 8), secret=[settings.token_file])
     return inventory
+
+
+def declaration(settings: Settings, inventory: Inventory) -> Path | None:
+    """The restored declaration, where the settings name no file that says the same."""
+    if not inventory.company:
+        return None
+    restored, named = settings.home / inventory.company, settings.company
+    same = named is not None and named.is_file() and named.read_bytes() == restored.read_bytes()
+    return None if same else restored
 
 
 def finish(home: Path) -> None:

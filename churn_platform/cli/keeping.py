@@ -26,7 +26,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def backup(file: Path) -> None:
     """Back up CHURN_HOME and the platform's PostgreSQL databases, as of one moment, into FILE.
 
-    FILE must not exist yet. The platform can keep running. Drops are not included.
+    The company's declaration is in it too. FILE must not exist yet. The platform can keep running. Drops are not
+    included.
     """
     from churn_platform.backup.making import make
     from churn_platform.home import Home
@@ -58,6 +59,8 @@ def restore(file: Path) -> None:
             ended = end_runs(instance, inventory.made_at)
         restoring.finish(settings.home)
     say(f"{settings.home}: restored as of {inventory.made_at}")
+    if file_of_company := restoring.declaration(settings, inventory):
+        say(f"Set CHURN_COMPANY={file_of_company}, the company's declaration, before anything else is started")
     if ended:
         say(f"{counted(ended, 'run')} had not ended then: repeat what you began; what began by itself does so again")
 
