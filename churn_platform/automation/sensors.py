@@ -11,7 +11,7 @@ import dagster as dg
 
 from churn_platform.automation import news, watch
 from churn_platform.automation.jobs import Jobs
-from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch
+from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
 from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
 from churn_platform.home import Home
@@ -34,19 +34,20 @@ def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
     return dg.SkipReason(decision.why)
 
 
+def asked(home: Home, instance: dg.DagsterInstance, question: Question) -> Action:
+    """The decision now. A changed declaration waits: runs are processes of their own, which would read that one."""
+    changed = edited(home.settings.company)
+    return Wait(changed) if changed else question(home, instance)
+
+
 def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.SensorDefinition]:
     """Every sensor, for these months and their jobs; each asks every CHURN_SENSOR_SECONDS."""
 
     def watching(name: str, question: Question, starts: tuple[str, ...], description: str) -> dg.SensorDefinition:
         def ask(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> Answer:
-            """Answer the question now; a store or folder that cannot be read is a reason to wait.
-
-            So is a declaration that was changed meanwhile: runs are processes of their own, which would read that one.
-            """
-            if changed := edited(settings.company):
-                return dg.SkipReason(changed)
+            """Answer the question now; a store or folder that cannot be read is a reason to wait."""
             try:
-                decision = question(home, context.instance)
+                decision = asked(home, context.instance, question)
             except Fault as fault:
                 return dg.SkipReason(str(fault))
             if isinstance(decision, Launch):
