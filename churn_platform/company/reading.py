@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
+from enum import EnumMeta
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -79,7 +81,7 @@ def _typed(text: str, name: str) -> Declaration:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{name} is not TOML: {error}") from error
-    if faults := list(_slips(found, Declaration)):
+    if faults := list(slips(found)):
         raise DeclarationError(f"{name}: {'; '.join(faults)}")
     return msgspec.convert(found, Declaration)
 
@@ -90,33 +92,47 @@ def json_schema() -> str:
     return msgspec.json.format(msgspec.json.encode(schema), indent=1).decode() + "\n"
 
 
-def _slips(said: object, kind: Any, place: str = "") -> Iterator[str]:
-    """What is not as the types say, part by part: msgspec alone would stop at the first."""
-    if not isinstance(said, dict):
+def slips(said: object, kind: Any = Declaration, place: str = "") -> Iterator[str]:
+    """What is not as the types say, part by part, each with its place: msgspec alone would stop at the first.
+
+    It finds just what the JSON Schema would, in words for who writes the file; serving reads declarations too, and does
+    without a validator of schemas.
+    """
+    kinds = [one for one in get_args(kind) if one is not type(None)] if get_origin(kind) is UnionType else [kind]
+    kind = next((one for one in kinds if _is_table(one)), kind)
+    listed = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if isinstance(said, list) and said and get_origin(listed) is tuple:
+        for number, part in enumerate(said, 1):
+            yield from slips(part, get_args(listed)[0], f"{place}, value {number}")
+    elif not isinstance(said, dict) or not _is_table(kind):
         yield from _slip(said, kind, place)
     elif get_origin(kind) is dict:
         name_kind, part_kind = get_args(kind)
         for name, part in said.items():
             yield from _slip(name, name_kind, _within(place, name))
-            yield from _slips(part, part_kind, _within(place, name))
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from slips(part, part_kind, _within(place, name))
+    else:
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for name in sorted(said.keys() - fields.keys()):
             yield f"{_within(place, name)} is unknown: {_or(fields)} may be there"
         for name, field in fields.items():
             if name in said:
-                yield from _slips(said[name], field.type, _within(place, name))
+                yield from slips(said[name], field.type, _within(place, name))
             elif field.required:
                 yield f"{_within(place, name)} is missing"
-    else:
-        yield from _slip(said, kind, place)
+
+
+def _is_table(kind: Any) -> bool:
+    """Whether this is a table of the file."""
+    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
 
 
 def _slip(said: object, kind: Any, place: str) -> Iterator[str]:
     try:
         msgspec.convert(said, kind)
     except msgspec.ValidationError as error:
-        yield f"{place}: {error}"
+        able = list(kind) if isinstance(kind, EnumMeta) else get_args(kind) if get_origin(kind) is Literal else ()
+        yield f"{place}: {error}{f': {_or(map(repr, map(str, able)))} may be there' if able else ''}"
 
 
 def _within(place: str, name: str) -> str:
