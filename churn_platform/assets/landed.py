@@ -49,6 +49,7 @@ def verdict(home: Home, month: Month, judged: landing.Judged, odd: Sequence[Oddi
             "tolerance": home.settings.quarantine_tolerance,
             **{name: figure for oddity in odd for name, figure in oddity.figures.items()},
             "data_docs": dg.MetadataValue.url(home.settings.page_url(page)),
+            **({"data_docs_sample": judged.judgement.sample} if judged.judgement.sample else {}),
             **_broken(judged),
         },
     )

@@ -16,6 +16,7 @@ from churn_platform.contracts import Contract, Table
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
+from churn_platform.intake.expectations import MOST
 from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
@@ -48,7 +49,10 @@ def _check(table: Table, months: dg.MonthlyPartitionsDefinition) -> dg.AssetChec
         asset=asset_key(table),
         blocking=True,
         partitions_def=months,
-        description="Great Expectations judges the whole table against its contract before anything is kept.",
+        description=(
+            "Every row of the table is judged against its contract before anything is kept. Great Expectations' page "
+            f"shows all rows, or a sample of {MOST:,} where there are more."
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """Casting: from the text of a file's value to the type that its column declares, as SQL of DuckDB.
 
 Here: what counts as a number, a date, true or false, and a key. Not here: reading the text (`reading`), or whether a
-value keeps the contract (`expectations`).
+value keeps the contract (`rules`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _WHOLE = (
     "TRY_CAST({0} AS DOUBLE) = trunc(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE)::BIGINT END"
 )
 _NUMBER = "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END"
-# Parquet's dates may be timestamps at midnight. DuckDB would read 'epoch' too, and 24-01-05 as in the year 24.
+# Parquet's dates may be timestamps at midnight. DuckDB would read 'epoch' too, and 24-01-05 as in the year 24; and it
+# has a year 0, which Python has not.
 _DATE = (
-    "CASE WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}( 00:00:00)?') "
+    "CASE WHEN regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}( 00:00:00)?') AND {0} >= '0001' "
     "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END"
 )
 _ISO = "%Y-%m-%d"
@@ -73,21 +74,22 @@ def _boolean(text: str, file: TableFile, parquet: bool) -> Cast:
     if parquet:
         false = (*false, "false")
     wrong = f"is not {file.true_values[0]} or {file.false_values[0]}"
-    return Cast(f"CASE WHEN {text} IN ({_list(true)}) THEN true WHEN {text} IN ({_list(false)}) THEN false END", wrong)
+    return Cast(f"CASE WHEN {text} IN ({texts(true)}) THEN true WHEN {text} IN ({texts(false)}) THEN false END", wrong)
 
 
 def _date(text: str, file: TableFile, parquet: bool) -> Cast:
     if parquet or file.date_format == _ISO:
         return Cast(_DATE.format(text), "is not a date such as 2024-01-31")
-    form = _list([file.date_format])
+    form = texts([file.date_format])
     # What does not come out as it went in, but for leading zeros, was read with some of it missing: 24 as a year.
     written = f"regexp_replace(strftime(try_strptime({text}, {form}), {form}), {_ZEROS}, '', 'g')"
     return Cast(
         f"CASE WHEN {written} = regexp_replace({text}, {_ZEROS}, '', 'g')"
-        f" THEN CAST(try_strptime({text}, {form}) AS DATE) END",
+        f" AND year(try_strptime({text}, {form})) > 0 THEN CAST(try_strptime({text}, {form}) AS DATE) END",
         f"is not a date written as {file.date_format}",
     )
 
 
-def _list(values: Iterable[str]) -> str:
+def texts(values: Iterable[str]) -> str:
+    """Texts in SQL, with commas between them."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)

@@ -1,7 +1,7 @@
 """Expectations: Great Expectations' judgement of one table, and the page that shows it.
 
-Here: the suite that the contract implies, its evaluation, its Data Docs page. Not here: parsing, rules between
-tables, what happens to broken rows (`landing`).
+Here: the suite that a table's rules are, its evaluation on all rows or a sample, its Data Docs page. Not here: the
+rules, and what breaks them in all rows (`rules`); what happens to broken rows (`landing`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -18,18 +18,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churn_platform.company.declaration import Kind, Role
-from churn_platform.contracts import Column, Table
+from churn_platform.company.declaration import Kind
+from churn_platform.contracts import Table
 from churn_platform.files import replacing
+from churn_platform.intake.rules import Broken, Known, Matching, OneOf, Rule, Unique, Within, rules_of
 from churn_platform.shown import inert
 
 if TYPE_CHECKING:
+    import ibis
     import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.data_context import EphemeralDataContext
     from great_expectations.expectations.expectation import Expectation
 
-DUPLICATE = "duplicate key"
+MOST = 100_000
+"""How many rows of a table Great Expectations judges at most. It takes two seconds a million, and a frame of them."""
+
 PAGE_VALUES = 20
 """How many different broken values of a column the page shows, as Great Expectations does."""
 
@@ -48,15 +52,6 @@ _POLICY = (
 
 
 @dataclass(frozen=True)
-class Broken:
-    """One value that breaks a rule; `row` is the value of the row column that `evaluate_suite` was given."""
-
-    row: int
-    column: str
-    rule: str
-
-
-@dataclass(frozen=True)
 class Found:
     """A broken row in its file: the part's name where the table has some, its line, and its texts by column."""
 
@@ -70,10 +65,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Great Expectations' verdict on a whole table: its own result, and every broken value."""
+    """Great Expectations' verdict on `judged` of a table's `rows`: its own result, and every broken value in them."""
 
     result: ExpectationSuiteValidationResult
     broken: tuple[Broken, ...]
+    judged: int
+    rows: int
+
+    @property
+    def sample(self) -> str:
+        """What has to be said where the page shows a sample; empty where it shows all rows."""
+        if self.judged == self.rows:
+            return ""
+        return (
+            f"The page shows a sample: {self.judged:,} of {self.rows:,} rows, chosen by a hash of their keys. "
+            f"All {self.rows:,} rows were judged by queries: they fill the quarantine, and decide if the month goes on."
+        )
 
     @property
     def expectations(self) -> int:
@@ -116,7 +123,8 @@ class Judgement:
         style = files("churn_platform.intake").joinpath("data_docs.css").read_text()
         page = _OUTSIDE.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)
         page = page.replace("</head>", f"<style>{style}</style></head>", 1)
-        page = page.replace("<body>", f"<body><h1>{title}</h1>", 1)
+        told = f"<p>{self.sample}</p>" if self.sample else ""
+        page = page.replace("<body>", f"<body><h1>{title}</h1>{told}", 1)
         with replacing(path) as temporary:
             temporary.write_text(page)
 
@@ -152,39 +160,27 @@ def _context() -> EphemeralDataContext:
     return context
 
 
-def _rules(column: Column, mostly: float, as_of: date) -> Iterator[tuple[str, Expectation]]:
-    """The expectations on one column, each with the rule in words."""
+def _expectation(rule: Rule, mostly: float) -> Expectation:
+    """What Great Expectations calls a rule."""
     import great_expectations.expectations as gxe
 
-    if not column.nullable and not column.optional:
-        yield "is blank", gxe.ExpectColumnValuesToNotBeNull(column=column.name, mostly=mostly)
-    if column.role is Role.KEY:
-        yield DUPLICATE, gxe.ExpectColumnValuesToBeUnique(column=column.name, mostly=mostly)
-    if column.pattern:
-        yield (
-            f"does not match {column.pattern}",
-            gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=rf"^(?:{column.pattern})\Z", mostly=mostly),
-        )
-    if column.allowed:
-        yield (
-            f"is not one of {', '.join(column.allowed)}",
-            gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed), mostly=mostly),
-        )
-    if column.minimum is not None or column.maximum is not None:
-        yield (
-            f"is {column.outside}",
-            gxe.ExpectColumnValuesToBeBetween(
-                column=column.name, min_value=column.minimum, max_value=column.maximum, mostly=mostly
-            ),
-        )
-    if column.kind is Kind.DATE:
-        bounds = [datetime.combine(day, time()) if day else None for day in (column.earliest, as_of)]
-        yield (
-            f"is outside {column.earliest} to {as_of}" if column.earliest else f"is after {as_of}",
-            gxe.ExpectColumnValuesToBeBetween(
-                column=column.name, min_value=bounds[0], max_value=bounds[1], mostly=mostly
-            ),
-        )
+    match rule:
+        case Known():
+            return gxe.ExpectColumnValuesToNotBeNull(column=rule.column, mostly=mostly)
+        case Unique():
+            return gxe.ExpectColumnValuesToBeUnique(column=rule.column, mostly=mostly)
+        case Matching():
+            return gxe.ExpectColumnValuesToMatchRegex(column=rule.column, regex=rule.regex, mostly=mostly)
+        case OneOf():
+            return gxe.ExpectColumnValuesToBeInSet(column=rule.column, value_set=list(rule.allowed), mostly=mostly)
+        case Within():
+            low, high = (datetime.combine(b, time()) if isinstance(b, date) else b for b in (rule.low, rule.high))
+            # An earliest day may lie after an old month. Great Expectations refuses bounds that nothing can keep.
+            never = isinstance(low, datetime) and isinstance(high, datetime) and low > high
+            return gxe.ExpectColumnValuesToBeBetween(
+                column=rule.column, min_value=high if never else low, max_value=high, strict_min=never, mostly=mostly
+            )
+    raise AssertionError(rule)
 
 
 def _quick(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
@@ -200,16 +196,34 @@ def _quick(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: day.astype("datetime64[ns]") for name, day in held.items()})
 
 
-def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float, as_of: date) -> Judgement:
-    """Evaluate the suite of a table's contract on the whole parsed table of the month that ends on `as_of`.
+def most_rows(rows: ibis.Table, row: str, key: str) -> pd.DataFrame:
+    """A table's rows as a frame: all of them up to MOST, else so many, always the same.
 
-    `frame` has the contract's columns, typed, and a column `row` that numbers its rows. An expectation holds if
-    at most the share `tolerance` of the rows break it. Raises RuntimeError where one cannot be evaluated.
+    Chosen by a hash of the key, so that rows of one key are judged together and a repeated one is seen. A row without
+    key is chosen by its number: either all of those, or none, would be in.
+    """
+    import ibis
+
+    if int(rows.count().to_pyarrow().as_py()) > MOST:
+        chance = ibis.coalesce(rows[key], rows[row].cast("string")).hash()
+        rows = rows.order_by(chance, row).limit(MOST).order_by(row)
+    frame: pd.DataFrame = rows.to_pandas()
+    return frame
+
+
+def evaluate_suite(
+    table: Table, frame: pd.DataFrame, row: str, tolerance: float, as_of: date, rows: int | None = None
+) -> Judgement:
+    """Evaluate the suite of a table's contract on the parsed table of the month that ends on `as_of`.
+
+    `frame` has the contract's columns, typed, and a column `row` that numbers its rows; it is a sample where the table
+    has more `rows`. An expectation holds if at most the share `tolerance` of the frame's rows break it. Raises
+    RuntimeError where one cannot be evaluated.
     """
     import great_expectations as gx
 
-    rules = [(column.name, rule, e) for column in table.columns for rule, e in _rules(column, 1 - tolerance, as_of)]
-    suite = gx.ExpectationSuite(name=table.name, expectations=[expectation for _, _, expectation in rules])
+    rules = [(rule, _expectation(rule, 1 - tolerance)) for rule in rules_of(table, as_of)]
+    suite = gx.ExpectationSuite(name=table.name, expectations=[expectation for _, expectation in rules])
     batch = (
         _context()
         .data_sources.add_or_update_pandas("drops")
@@ -218,7 +232,7 @@ def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float
         .get_batch({"dataframe": _quick(table, frame)})
     )
     result = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [row]})
-    rule_of = {(e.expectation_type, name): rule for name, rule, e in rules}
+    words = {(e.expectation_type, rule.column): rule.words for rule, e in rules}
     broken = []
     for outcome in result.results:
         config: Any = outcome.expectation_config
@@ -228,5 +242,6 @@ def evaluate_suite(table: Table, frame: pd.DataFrame, row: str, tolerance: float
                 raise RuntimeError(f"{table.name}: {config.type} failed: {info['exception_message']}")
         column = config.kwargs["column"]
         for found in outcome.result.get("unexpected_index_list") or ():
-            broken.append(Broken(int(found[row]), column, rule_of[config.type, column]))
-    return Judgement(result, tuple(sorted(broken, key=lambda b: (b.row, b.column))))
+            broken.append(Broken(int(found[row]), column, words[config.type, column]))
+    broken.sort(key=lambda b: (b.row, b.column))
+    return Judgement(result, tuple(broken), len(frame), len(frame) if rows is None else rows)

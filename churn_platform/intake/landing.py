@@ -1,7 +1,7 @@
 """Landing: a drop's file is judged against its contract; sound rows may be kept, broken ones are named.
 
 Here: what is kept, what is quarantined and whether the month stops. Not here: reading files (`parsing`), the rules on
-one table (`expectations`), where landed tables go (`lake`).
+one table (`rules`), the page that shows what breaks them (`expectations`), where landed tables go (`lake`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract, Table
-from churn_platform.intake import expectations
+from churn_platform.intake import expectations, rules
 from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
 from churn_platform.months import Month
@@ -22,7 +22,6 @@ from churn_platform.shown import counted, inert
 
 if TYPE_CHECKING:
     import ibis
-    import pandas as pd
     from ibis.backends.duckdb import Backend
 
 _QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "string", "rule": "string"}
@@ -145,20 +144,21 @@ def _judge(
     assert path is not None  # file_of raises for a required table
     wanted, key = table.at(Month.of(as_of)), table.key.name
     parsed = parse(engine, path, wanted)
-    frame = parsed.typed.to_pandas()
-    judgement = expectations.evaluate_suite(wanted, frame, ROW, tolerance, as_of)
+    frame = expectations.most_rows(parsed.typed, ROW, key)
+    judgement = expectations.evaluate_suite(wanted, frame, ROW, tolerance, as_of, parsed.readable)
 
-    judgement.show(_places_and_texts(parsed, judgement), unit_of(path.name))
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
-    for found in _without_repeats(judgement.broken, frame, key):
+    for found in _without_repeats(engine, parsed.typed, key, rules.broken(engine, parsed.typed, wanted, as_of)):
         broken.setdefault((found.row, found.column), found.rule)
     if customers is not None:
         strangers = _except_rows(parsed.typed, broken).anti_join(customers, key)
         broken |= {(int(row), key): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
 
-    violations = tuple(sorted(_violations(parsed, broken), key=lambda v: (v.part, v.line, v.column, v.rule)))
+    places = _found(parsed, {row for row, _ in broken} | {value.row for value in judgement.broken})
+    judgement.show(places, unit_of(path.name))
+    violations = tuple(sorted(_violations(parsed, broken, places), key=lambda v: (v.part, v.line, v.column, v.rule)))
     kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(key)
-    total = len(frame) + len(parsed.unreadable)
+    total = parsed.readable + len(parsed.unreadable)
     return Judged(
         table, path, total, kept, parsed.typed, violations, judgement, _fault(parsed, total, violations, tolerance)
     )
@@ -169,9 +169,8 @@ def unit_of(file: str) -> str:
     return "row" if file.partition("/")[0].endswith(".parquet") else "line"
 
 
-def _places_and_texts(parsed: Parsed, judgement: expectations.Judgement) -> dict[int, expectations.Found]:
-    """Where each row is that breaks an expectation, and its text in the file."""
-    rows = {broken.row for broken in judgement.broken}
+def _found(parsed: Parsed, rows: set[int]) -> dict[int, expectations.Found]:
+    """Where each of these rows is in the file, and its texts there."""
     if not rows:
         return {}
     values = parsed.values(rows)
@@ -184,30 +183,27 @@ def _except_rows(rows: ibis.Table, broken: Iterable[tuple[int, str]]) -> ibis.Ta
 
 
 def _without_repeats(
-    broken: Iterable[expectations.Broken], frame: pd.DataFrame, key: str
-) -> Iterator[expectations.Broken]:
+    engine: Backend, rows: ibis.Table, key: str, broken: Sequence[rules.Broken]
+) -> Iterator[rules.Broken]:
     """Keep the first of identical rows; rows that contradict each other are all broken.
 
     That way the order of the file's rows cannot decide what is kept.
     """
-    doubles = {b.row for b in broken if b.rule == expectations.DUPLICATE}
-    rows = frame[frame[ROW].isin(doubles)]
-    contents = rows.drop(columns=ROW)
-    contradicted = set(contents.drop_duplicates()[key][lambda keys: keys.duplicated()])
-    spared = set(rows[ROW][~contents.duplicated() & ~rows[key].isin(contradicted)])
-    return (b for b in broken if b.rule != expectations.DUPLICATE or b.row not in spared)
+    doubles = {b.row for b in broken if b.rule == rules.DUPLICATE}
+    spared = rules.first_of_equals(engine, rows, key, doubles) if doubles else set()
+    return (b for b in broken if b.rule != rules.DUPLICATE or b.row not in spared)
 
 
-def _violations(parsed: Parsed, broken: Mapping[tuple[int, str], str]) -> Iterator[Violation]:
+def _violations(
+    parsed: Parsed, broken: Mapping[tuple[int, str], str], places: Mapping[int, expectations.Found]
+) -> Iterator[Violation]:
     """The broken rules with their places in the file and the text found there."""
     unit = unit_of(parsed.path.name)
     for place, line in parsed.unreadable.items():
         yield Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part, unit)
-    if broken:
-        rows = {row for row, _ in broken}
-        places, values = parsed.places(rows), parsed.values(rows)
-        for (row, column), rule in broken.items():
-            yield Violation(places[row].line, column, values[row].get(column), rule, places[row].part, unit)
+    for (row, column), rule in broken.items():
+        found = places[row]
+        yield Violation(found.line, column, found.texts.get(column), rule, found.part, unit)
 
 
 def _rows(violations: Iterable[Violation]) -> int:

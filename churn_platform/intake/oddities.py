@@ -1,7 +1,7 @@
 """Oddities: what is odd about a drop as a whole, although each of its rows may keep the contract.
 
 Here: customers without a row, fewer customers than last month, a month that repeats the one before, labels that are few
-or all the same. Not here: the rules on rows (`expectations`, `landing`), or what is done about an oddity (the settings,
+or all the same. Not here: the rules on rows (`rules`, `landing`), or what is done about an oddity (the settings,
 and `assets.landing`).
 """
 

@@ -1,7 +1,7 @@
 """Parsing: a table's file, or the parts of it, as a typed table, and where each row is.
 
 Here: parts put together, and places. Not here: where files are (`drops`), their formats (`reading`), from text to a
-type (`casting`), whether values keep the contract (`expectations`, `landing`).
+type (`casting`), whether values keep the contract (`rules`, `landing`).
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class Parsed:
     _columns: tuple[str, ...]
     _casts: Mapping[str, Cast]
     _con: duckdb.DuckDBPyConnection
+
+    @property
+    def readable(self) -> int:
+        """How many rows could be read."""
+        return sum(len(text.lines) for text in self.parts.values())
 
     @property
     def unreadable(self) -> dict[Place, Unreadable]:

@@ -10,6 +10,7 @@ import pytest
 
 from churn_platform.automation.history import failed_checks
 from churn_platform.home import Home
+from churn_platform.intake import expectations
 from churn_platform.modelling.gate import GATES
 from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
@@ -64,6 +65,7 @@ def test_sound_tables_pass_with_their_figures(platform: Platform) -> None:
         shown = figures(check)
         assert (shown["rows"], shown["broken_rows"], shown["broken_share"], shown["tolerance"]) == (60, 0, 0, 0.05)
         assert shown["expectations"] >= 4
+        assert "data_docs_sample" not in shown
         assert (platform.settings.reports / shown["data_docs"].partition("/reports/")[2]).exists()
         assert check.description == "60 of 60 rows keep the contract."
 
@@ -80,6 +82,16 @@ def test_broken_rows_within_the_tolerance_pass(platform: Platform) -> None:
     assert (shown["broken_rows"], shown["broken_share"]) == (3, 0.05)
     assert "| 2 | skips_7d | -1 |" in shown["broken"]
     assert check.description == "57 of 60 rows keep the contract."
+
+
+def test_a_check_says_that_its_page_shows_a_sample(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes.put(platform.settings.drops / "month_000" / "users.csv", 2, "user_gender", "unsaid")
+    monkeypatch.setattr(expectations, "MOST", 59)
+    found = checks(materialize([made_assets.LAND_DROP], platform.home, "2024-01"))
+    for name, check in found.items():
+        shown = figures(check)
+        assert shown["data_docs_sample"].startswith("The page shows a sample: 59 of 60 rows"), name
+        assert (shown["rows"], shown["broken_rows"]) == (60, int("users" in name))
 
 
 def test_above_the_tolerance_the_check_fails_and_nothing_is_kept(platform: Platform) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Table
-from churn_platform.intake.expectations import DUPLICATE, Broken, evaluate_suite
+from churn_platform.intake.expectations import evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
+from churn_platform.intake.rules import DUPLICATE, Broken
 from churn_platform.lake import Lake
 from churn_platform_tests import homes
 from churn_platform_tests.hostile_values import HOSTILE, dangers

@@ -47,6 +47,9 @@ def value(text: str, kind: Kind, file: TableFile = PLAIN, *, whole: bool = False
         ("1.2.2024", Kind.DATE, GERMAN, date(2024, 2, 1)),
         ("31.02.2024", Kind.DATE, GERMAN, None),
         ("2024-01-31", Kind.DATE, GERMAN, None),
+        ("01.01.0000", Kind.DATE, GERMAN, None),  # Python's years begin with 1
+        ("0000-12-31", Kind.DATE, PLAIN, None),
+        ("0001-01-01", Kind.DATE, PLAIN, date(1, 1, 1)),
         ("1/2/24", Kind.DATE, SHORT, date(2024, 1, 2)),
         ("1/2/2024", Kind.DATE, SHORT, None),
     ],
