@@ -196,15 +196,15 @@ def _quick(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: day.astype("datetime64[ns]") for name, day in held.items()})
 
 
-def most_rows(rows: ibis.Table, row: str, key: str) -> pd.DataFrame:
-    """A table's rows as a frame: all of them up to MOST, else so many, always the same.
+def most_rows(rows: ibis.Table, total: int, row: str, key: str) -> pd.DataFrame:
+    """A table's rows, which are `total`, as a frame: all of them up to MOST, else so many, always the same.
 
     Chosen by a hash of the key, so that rows of one key are judged together and a repeated one is seen. A row without
     key is chosen by its number: either all of those, or none, would be in.
     """
     import ibis
 
-    if int(rows.count().to_pyarrow().as_py()) > MOST:
+    if total > MOST:
         chance = ibis.coalesce(rows[key], rows[row].cast("string")).hash()
         rows = rows.order_by(chance, row).limit(MOST).order_by(row)
     frame: pd.DataFrame = rows.to_pandas()
@@ -212,13 +212,14 @@ def most_rows(rows: ibis.Table, row: str, key: str) -> pd.DataFrame:
 
 
 def evaluate_suite(
-    table: Table, frame: pd.DataFrame, row: str, tolerance: float, as_of: date, rows: int | None = None
+    table: Table, frame: pd.DataFrame, row: str | None, tolerance: float, as_of: date, rows: int | None = None
 ) -> Judgement:
     """Evaluate the suite of a table's contract on the parsed table of the month that ends on `as_of`.
 
-    `frame` has the contract's columns, typed, and a column `row` that numbers its rows; it is a sample where the table
-    has more `rows`. An expectation holds if at most the share `tolerance` of the frame's rows break it. Raises
-    RuntimeError where one cannot be evaluated.
+    `frame` has the contract's columns, typed, and a column `row` that numbers its rows: None where the table is known
+    to be sound, so that no row has to be named, which takes a quarter less time. It is a sample where the table has
+    more `rows`. An expectation holds if at most the share `tolerance` of the frame's rows break it. Raises RuntimeError
+    where one cannot be evaluated.
     """
     import great_expectations as gx
 
@@ -231,7 +232,8 @@ def evaluate_suite(
         .add_batch_definition_whole_dataframe("whole")
         .get_batch({"dataframe": _quick(table, frame)})
     )
-    result = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [row]})
+    named = {"result_format": "COMPLETE", "unexpected_index_column_names": [row]}
+    result = batch.validate(suite, result_format=named if row else "BASIC")
     words = {(e.expectation_type, rule.column): rule.words for rule, e in rules}
     broken = []
     for outcome in result.results:

@@ -144,11 +144,12 @@ def _judge(
     assert path is not None  # file_of raises for a required table
     wanted, key = table.at(Month.of(as_of)), table.key.name
     parsed = parse(engine, path, wanted)
-    frame = expectations.most_rows(parsed.typed, ROW, key)
-    judgement = expectations.evaluate_suite(wanted, frame, ROW, tolerance, as_of, parsed.readable)
+    breaks = rules.broken(engine, parsed.typed, wanted, as_of)
+    frame = expectations.most_rows(parsed.typed, parsed.readable, ROW, key)
+    judgement = expectations.evaluate_suite(wanted, frame, ROW if breaks else None, tolerance, as_of, parsed.readable)
 
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
-    for found in _without_repeats(engine, parsed.typed, key, rules.broken(engine, parsed.typed, wanted, as_of)):
+    for found in _without_repeats(engine, parsed.typed, key, breaks):
         broken.setdefault((found.row, found.column), found.rule)
     if customers is not None:
         strangers = _except_rows(parsed.typed, broken).anti_join(customers, key)

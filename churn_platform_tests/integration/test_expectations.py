@@ -138,6 +138,17 @@ def test_the_page_reads_the_same_on_a_closed_network(frames: dict[str, pd.DataFr
     assert "<script" not in page
 
 
+def test_the_page_of_sound_rows_is_the_same_without_names(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    pages = []
+    for row in (ROW, None):
+        judgement = evaluate_suite(USERS, frames["users"], row, 0.01, AS_OF)
+        assert judgement.result.success
+        judgement.write_page("users", tmp_path / "users.html")
+        by_chance = r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{8}T\d+\.\d+Z"  # Great Expectations' ids, and the time
+        pages.append(re.sub(by_chance, "", (tmp_path / "users.html").read_text()))
+    assert pages[0] == pages[1]
+
+
 def test_a_page_does_nothing_that_a_drop_delivers(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     frame = frames["users"].copy()
     for row, value in enumerate(HOSTILE):

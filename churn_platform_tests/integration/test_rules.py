@@ -198,9 +198,9 @@ def test_a_large_table_is_judged_whole_and_shown_in_part(
 def test_both_find_the_same_in_a_sample(lake: Lake, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expectations, "MOST", 40)
     parsed = parse(lake.engine, broken_users(drop), USERS)
-    frame = most_rows(parsed.typed, ROW, "user_id")
+    frame = most_rows(parsed.typed, parsed.readable, ROW, "user_id")
     assert len(frame) == 40 and frame[ROW].is_monotonic_increasing
-    assert frame.equals(most_rows(parsed.typed, ROW, "user_id"))
+    assert frame.equals(most_rows(parsed.typed, parsed.readable, ROW, "user_id"))
 
     times = parsed.typed.to_pandas()["user_id"].value_counts()
     in_part = {key for key, count in frame["user_id"].value_counts().items() if count < times[key]}
@@ -220,17 +220,18 @@ def test_the_order_of_a_file_does_not_choose_its_sample(
     monkeypatch.setattr(expectations, "MOST", 30)
     samples = []
     for _ in range(2):
-        samples.append(set(most_rows(parse(lake.engine, drop / "users.csv", USERS).typed, ROW, "user_id")["user_id"]))
+        parsed = parse(lake.engine, drop / "users.csv", USERS)
+        samples.append(set(most_rows(parsed.typed, parsed.readable, ROW, "user_id")["user_id"]))
         homes.edit(drop / "users.csv", lambda rows: [rows[0], *reversed(rows[1:])])
     first, second = samples
     assert first == second and len(first) == 30
 
 
 def test_as_many_rows_as_may_be_are_no_sample(lake: Lake, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = parse(lake.engine, drop / "users.csv", USERS).typed
+    parsed = parse(lake.engine, drop / "users.csv", USERS)
     for most, wanted in ((59, 59), (60, 60), (61, 60)):
         monkeypatch.setattr(expectations, "MOST", most)
-        assert len(most_rows(typed, ROW, "user_id")) == wanted
+        assert len(most_rows(parsed.typed, parsed.readable, ROW, "user_id")) == wanted
 
 
 def test_an_earliest_day_after_the_month_leaves_no_date(lake: Lake, drop: Path) -> None:
