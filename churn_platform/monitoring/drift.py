@@ -18,6 +18,7 @@ from churn_platform.company import past
 from churn_platform.contracts import Contract
 from churn_platform.files import replacing
 from churn_platform.lake import Lake
+from churn_platform.monitoring.evidently_private import drawn_once
 from churn_platform.monitoring.page import write_page
 from churn_platform.months import Month
 from churn_platform.shown import inert
@@ -108,9 +109,10 @@ def compare(
         thresholds = {name: column_threshold(current[name].count(), past[name].count()) for name in names}
         preset = DataDriftPreset(columns=names, drift_share=threshold, per_column_threshold=thresholds, **_METHODS)
         report = Report([preset])
-        found = report.run(
-            Dataset.from_pandas(current[names], definition), Dataset.from_pandas(past[names], definition)
-        )
+        with drawn_once():
+            found = report.run(
+                Dataset.from_pandas(current[names], definition), Dataset.from_pandas(past[names], definition)
+            )
         since = f"{reference[0]} to {reference[-1]}" if len(reference) > 1 else str(reference[0])
         write_page(found, f"Drift of {month} from {since}", pages / f"{month}.html")
         with replacing(pages / f"{month}.json") as page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -97,16 +98,31 @@ def test_pages_are_small_and_share_evidentlys_script(pages: Path) -> None:
         assert f'"{library.name}"' in (pages / name).read_text()
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_page_draws_what_evidently_found_and_nothing_else_runs(pages: Path) -> None:
+def test_a_page_draws_what_evidently_found_and_nothing_else_runs(quiet: drift.Drift, pages: Path) -> None:
     page = Page((pages / "2024-03.html").read_text())
     data, loader = page.scripts
     dashboard, graphs = page.data
     assert '"column_name": "monthly_fee"' in json.dumps(dashboard)
     assert {graph["type"] for graph in graphs.values()} == {"big_graph"}
+    drawn = re.findall(r'"title": "DATA DISTRIBUTION", "id": "([^"]+)"', json.dumps(dashboard))
+    assert len(drawn) == len(quiet.columns) and set(drawn) <= graphs.keys()
     assert page.runs(loader) and not page.runs(data)
     assert "default-src 'none'" in page.policy and "unsafe" not in page.policy.partition("style-src")[0]
     assert page.active == []
+
+
+def test_each_column_is_drawn_once(lake_of_months: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evidently.legacy.metrics.data_drift import data_drift_table
+    from evidently.metrics import column_statistics
+
+    drawn = []
+    for module in (data_drift_table, column_statistics):
+        draw = module.plot_distr_with_perc_button
+        monkeypatch.setattr(
+            module, "plot_distr_with_perc_button", lambda draw=draw, **given: drawn.append(1) or draw(**given)
+        )
+    found = drift.compare(lake_of_months, FEBRUARY, [JANUARY], 0.02, tmp_path)
+    assert len(drawn) == len(found.columns)
 
 
 def test_a_page_shows_categories_that_mean_nothing(lake: Lake, tmp_path: Path) -> None:
