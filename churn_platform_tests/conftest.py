@@ -22,6 +22,7 @@ from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
+from churn_platform_tests.empty_stores import EmptyStores
 from churn_platform_tests.frozen import Frozen
 from churn_platform_tests.streamflow import STREAMFLOW
 
@@ -60,6 +61,14 @@ def pytest_configure() -> None:
     quiet_mlflow()
     if not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & os.environ.keys() and _has_room():
         os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Copy the platform's empty stores in this process, instead of making each anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        EmptyStores(tmp_path_factory.mktemp("empty_stores")).copy_instead(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -28,20 +28,25 @@ def prepare(home: Path) -> None:
     """
     if all(_is_whole(home, part) for part in _PARTS):
         return
-    import dagster as dg
-
     with locked(home / ".storage.lock"):
         lacking = [part for part in _PARTS if not _is_whole(home, part)]
         made = home / ".storage.new"
         shutil.rmtree(made, ignore_errors=True)  # left behind by a process that was killed
-        made.mkdir()
-        (made / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-        with dg.DagsterInstance.local_temp(str(made)):
-            pass
+        _make(made)
         for part in lacking:
             shutil.rmtree(home / part, ignore_errors=True)
             (made / part).rename(home / part)
         shutil.rmtree(made)
+
+
+def _make(home: Path) -> None:
+    """A new home with all of the storage's tables, and nothing in them."""
+    import dagster as dg
+
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.local_temp(str(home)):
+        pass
 
 
 def _is_whole(home: Path, part: str) -> bool:
