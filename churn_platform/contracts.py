@@ -269,7 +269,7 @@ def _file(key: Column, name: str, said: DeclaredTable) -> TableFile:
         said.true_values,
         said.false_values,
         said.date_format,
-        tuple((old, column) for column, c in said.columns.items() for old in c.was),
+        said.renamed(key.name),
         said.was,
     )
 

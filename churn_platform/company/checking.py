@@ -50,7 +50,7 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
     if len([table for table in tables.values() if table.customers]) != 1:
         yield "tables: exactly one has to say `customers = true`: whoever has a row in it is active in the month"
     for name, table in tables.items():
-        yield from (f"tables.{name}: {fault}" for fault in _of_table(name, table, declaration))
+        yield from (f"tables.{name}: {fault}" for fault in (*_of_table(name, table, declaration), *_of_key(table)))
         for column, declared in table.columns.items():
             for fault in (*_of_column(column, declared, declaration), *_of_role(column, declared, table, declaration)):
                 yield f"tables.{name}.columns.{column}: {fault}"
@@ -97,6 +97,12 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
         sound = False
     if not sound:
         yield f"date_format {inert(table.date_format)} does not say a whole date: %Y-%m-%d does, and %d.%m.%Y"
+
+
+def _of_key(table: DeclaredTable) -> Iterator[str]:
+    columns = {called.lower() for name, said in table.columns.items() for called in (name, *said.was)}
+    if table.key and table.key.lower() in columns:
+        yield f"its key {inert(table.key)} is a column of it, too: give only one of them"
 
 
 def _of_label(declaration: Declaration) -> Iterator[str]:

@@ -183,7 +183,8 @@ _DESCRIBING = (Role.FEATURE, Role.SEGMENT, Role.BASIS)
 class DeclaredTable(_Part, frozen=True, kw_only=True):
     """A table of a drop, but for its key. `customers` says that whoever has a row in it is active in the month.
 
-    `snapshots` is what its snapshots are called, where that is not the table's name with `_snapshots`. `file` is what
+    `key` is what its file calls the customer's key, where that is another name than elsewhere. `snapshots` is what its
+    snapshots are called, where that is not the table's name with `_snapshots`. `file` is what
     its file is called, without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The
     others say how a CSV file writes things. `null_values` are what stands where nothing is known, besides nothing.
     Before the month `since` and after the month `until`, drops need not have the table: what it says is unknown there.
@@ -194,6 +195,7 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     columns: dict[ColumnName, DeclaredColumn]
     customers: bool = False
     missing: Missing = Missing.UNKNOWN
+    key: ColumnName | None = None
     snapshots: TableName | None = None
     file: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")] | None = None
     delimiter: Literal[",", ";", "\t", "|"] = ","
@@ -210,6 +212,11 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     def called(self, name: str) -> str:
         """What the lake and the asset graph call the table of this name: by the first one that it had."""
         return self.was[0] if self.was else name
+
+    def renamed(self, key: str) -> tuple[tuple[str, str], ...]:
+        """What its file calls columns or has called them, each with the present name; `key` is the customer's."""
+        former = tuple((old, name) for name, said in self.columns.items() for old in said.was)
+        return ((self.key, key), *former) if self.key else former
 
     @property
     def describes(self) -> bool:

@@ -11,6 +11,10 @@ import pandas as pd
 import pytest
 
 from churn_platform.bundle import Bundle
+from churn_platform.company.reading import parse
+from churn_platform.contracts import Contract
+from churn_platform.intake.landing import judge_state
+from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.online.store import open_reader
 from churn_platform.tables.names import CHURN_SCORES, FEATURES, landed
@@ -113,6 +117,19 @@ def test_dates_are_features_as_days_and_formulas_may_be_true_or_false(bank: Plat
     assert features["rich"].tolist() == (clients["Balance"] > 1000).tolist()
     kinds = {feature.name: feature.kind for feature in bundle_of(bank).schema}
     assert (kinds["rich"], kinds["days_since_Since"]) == ("boolean", "number")
+
+
+def test_a_table_may_call_the_key_otherwise(tmp_path: Path) -> None:
+    said = foreign.CALLS.replace('missing = "zero"', 'missing = "zero"\nkey = "caller id"')
+    drop, contract = foreign.calls(foreign.telco(tmp_path / "drop", 60)), Contract(parse(foreign.TELCO + said, "x"))
+    file = drop / "calls.csv"
+    file.write_text(file.read_text().replace("customerID", "caller id"))
+    judged = judge_state(Lake(tmp_path / "lake", contract).engine, drop, contract, 0.01, JANUARY.as_of)
+    assert [(found.table.name, found.fault, found.total) for found in judged] == [
+        ("customers", None, 60),
+        ("calls", None, 30),
+    ]
+    assert judged[1].kept.columns == ("customerID", "Calls")
 
 
 def test_serving_finds_a_customer_by_the_key(bank: Platform) -> None:

@@ -23,6 +23,7 @@ LABEL = 'column = "Exited"\n'
         ('was = ["labels"]', "tables.calls: labels is what the platform calls a table of its own"),
         ('was = ["early_labels"]', "tables.calls: early_labels is what the platform calls a table of its own"),
         ('was = ["customers"]\nfile = "x"', "more than one was called customers: customers, calls"),
+        ('key = "Calls"', "tables.calls: its key Calls is a column of it, too"),
         ('since = "2024-03"\nuntil = "2024-02"', "tables.calls: its `since` is after its `until`"),
     ],
 )
