@@ -1,7 +1,7 @@
 """Checking: what the parts of a declaration have to agree on.
 
-Here: references, names, roles, bounds and formulas. Not here: what the types alone refuse (`reading`), or what may
-stand in a formula (`formulas`).
+Here: references, roles, bounds and formulas. Not here: what the types alone refuse (`reading`), which names are taken
+(`names`), or what may stand in a formula (`formulas`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,12 @@ from churn_platform.company.declaration import (
     Kind,
     Role,
 )
-from churn_platform.company.past import AS_OF, MONTHS, ago, days, features
+from churn_platform.company.names import clashes
+from churn_platform.company.past import AS_OF, MONTHS, ago, features
 from churn_platform.shown import inert
 
 if TYPE_CHECKING:
     from churn_platform.company.formulas import Formula
-
-RESERVED = frozenset(
-    {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
-)
-"""What the platform's own tables call their columns."""
 
 _BESIDE_ALL = frozenset({AS_OF, "last_seen", "file_row"})
 """What of them stands beside the columns of a drop, ignored ones too."""
@@ -41,7 +37,6 @@ _BESIDE_ALL = frozenset({AS_OF, "last_seen", "file_row"})
 _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
 _USABLE = (Role.FEATURE, Role.BASIS)
 """The roles of what formulas may use."""
-LONGEST_NAME = 63
 
 
 def disagreements(declaration: Declaration) -> Iterator[str]:
@@ -133,7 +128,7 @@ def _of_label(declaration: Declaration) -> Iterator[str]:
 
 def _of_features(declaration: Declaration) -> Iterator[str]:
     """Whether what features and money refer to is there; a name stands for one column in all tables."""
-    columns = _described(declaration)
+    columns = declaration.described
     history = declaration.features.history
     for place, column in (
         *([("money.fee", declaration.money.fee)] if declaration.money.fee else []),
@@ -145,59 +140,7 @@ def _of_features(declaration: Declaration) -> Iterator[str]:
             yield f"{place}: {column} is no number"
         elif columns[column].role is not Role.FEATURE:
             yield f"{place}: {column} has to have the role `feature`"
-    yield from _names(declaration)
-
-
-def _described(declaration: Declaration) -> dict[str, DeclaredColumn]:
-    """The columns of the tables that describe customers, by name."""
-    found = [
-        (column, declared)
-        for name, table in declaration.states.items()
-        for column, declared in table.columns.items()
-        if (name, column) != declaration.label.place
-    ]
-    # Several tables may have an ignored column of one name: whatever else has that name counts.
-    return dict(sorted(found, key=lambda named: named[1].role is not Role.IGNORED))
-
-
-def _names(declaration: Declaration) -> Iterator[str]:
-    """Whether each name stands for one thing; programs that read tables do not tell capitals from small letters."""
-    history, key, label = declaration.features.history, declaration.customer.key, declaration.label
-    delivered = label.table in declaration.tables and label.column in declaration.tables[label.table].columns
-    named = [
-        *([] if delivered else [(label.column, "label")]),
-        *((column, place) for column, place, said in _columns(declaration) if said.role is not Role.IGNORED),
-        *(
-            (old, f"{place}.{column}.was")
-            for column, place, said in _columns(declaration)
-            for old in _former(column, said)
-        ),
-        *((days(name), "features") for name, c in _described(declaration).items() if c.dates_a_feature),
-        *((name, "features.derived") for name in declaration.features.derived),
-        *((name, "features.history") for name, _ in features(history)),
-        *((ago(column, months), "features.history") for column in history.columns for months in MONTHS),
-    ]
-    places = defaultdict(list)
-    for name, place in ((key, "customer.key"), *named):
-        places[name.lower()].append((name, place))
-        if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
-            yield f"{place}: {name} is a name that the platform's own tables use: give it another one"
-        if len(name.encode()) > LONGEST_NAME:
-            yield f"{place}: {name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
-    for found in places.values():
-        if len(found) > 1:
-            yield f"{' and '.join(f'{place} has {name}' for name, place in found)}: give each another name"
-
-
-def _columns(declaration: Declaration) -> Iterator[tuple[str, str, DeclaredColumn]]:
-    """Every column with its table's place."""
-    for name, table in declaration.tables.items():
-        yield from ((column, f"tables.{name}", said) for column, said in table.columns.items())
-
-
-def _former(column: str, said: DeclaredColumn) -> Iterator[str]:
-    """The names that a column had and that are not only written otherwise."""
-    return (old for old in said.was if old.lower() != column.lower())
+    yield from clashes(declaration)
 
 
 def formulas(declaration: Declaration) -> Mapping[str, Formula]:
@@ -227,7 +170,7 @@ def formulas(declaration: Declaration) -> Mapping[str, Formula]:
 def usable(declaration: Declaration) -> dict[str, Kind]:
     """What formulas may use: the columns of this month, those of the months before, and the features of the past."""
     history = declaration.features.history
-    kinds = {name: column.kind for name, column in _described(declaration).items() if column.role in _USABLE}
+    kinds = {name: column.kind for name, column in declaration.described.items() if column.role in _USABLE}
     kinds |= {ago(name, months): kinds[name] for name in history.columns if name in kinds for months in MONTHS}
     return kinds | {AS_OF: Kind.DATE, **{name: Kind.NUMBER for name, _ in features(history)}}
 

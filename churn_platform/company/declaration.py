@@ -269,3 +269,17 @@ class Declaration(_Part, frozen=True, kw_only=True):
     def states(self) -> dict[str, DeclaredTable]:
         """The tables that describe customers, by name: all but a table of labels of its own."""
         return {name: table for name, table in self.tables.items() if name != self.label.table or table.customers}
+
+    @property
+    def described(self) -> dict[str, DeclaredColumn]:
+        """The columns of the tables that describe customers, by name.
+
+        Several tables may have an ignored column of one name: whatever else has that name counts.
+        """
+        found = [
+            (column, said)
+            for name, table in self.states.items()
+            for column, said in table.columns.items()
+            if (name, column) != self.label.place
+        ]
+        return dict(sorted(found, key=lambda named: named[1].role is not Role.IGNORED))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from churn_platform.company.checking import LONGEST_NAME, RESERVED
 from churn_platform.company.declaration import DeclaredColumn, Kind, Role
+from churn_platform.company.names import LONGEST_NAME, RESERVED
 from churn_platform.company.past import days
 from churn_platform.intake.casting import quoted
 from churn_platform.proposing.customers import Key

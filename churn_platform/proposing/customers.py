@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from churn_platform.company.names import of_key
 from churn_platform.intake.casting import quoted
 from churn_platform.proposing.label_column import Label
 from churn_platform.proposing.naming import names_a_customer
@@ -23,8 +24,8 @@ _VARIOUS = 0.7
 """The share of different values from which a column is counted out; the quick look is some percent wrong."""
 _NEITHER = "regexp_full_match({0}, '-?[0-9]+[.,][0-9]*[1-9][0-9]*|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*')"
 """Numbers with fractions, and days, are no keys."""
-_WHOLE_KEY = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.]0*)?')"
-"""Numbers that are the same customer however they are written; 007 is not 7."""
+_WHOLE_KEY = "regexp_full_match({0}, '-?(0|[1-9][0-9]{{0,37}})([.]0*)?')"
+"""Numbers that are the same customer however they are written; 007 is not 7, and intake takes no longer ones."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str 
     best = likely[0]
     if wanted is None and names_a_customer(best) <= 0 and (len(likely) > 1 or names_a_customer(best) < 0):
         raise UnfitError(f"{_list(likely)} could each be the customer's key: say which one with --key COLUMN")
+    if reason := of_key(best):
+        raise UnfitError(f"{uses[best][0].sheet.path}: {inert(best)} {reason}: give it another name in all files")
     kind: Literal["text", "integer"] = "integer" if all(use.whole for use in uses[best]) else "text"
     first = uses[best][0]
     told = f"{first.different:,} of {first.sheet.rows:,} different values in {as_text(first.sheet.path.name, MOST)}"

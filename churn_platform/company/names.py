@@ -1,0 +1,108 @@
+"""Names: what a declaration may call its columns and features, so that each name stands for one thing.
+
+Here: names that are taken, by the platform, the API or another column, or that are too long. Not here: what a column's
+past is called (`past`), or everything else that a declaration's parts have to agree on (`checking`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from churn_platform.company.declaration import Declaration, DeclaredColumn, Role
+from churn_platform.company.past import AS_OF, MONTHS, ago, change, days, features, ratio
+
+RESERVED = frozenset(
+    {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
+)
+"""What the platform's own tables call their columns."""
+
+FIELDS = frozenset(
+    {"prediction", "features_used", "timestamp", "kind", "error", "detail", "results", "features"}
+    | {"time", "version", "route"}
+)
+"""What the API's messages about customers, and its log, call what stands beside the key."""
+
+LONGEST_NAME = 63
+
+_Named = Iterator[tuple[str, str]]
+"""Names, each with its place in the declaration."""
+
+
+def of_key(key: str) -> str | None:
+    """Why a key cannot have this name; None where it can. The API calls several of them by its plural."""
+    if key.lower() in RESERVED:
+        return "is a name that the platform's own tables use"
+    if taken := sorted({key.lower(), f"{key}s".lower()} & (FIELDS | RESERVED)):
+        return f"cannot be the key's name: the API's messages have a field {taken[0]} of their own beside it"
+    return None
+
+
+def clashes(declaration: Declaration) -> Iterator[str]:
+    """Names that do not stand for one thing; programs that read tables do not tell capitals from small letters."""
+    key = declaration.customer.key
+    if reason := of_key(key):
+        yield f"customer.key: {key} {reason}: give it another one"
+    named = list(_everywhere(declaration))
+    for name, place in named:
+        if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
+            yield f"{place}: {name} is a name that the platform's own tables use: give it another one"
+    for name, place in ((key, "customer.key"), *named):
+        if len(name.encode()) > LONGEST_NAME:
+            yield f"{place}: {name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
+    told = set[str]()
+    for group in (named, *(list(_within(declaration, name)) for name in declaration.tables)):
+        for sentence in _twins([(key, "customer.key"), *group]):
+            if sentence not in told:
+                yield sentence
+            told.add(sentence)
+
+
+def _twins(named: list[tuple[str, str]]) -> Iterator[str]:
+    places = defaultdict(list)
+    for name, place in named:
+        places[name.lower()].append((name, place))
+    for found in places.values():
+        if len(found) > 1:
+            yield f"{' and '.join(f'{place} has {name}' for name, place in found)}: give each another name"
+
+
+def _everywhere(declaration: Declaration) -> _Named:
+    """What has to be called otherwise than everything else in all tables: all but the key and ignored columns."""
+    history, label = declaration.features.history, declaration.label
+    if label.table not in declaration.tables or label.column not in declaration.tables[label.table].columns:
+        yield label.column, "label"
+    columns = [
+        (column, f"tables.{name}", said)
+        for name, table in declaration.tables.items()
+        for column, said in table.columns.items()
+    ]
+    yield from ((column, place) for column, place, said in columns if said.role is not Role.IGNORED)
+    for column, place, said in columns:
+        for old in _former(column, said):
+            yield old, f"{place}.{column}.was"
+            if said.role is not Role.IGNORED:
+                yield from ((name, f"{place}.{column}.was") for name in _made_of(old))
+    yield from ((days(name), "features") for name, said in declaration.described.items() if said.dates_a_feature)
+    yield from ((name, "features.derived") for name in declaration.features.derived)
+    yield from ((name, "features.history") for name, _ in features(history))
+    yield from ((ago(column, months), "features.history") for column in history.columns for months in MONTHS)
+
+
+def _within(declaration: Declaration, table: str) -> _Named:
+    """What has to be called otherwise than the rest of its table: its columns, ignored ones too."""
+    for column, said in declaration.tables[table].columns.items():
+        yield column, f"tables.{table}"
+        yield from ((old, f"tables.{table}.{column}.was") for old in _former(column, said))
+
+
+def _former(column: str, said: DeclaredColumn) -> Iterator[str]:
+    """The names that a column had and that are not only written otherwise."""
+    return (old for old in said.was if old.lower() != column.lower())
+
+
+def _made_of(old: str) -> Iterator[str]:
+    """What features of a column may have been called when it had this name: a champion goes on asking for them so."""
+    yield days(old)
+    for months in MONTHS:
+        yield from (ago(old, months), change(old, months), ratio(old, months))

@@ -1,0 +1,87 @@
+"""What a declaration calls its columns: each name stands for one thing, now and by what it was called before."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+
+from churn_platform.company.declaration import DeclarationError
+from churn_platform.company.names import FIELDS, RESERVED
+from churn_platform.company.reading import parse
+from churn_platform.contracts import Contract
+from serving.naming import Naming
+
+GYM = """
+[company]
+name = "Gym"
+[customer]
+key = "Member No"
+[tables.members]
+meaning = "The members."
+customers = true
+[tables.members.columns]
+Visits = { kind = "integer", was = ["Entries"], meaning = "Visits." }
+Start = { kind = "date", was = ["Joined"], meaning = "The first day." }
+[tables.calls]
+meaning = "Calls."
+[tables.calls.columns]
+Calls = { kind = "integer", meaning = "Calls." }
+[features.history]
+columns = ["Visits"]
+"""
+NAMED = [
+    kind
+    for kind in vars(Naming(Contract(parse(GYM, "gym.toml")))).values()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+]
+"""The API's messages in which the key stands, and its log."""
+TAKEN = {name for kind in NAMED for name in kind.__struct_fields__} - {"customer", "customers"} | {"kind"}
+
+
+def ignored(name: str) -> str:
+    return f'"{name}" = {{ kind = "text", role = "ignored", meaning = "x" }}\n'
+
+
+def told(text: str) -> str:
+    with pytest.raises(DeclarationError) as raised:
+        parse(text, "gym.toml")
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["visits", "member no", "VISITS", "entries", "Joined"])
+def test_an_ignored_column_may_not_be_called_as_another_of_its_table_but_for_capitals(name: str) -> None:
+    """Engines that fold letters would take the one's values for the other's."""
+    found = told(GYM.replace("Visits = {", f"{ignored(name)}Visits = {{"))
+    assert re.search(rf"tables.members has {name}\b.*: give each another name", found)
+
+
+def test_ignored_columns_of_other_tables_have_names_of_their_own() -> None:
+    parse(GYM.replace("Calls = {", f"{ignored('visits')}{ignored('entries')}Calls = {{"), "gym.toml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["days_since_Joined", "entries_change_1m", "Entries_ratio_2m", "Entries_change_2m", "Entries__1m_ago"],
+)
+def test_what_features_were_called_is_not_the_name_of_another(name: str) -> None:
+    """The champion that has learned the renamed column would be given the other feature."""
+    derived = f'[features.derived]\n{name} = {{ sql = "Visits * 1000", meaning = "x" }}\n'
+    assert f"features.derived has {name}: give each another name" in told(GYM + derived)
+
+
+def test_a_column_that_is_only_written_otherwise_keeps_its_features_names() -> None:
+    parse(GYM.replace('was = ["Joined"]', 'was = ["start", "START"]'), "gym.toml")
+
+
+@pytest.mark.parametrize("field", [*sorted(TAKEN), "Features", "feature", "result"])
+def test_the_key_is_not_called_as_what_the_api_says_beside_it(field: str) -> None:
+    found = told(GYM.replace("Member No", field))
+    assert f"customer.key: {field} " in found
+    assert "give it another one" in found
+
+
+def test_the_api_has_no_field_that_is_not_kept_from_keys() -> None:
+    assert TAKEN <= FIELDS | RESERVED
+    Naming(Contract(parse(GYM.replace("Member No", "customer"), "gym.toml")))
