@@ -1,7 +1,7 @@
 """Formulas: a derived feature's SQL, checked against a closed list and made safe for every engine.
 
-Here: which expressions a declaration may use, of which kinds, and what they become. Not here: which columns there are
-(`contracts`), or running them (`tables.features`).
+Here: which expressions a declaration may use, of which kinds, and what they become. Not here: arguments that none takes
+(`arguments`), which columns there are (`contracts`), or running them (`tables.features`).
 
 A formula is one scalar expression in DuckDB's dialect. It is read with sqlglot and made anew from what is listed here,
 so nothing else can reach an engine: no aggregate, window or subquery, nothing that depends on the time or on chance.
@@ -13,16 +13,18 @@ this module where it is used.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import reduce
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from churn_platform.company import arguments
 from churn_platform.company.declaration import Kind
+from churn_platform.company.expressions import double, mean, nullif_zero
 from churn_platform.faults import Fault
 from churn_platform.shown import inert
 
@@ -32,6 +34,9 @@ LONGEST = 2_000
 _LIKE = {Kind.INTEGER: Kind.NUMBER, Kind.CATEGORY: Kind.TEXT}
 _CALLED = {Kind.NUMBER: "a number", Kind.TEXT: "text", Kind.BOOLEAN: "true or false", Kind.DATE: "a date"}
 _UNITS = ("day", "month", "year")
+_DIGIT = re.compile("[0-9]")
+_MOST_COPIED = 10_000
+"""The most parts of a formula that are written a second time, as what may be undefined is."""
 
 
 class FormulaError(Fault):
@@ -53,7 +58,10 @@ def formula(sql: str, columns: Mapping[str, Kind]) -> Formula:
     if len(sql) > LONGEST:
         raise FormulaError(f"has {len(sql):,} characters: {LONGEST:,} are the most")
     try:
-        made, kind = _Maker(columns).made(sqlglot.parse_one(sql, dialect="duckdb"))
+        parsed = sqlglot.parse_one(sql, dialect="duckdb")
+        made, kind = _Maker(columns).made(parsed)
+        if not arguments.are_all_kept(sql, parsed):
+            raise FormulaError("gives a function a value too many")
         text = made.sql(dialect="duckdb", comments=False)
     except SqlglotError as error:
         raise FormulaError(f"is no SQL expression: {inert(str(error).splitlines()[0])}") from error
@@ -73,13 +81,15 @@ class _Maker:
     """Makes an expression anew from what is allowed, over some columns."""
 
     def __init__(self, columns: Mapping[str, Kind]) -> None:
-        self._columns = columns
+        self._columns, self._copied = columns, 0
 
     def made(self, node: exp.Expr) -> _Made:
         """The same expression, safe. Raises FormulaError."""
         make = _MAKERS.get(type(node))
         if make is None:
             raise FormulaError(f"uses {_text(node)}: allowed are {_ALLOWED}")
+        if argument := arguments.unknown(node):
+            raise FormulaError(f"uses {_text(node)} with {argument}, which formulas do not have")
         return make(self, node)
 
     def column(self, node: exp.Expr) -> _Made:
@@ -90,20 +100,24 @@ class _Maker:
             raise FormulaError(f"there is no column {_text(node)}{meant}")
         kind = self._columns[name]
         found = exp.column(name, quoted=True)
-        return (_double(found) if kind is Kind.INTEGER else found), _LIKE.get(kind, kind)
+        return (double(found) if kind is Kind.INTEGER else found), _LIKE.get(kind, kind)
 
     def literal(self, node: exp.Expr) -> _Made:
         copy = exp.Literal(this=node.this, is_string=node.is_string)
         if copy.is_string:
             return copy, Kind.TEXT
-        if not math.isfinite(float(node.name)):
+        try:
+            value = float(node.name)
+        except ValueError as error:
+            raise FormulaError(f"{inert(node.name)} is no number") from error
+        if not math.isfinite(value):
             raise FormulaError(f"{inert(node.name)} is too large a number")
-        return _double(copy), Kind.NUMBER
+        return double(copy), Kind.NUMBER
 
     def arithmetic(self, node: exp.Expr) -> _Made:
         left, right = self.of(Kind.NUMBER, node.left, node.right)  # type: ignore[attr-defined]
         if isinstance(node, exp.Div | exp.Mod):
-            right = _nullif_zero(right)
+            right = nullif_zero(right)
         return exp.paren(type(node)(this=left, expression=right), copy=False), Kind.NUMBER
 
     def comparison(self, node: exp.Expr) -> _Made:
@@ -164,7 +178,7 @@ class _Maker:
         places = node.args.get("decimals")
         if places is None:
             return exp.Round(this=value), Kind.NUMBER
-        if not (isinstance(places, exp.Literal) and places.name in "0123456789"):
+        if not (isinstance(places, exp.Literal) and not places.is_string and _DIGIT.fullmatch(places.name)):
             raise FormulaError("ROUND takes its number of places as a digit")
         return exp.Round(this=value, decimals=exp.Literal.number(places.name)), Kind.NUMBER
 
@@ -172,8 +186,8 @@ class _Maker:
         """SQRT and LN: unknown where they are not defined."""
         (value,) = self.of(Kind.NUMBER, node.this)
         compared = exp.GTE if isinstance(node, exp.Sqrt) else exp.GT
-        defined = compared(this=value, expression=exp.Literal.number(0))
-        return type(node)(this=exp.Case(ifs=[exp.If(this=defined, true=value.copy())])), Kind.NUMBER
+        defined = compared(this=self.again(value), expression=exp.Literal.number(0))
+        return type(node)(this=exp.Case(ifs=[exp.If(this=defined, true=value)])), Kind.NUMBER
 
     def days(self, node: exp.Expr) -> _Made:
         """DATE_DIFF('day', from, to): whole units from one date to another."""
@@ -188,11 +202,11 @@ class _Maker:
         value, kind = self.made(node.this)
         if not node.to.is_type(exp.DataType.Type.DOUBLE) or kind in (Kind.TEXT, Kind.DATE):  # type: ignore[attr-defined]
             raise FormulaError("CAST makes a DOUBLE of a number, or of true and false")
-        return _double(value), Kind.NUMBER
+        return double(value), Kind.NUMBER
 
     def length(self, node: exp.Expr) -> _Made:
         (value,) = self.of(Kind.TEXT, node.this)
-        return _double(exp.Length(this=value)), Kind.NUMBER
+        return double(exp.Length(this=value)), Kind.NUMBER
 
     def mean_of(self, node: exp.Expr) -> _Made:
         """MEAN_OF(a, b, ...): the mean of those that are known, true counting as 1; unknown where none is."""
@@ -203,7 +217,14 @@ class _Maker:
         kind, values = self.alike(*node.expressions)
         if kind not in (Kind.NUMBER, Kind.BOOLEAN):
             raise FormulaError("MEAN_OF takes numbers, or true and false")
-        return _mean([_double(value) for value in values]), Kind.NUMBER
+        return mean([double(value) for value in values], self.again), Kind.NUMBER
+
+    def again(self, value: exp.Expr) -> exp.Expr:
+        """A copy, for what needs a value twice. Raises FormulaError: within one another, copies double each time."""
+        self._copied += sum(1 for _ in value.walk())
+        if self._copied > _MOST_COPIED:
+            raise FormulaError("has too much within SQRT, LN or MEAN_OF, or too many of them within one another")
+        return value.copy()
 
     def of(self, kind: Kind, *nodes: exp.Expr) -> Sequence[exp.Expr]:
         """These, which all have to be of this kind."""
@@ -225,33 +246,6 @@ def _checked(kind: Kind | None, nodes: Sequence[exp.Expr], found: Sequence[_Made
 
 def _text(node: exp.Expr) -> str:
     return inert(node.sql(dialect="duckdb"))
-
-
-def _double(value: exp.Expr) -> exp.Expr:
-    return exp.cast(value, exp.DataType.Type.DOUBLE, copy=False)
-
-
-def _nullif_zero(value: exp.Expr) -> exp.Expr:
-    return exp.Nullif(this=value, expression=_number(0))
-
-
-def _number(value: int) -> exp.Expr:
-    return _double(exp.Literal.number(value))
-
-
-def _mean(values: Sequence[exp.Expr]) -> exp.Expr:
-    """The mean of the known ones among these numbers; unknown where none is known."""
-
-    def known_or(value: exp.Expr, otherwise: exp.Expr) -> exp.Expr:
-        unknown = exp.Is(this=value.copy(), expression=exp.Null())
-        return exp.Case(ifs=[exp.If(this=unknown, true=_number(0))], default=otherwise)
-
-    def added(one: exp.Expr, other: exp.Expr) -> exp.Expr:
-        return exp.Add(this=one, expression=other)
-
-    total = reduce(added, [known_or(value, value) for value in values])
-    known = reduce(added, [known_or(value, _number(1)) for value in values])
-    return exp.paren(exp.Div(this=exp.paren(total), expression=_nullif_zero(exp.paren(known))), copy=False)
 
 
 _Make = Callable[["_Maker", exp.Expr], _Made]

@@ -105,6 +105,18 @@ def test_what_formulas_give(sql: str, known: dict[str, object], wanted: object) 
         ("cast(a as integer)", "CAST makes a DOUBLE"),
         ("a is true", "IS takes NULL or NOT NULL"),
         ("round(a, b)", "ROUND takes its number of places as a digit"),
+        ("round(a, '')", "ROUND takes its number of places as a digit"),
+        ("round(a, '1')", "ROUND takes its number of places as a digit"),
+        ("round(a, 123)", "ROUND takes its number of places as a digit"),
+        ("round(a, 2, 1)", "uses ROUND(a, 2, 1) with truncate, which formulas do not have"),
+        ("round(a, 2, false)", "with truncate, which formulas do not have"),
+        ("ceil(a, 2)", "with decimals, which formulas do not have"),
+        ("floor(a, 2) + 1", "with decimals, which formulas do not have"),
+        ("a between symmetric 5 and 1", "with symmetric, which formulas do not have"),
+        ("length(c, 'x')", "with binary, which formulas do not have"),
+        ("cast(a as double format 'x')", "with format, which formulas do not have"),
+        ("date_diff('day', d, as_of, 1)", "gives a function a value too many"),
+        ("a + 1e", "1e is no number"),
         ("date_diff('hour', d, as_of)", "DATE_DIFF counts in day, month, year, not in hour"),
         ("mean_of()", "MEAN_OF takes at least one value"),
         ("mean_of(c)", "MEAN_OF takes numbers"),
@@ -121,6 +133,14 @@ def test_what_formulas_may_not_say(sql: str, told: str) -> None:
         formula(sql, COLUMNS)
     assert told in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["sqrt", "ln", "mean_of"])
+def test_functions_within_one_another_do_not_grow_without_bounds(name: str) -> None:
+    """What needs its value twice doubles what stands in it."""
+    assert len(formula(f"{name}({name}({name}(a)))", COLUMNS).sql) < 4_000
+    with pytest.raises(FormulaError, match="too many of them within one another"):
+        formula(f"{name}(" * 16 + "a" + ")" * 16, COLUMNS)
 
 
 EXTREMES = (None, 0, -1, 1e308, -1e308, 5e-324)
