@@ -106,7 +106,7 @@ class Table:
 
     `missing` says what is known of an active customer without a row; `customers`, whether a row here is what makes a
     customer active; `snapshots` is what its snapshots are called; `file`, the file that it is read from. Before `since`
-    and after `until` a drop need not have it.
+    and after `until` a drop need not have it. `month` is set where it is the table `at` that month.
     """
 
     name: str
@@ -119,11 +119,12 @@ class Table:
     file: TableFile = TableFile("", ())
     since: Month | None = None
     until: Month | None = None
+    month: Month | None = None
 
     def at(self, month: Month) -> Table:
         """The table as a month's drop has to have it: it need not be there before `since` and after `until`."""
         columns = tuple(column.at(month) for column in self.columns)
-        return replace(self, columns=columns, required=self.required and _is_within(self, month))
+        return replace(self, columns=columns, required=self.required and _is_within(self, month), month=month)
 
     def zero_in(self, month: Month) -> tuple[str, ...]:
         """The columns that are zero in a month for an active customer without a row, where a missing row means that."""

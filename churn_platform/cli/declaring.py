@@ -20,11 +20,13 @@ def company() -> None:
 def check() -> None:
     """Check the declaration, and what it means for closed months, the champion and a retrain.
 
-    Exits with 1 where something has to be done first. An alert goes out where the champion is concerned.
+    Looks at the headers of delivered months that are not closed yet, too. Exits with 1 where something has to be done
+    first. An alert goes out where the champion is concerned.
     """
     from churn_platform.automation import news
     from churn_platform.company.checking import formulas
     from churn_platform.home import Home
+    from churn_platform.intake import drops, headers
     from churn_platform.monitoring.consequences import of_all
     from churn_platform.tables.names import FEATURES
 
@@ -34,16 +36,22 @@ def check() -> None:
     columns = sum(len(table.columns) - 1 for table in contract.tables)
     counts = f"{counted(len(contract.tables), 'table')}, {counted(columns, 'column')}"
     say(f"{as_text(contract.declaration.company.name)}: the declaration is sound: {counts}")
-    if not home.lake.months(FEATURES):
+    closed, first = home.lake.months(FEATURES), home.settings.first
+    delivered = drops.delivered(home.settings.drops, first).items()
+    upcoming = {month: drop for month, drop in delivered if month >= first and month not in closed}
+    unfit = tuple(headers.unfit(contract, upcoming))
+    for sentence in unfit:
+        say(sentence)
+    if not closed:
         say("no month is closed yet: nothing follows from it so far")
-        return
+        raise SystemExit(bool(unfit))
     found = of_all(home)
     for consequence in found:
         say(consequence.sentence)
     if not found:
         say("the closed months and the champion have the declared features")
     news.tell_of_declaration(home)
-    if any(consequence.pressing for consequence in found):
+    if unfit or any(consequence.pressing for consequence in found):
         raise SystemExit(1)
 
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from churn_platform.company.declaration import Role
 from churn_platform.contracts import Table, TableFile
 from churn_platform.shown import inert
 
@@ -66,10 +67,31 @@ def columns(table: Table, names: Sequence[str]) -> str | None:
     return (
         _headless(table, names)
         or _nameless(names)
-        or (lacking and _columns("lacks", lacking) + _likewise(lacking, unknown))
-        or (unknown and _columns("has unknown", unknown) + _indexed(unknown))
+        or _misspelled(lacking, unknown)
+        or _changed(table, lacking, unknown)
         or _columns("repeats", repeated)
     )
+
+
+def _changed(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:
+    """Both at once, since a column with a new name is one that lacks and one that is unknown."""
+    told = (_columns(fault, names) for fault, names in (("lacks", lacking), ("has unknown", unknown)) if names)
+    return " and ".join(told) + (_indexed(unknown) or _to_declare(table, lacking, unknown))
+
+
+def _to_declare(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:
+    """What to declare where the company has changed its table. The key and the label have to be there always."""
+    always = {column.name for column in table.with_role(Role.KEY, Role.LABEL)}
+    if table.month is None or not (lacking or unknown) or not always.isdisjoint(lacking):
+        return ""
+    cures = []
+    if unknown:
+        cures.append(f'since = "{table.month}" for a column that is new')
+    if lacking:
+        cures.append(f'until = "{table.month - 1}" for one that has ended')
+    if unknown and lacking:
+        cures.append(f'was = ["{inert(lacking[0])}"] for one that has another name now')
+    return f": declare {', '.join(cures)}"
 
 
 def _columns(fault: str, names: Sequence[str]) -> str:
@@ -108,12 +130,12 @@ def _nameless(names: Sequence[str]) -> str | None:
     return f"has a column without a name: column {blank[0]:,}{f' and {len(blank) - 1:,} more' * (len(blank) > 1)}"
 
 
-def _likewise(lacking: Iterable[str], unknown: Iterable[str]) -> str:
-    """The first unknown name that somebody may have written for one that lacks."""
+def _misspelled(lacking: Sequence[str], unknown: Iterable[str]) -> str:
+    """The columns that lack, with the first unknown name that somebody may have written for one of them."""
     plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in unknown}
     for name in lacking:
         if other := plain.get(re.sub(r"[^a-z0-9]", "", name.lower())):
-            return f": it has '{inert(other)}', which must be {name}"
+            return f"{_columns('lacks', lacking)}: it has '{inert(other)}', which must be {name}"
     return ""
 
 

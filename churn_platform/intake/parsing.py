@@ -119,11 +119,11 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
 
     con: duckdb.DuckDBPyConnection = engine.con
     raw, typed = f"raw_{table.name}", f"typed_{table.name}"
-    parts = {part: read(con, file, _name(path, part), table) for part, file in parts_of(path)}
+    parts = {part: read(con, file, name_of(path, part), table) for part, file in parts_of(path)}
     names = next(iter(parts.values())).rows.column_names
     for part, text in parts.items():
         if sorted(text.rows.column_names) != sorted(names):
-            raise DropError(f"{_name(path, part)}: table {table.name} has other columns here than in its first part")
+            raise DropError(f"{name_of(path, part)}: table {table.name} has other columns here than in its first part")
     rows = pa.concat_tables([text.rows.select(names) for text in parts.values()])
     if not rows.num_rows and not any(text.unreadable for text in parts.values()):
         raise DropError(f"{path.name}: {table.name} has a header but no rows")
@@ -136,7 +136,8 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), casts, con)
 
 
-def _name(path: Path, part: str) -> str:
+def name_of(path: Path, part: str) -> str:
+    """What messages call a table's file, or a part of it."""
     return f"{path.name}/{inert(part)}" if part else path.name
 
 

@@ -19,7 +19,7 @@ from churn_platform.contracts import Table
 from churn_platform.intake import mistaken
 from churn_platform.intake.casting import quoted
 from churn_platform.intake.drops import DropError
-from churn_platform.intake.records import RecordsError, Unreadable, agreeing, records, sound
+from churn_platform.intake.records import RecordsError, Unreadable, agreeing, header_of, records, sound
 from churn_platform.shown import inert
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _BLOCK = 2**31 - 1
 """The most bytes that Arrow takes in at once."""
+
+_BEGINNING = 2**18
+"""How many bytes of a CSV file are looked at for its header alone."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,25 @@ class Text:
 def read(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table) -> Text:
     """Read a table's file, or a part of it, that messages call `name`. Raises DropError for a structural fault."""
     return _parquet(con, path, name, table) if path.suffix == ".parquet" else _csv(path, name, table)
+
+
+def read_header(path: Path, name: str, table: Table) -> None:
+    """Read no more than a file's header. Raises DropError where that is not the table's, as `read` does."""
+    written = table.file
+    with _readable(name, table):
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            with parquet.ParquetFile(path) as file:
+                _sound_header(table, file.schema_arrow.names)
+            return
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
+            beginning = opened.read(_BEGINNING)
+        # What is cut off at the end may be half a letter.
+        data = codecs.getincrementaldecoder(written.encoding)("replace").decode(beginning).encode()
+        if told := mistaken.for_csv(table, data):
+            raise RecordsError(told)
+        _sound_header(table, header_of(data, written.delimiter))
 
 
 @contextmanager
@@ -69,11 +91,7 @@ def _csv(path: Path, name: str, table: Table) -> Text:
         if told := mistaken.for_csv(table, data):
             raise RecordsError(told)
         found = records(data, written.delimiter)
-        if not found.header:
-            raise RecordsError("is empty: not even a header")
-        header = _as_called_now(table, found.header)
-        if told := mistaken.columns(table, header):
-            raise RecordsError(told)
+        header = _sound_header(table, found.header)
     body = sound(data, found.unreadable)
     with _readable(name, table):
         rows = _rows(body, header, written.delimiter)
@@ -93,6 +111,16 @@ def _unpacked(path: Path) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         raise gzip.BadGzipFile("it is not compressed by gzip, but its name ends with .gz")
     return gzip.decompress(data)
+
+
+def _sound_header(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """A file's columns by the names that they have now. Raises RecordsError where they are not the table's."""
+    if not names:
+        raise RecordsError("is empty: not even a header")
+    header = _as_called_now(table, names)
+    if told := mistaken.columns(table, header):
+        raise RecordsError(told)
+    return header
 
 
 def _as_called_now(table: Table, names: Sequence[str]) -> tuple[str, ...]:
@@ -150,9 +178,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table
     with _readable(name, table):
         # Not by DuckDB, which takes brackets in a path for a pattern, and key=value/ for a column.
         with parquet.ParquetFile(path) as file:
-            header = _as_called_now(table, file.schema_arrow.names)
-            if told := mistaken.columns(table, header):
-                raise RecordsError(told)
+            header = _sound_header(table, file.schema_arrow.names)
             found = file.read().rename_columns(list(header))
         found.validate(full=True)  # texts are UTF-8
         con.register("parquet_read", found)

@@ -58,6 +58,14 @@ def records(data: bytes, delimiter: str = ",") -> Records:
     return found
 
 
+def header_of(data: bytes, delimiter: str) -> tuple[str, ...]:
+    """The header's fields alone, by a file's first bytes; none where it is empty. Raises RecordsError."""
+    try:
+        return next((tuple(found) for found in csv.reader(_text(data), strict=True, delimiter=delimiter) if found), ())
+    except csv.Error as error:
+        raise RecordsError("has a quote in its header that nothing closes") from error
+
+
 def _found(data: bytes, delimiter: str) -> tuple[Records, dict[int, str]]:
     """The records, and why a line is none of them."""
     found, reasons = Records(), dict[int, str]()

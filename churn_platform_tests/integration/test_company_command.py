@@ -32,6 +32,25 @@ def test_a_company_without_months_is_checked_and_shown(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in shown[-2:]] == [["labels", "CustomerId"], ["labels", "Exited"]]
 
 
+def test_check_looks_at_the_headers_of_drops_that_are_not_closed(tmp_path: Path) -> None:
+    company = tmp_path / "company.toml"
+    company.write_text(foreign.BANK)
+    platform = Platform(homes.settings_of(tmp_path, company=company))
+    clients = foreign.bank(tmp_path / "drops" / "2024-01") / "clients.csv"
+    assert platform.churn("company", "check").exit_code == 0
+    clients.write_bytes(clients.read_bytes().replace(b"Land;Balance", "Länder;Balance".encode("cp1252"), 1))
+    (clients.parent / "exits.parquet").write_bytes(b"")
+    result = platform.churn("company", "check")
+    assert result.exit_code == 1
+    changed, unread = result.output.splitlines()[1:3]
+    assert changed == (
+        "2024-01 does not fit the declaration: clients.csv: table clients lacks column Land and has unknown column "
+        'Länder: declare since = "2024-01" for a column that is new, until = "2023-12" for one that has ended, was = '
+        '["Land"] for one that has another name now'
+    )
+    assert unread.startswith("2024-01 does not fit the declaration: exits.parquet: table labels cannot be read: ")
+
+
 def test_a_wrong_declaration_is_one_sentence(tmp_path: Path) -> None:
     company = tmp_path / "company.toml"
     company.write_text(foreign.BANK.replace("Balance > 1000", "Balanc > 1000"))

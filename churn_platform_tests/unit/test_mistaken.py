@@ -13,7 +13,9 @@ import pytest
 
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import parse
+from churn_platform.intake.reading import read_header
 from churn_platform.lake import Lake
+from churn_platform.months import Month
 from churn_platform_tests.streamflow import PAYMENTS, STREAMFLOW, SUBSCRIPTIONS
 
 HEADER = "user_id,failed_payments_90d"
@@ -120,3 +122,30 @@ def test_the_contracts_own_names_are_all_told(engine: Any, tmp_path: Path) -> No
     with pytest.raises(DropError) as raised:
         parse(engine, path, SUBSCRIPTIONS)
     assert all(c.name in str(raised.value) for c in SUBSCRIPTIONS.columns if not c.optional)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (
+            f"{HEADER},nps",
+            'has unknown column nps: declare since = "2024-03" for a column that is new',
+        ),
+        ("user_id", 'lacks column failed_payments_90d: declare until = "2024-02" for one that has ended'),
+        (
+            "user_id,unpaid",
+            'lacks column failed_payments_90d and has unknown column unpaid: declare since = "2024-03" for a column '
+            'that is new, until = "2024-02" for one that has ended, was = ["failed_payments_90d"] for one that has '
+            "another name now",
+        ),
+        ("customer,failed_payments_90d", "lacks column user_id and has unknown column customer"),
+    ],
+)
+def test_what_to_declare_for_a_changed_table(header: str, sentence: str, engine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "payments_agg_90d.csv"
+    path.write_text(f"{header}\n")
+    march = PAYMENTS.at(Month(2024, 3))
+    for look in (lambda: parse(engine, path, march), lambda: read_header(path, path.name, march)):
+        with pytest.raises(DropError) as raised:
+            look()
+        assert str(raised.value) == f"payments_agg_90d.csv: table payments_agg_90d {sentence}"

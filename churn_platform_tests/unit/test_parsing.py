@@ -132,7 +132,11 @@ def write_parquet(path: Path, query: str) -> None:
         pytest.param(HEADER, "has a header but no rows", id="header only"),
         pytest.param(HEADER + "\r\n\r\n", "has a header but no rows", id="header and blank lines"),
         pytest.param(f"user_id\n{A}\n", "lacks column failed_payments_90d", id="missing column"),
-        pytest.param(f"id,failed\n{A}\n", "lacks columns user_id, failed_payments_90d", id="missing columns"),
+        pytest.param(
+            f"id,failed\n{A}\n",
+            "lacks columns user_id, failed_payments_90d and has unknown columns id, failed",
+            id="missing columns",
+        ),
         pytest.param(f"{HEADER},age\n{A},3\n", "has unknown column age", id="unknown column"),
         pytest.param(f"{HEADER},user_id\n{A},3\n", "repeats column user_id", id="repeated column"),
         pytest.param(f"{HEADER}\n{A}\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8", id="UTF-16"),
