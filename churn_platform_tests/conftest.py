@@ -22,8 +22,8 @@ from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
-from churn_platform_tests.empty_stores import EmptyStores
 from churn_platform_tests.frozen import Frozen
+from churn_platform_tests.stores import EmptyStores, keep_engines
 from churn_platform_tests.streamflow import STREAMFLOW
 
 # Examples depend only on the test, so that what passes once passes again.
@@ -64,10 +64,11 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Copy the platform's empty stores in this process, instead of making each anew."""
+def _cheap_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this process, copy the platform's empty stores instead of making each anew, and keep Dagster's engines."""
     with pytest.MonkeyPatch.context() as patch:
         EmptyStores(tmp_path_factory.mktemp("empty_stores")).copy_instead(patch)
+        keep_engines(patch)
         yield
 
 

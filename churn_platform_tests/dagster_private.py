@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 # Whether the UI shows an asset's month as stale.
 from dagster._core.definitions.data_version import CachingStaleStatusResolver as CachingStaleStatusResolver
 from dagster._core.definitions.data_version import StaleStatus as StaleStatus
@@ -12,5 +14,12 @@ from dagster._core.events import EngineEventData as EngineEventData
 # What one needs to ask for that staleness.
 from dagster._core.loader import LoadingContext as LoadingContext
 
+# The modules that make an engine for each statement.
+from dagster._core.storage.event_log.sqlite import sqlite_event_log as _events
+from dagster._core.storage.runs.sqlite import sqlite_run_storage as _runs
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage as _schedules
+
 # The tag that keeps the daemon from starting anything twice.
 from dagster._core.storage.tags import RUN_KEY_TAG as RUN_KEY_TAG
+
+SQLITE_STORAGES: tuple[ModuleType, ...] = (_events, _runs, _schedules)

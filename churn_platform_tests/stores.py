@@ -1,7 +1,8 @@
-"""Empty stores: MLflow's and Dagster's, made once in a process and then copied, since making one takes seconds.
+"""Stores: MLflow's and Dagster's, which tests make and open by the hundred, at less cost than in use.
 
-Here: the copies, which hold what a making would. Not here: how stores are made, and what a kill leaves of them
-(`champion.opening`, `automation.embedded`, and their tests, whose killed processes make real ones).
+Here: copies of empty ones, which hold what a making would, since making one takes seconds; and engines that are kept.
+Not here: how stores are made, and what a kill leaves of them (`champion.opening`, `automation.embedded`, and their
+tests, whose killed processes make real ones).
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from churn_platform.automation import embedded
 from churn_platform.champion import opening
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 class EmptyStores:
@@ -44,3 +50,29 @@ class EmptyStores:
         if not self._dagster.exists():
             self._make_dagster(self._dagster)
         shutil.copytree(self._dagster, home)
+
+
+def keep_engines(patch: pytest.MonkeyPatch) -> None:
+    """Have Dagster keep SQLAlchemy's engines for its SQLite files, as long as the patch lasts.
+
+    It makes one for each statement, which then has to be compiled anew. An engine that is kept still opens and closes
+    a connection each time, so nobody notices when its file is replaced.
+    """
+    from churn_platform_tests.dagster_private import SQLITE_STORAGES
+
+    for module in SQLITE_STORAGES:
+        patch.setattr(module, "create_engine", _engine)
+
+
+def _engine(url: str, *, poolclass: type, connect_args: dict[str, Any] | None = None) -> Engine:
+    from sqlalchemy import NullPool
+
+    assert poolclass is NullPool, "it would keep connections"
+    return _kept_engine(url, tuple((connect_args or {}).items()))
+
+
+@lru_cache(maxsize=100)
+def _kept_engine(url: str, connect_args: tuple[tuple[str, Any], ...]) -> Engine:
+    from sqlalchemy import NullPool, create_engine
+
+    return create_engine(url, poolclass=NullPool, connect_args=dict(connect_args))
