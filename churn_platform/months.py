@@ -13,8 +13,8 @@ from datetime import date
 
 from churn_platform.faults import Fault
 
-_KEY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
-_FOLDER = re.compile(r"month_(\d{3,4})")
+_KEY = re.compile(r"(?!0000)([0-9]{4})-(0[1-9]|1[0-2])")
+_FOLDER = re.compile(r"month_([0-9]{3,4})")
 
 
 class MonthError(Fault, ValueError):

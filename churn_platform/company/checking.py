@@ -6,10 +6,9 @@ Here: references, roles, bounds and formulas. Not here: what the types alone ref
 
 from __future__ import annotations
 
-import re
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import (
@@ -24,6 +23,7 @@ from churn_platform.company.declaration import (
     Kind,
     Role,
 )
+from churn_platform.company.engines import wrong_date_format, wrong_encoding, wrong_pattern
 from churn_platform.company.names import clashes
 from churn_platform.company.past import AS_OF, MONTHS, ago, features
 from churn_platform.shown import inert
@@ -35,6 +35,7 @@ _BESIDE_ALL = frozenset({AS_OF, "last_seen", "file_row"})
 """What of them stands beside the columns of a drop, ignored ones too."""
 
 _NUMBERS = (Kind.INTEGER, Kind.NUMBER)
+_TEXTS = (Kind.TEXT, Kind.CATEGORY)
 _USABLE = (Role.FEATURE, Role.BASIS)
 """The roles of what formulas may use."""
 
@@ -47,8 +48,16 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
     for name, table in tables.items():
         yield from (f"tables.{name}: {fault}" for fault in (*_of_table(name, table, declaration), *_of_key(table)))
         for column, declared in table.columns.items():
-            for fault in (*_of_column(column, declared, declaration), *_of_role(column, declared, table, declaration)):
+            faults = (
+                *_of_column(column, declared, declaration),
+                *_of_bounds(declared),
+                *_of_months(declared, table),
+                *_of_role(column, declared, table, declaration),
+            )
+            for fault in faults:
                 yield f"tables.{name}.columns.{column}: {fault}"
+    if (pattern := declaration.customer.pattern) is not None and (told := wrong_pattern(pattern)):
+        yield f"customer.pattern: {told}"
     files = [(file, name) for name, said in tables.items() for file in (said.file or name, *said.was)]
     yield from _repeated("is read from the file", files)
     yield from _repeated("was called", ((said.called(name), name) for name, said in tables.items()))
@@ -79,19 +88,7 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
         yield f"the name of its snapshots has to end with {SNAPSHOTS}"
     if bool(table.true_values) != bool(table.false_values) or set(table.true_values) & set(table.false_values):
         yield "true_values and false_values go together, and no value is in both"
-    try:
-        b"a".decode(table.encoding)
-    except UnicodeError:
-        pass  # there is one, in which a letter has more bytes
-    except LookupError:  # rot13 is an encoding too, but of no text
-        yield f"there is no encoding {inert(table.encoding)}"
-    day = date(2001, 2, 3)
-    try:
-        sound = datetime.strptime(day.strftime(table.date_format), table.date_format).date() == day
-    except ValueError:
-        sound = False
-    if not sound:
-        yield f"date_format {inert(table.date_format)} does not say a whole date: %Y-%m-%d does, and %d.%m.%Y"
+    yield from filter(None, (wrong_encoding(table.encoding), wrong_date_format(table.date_format)))
 
 
 def _of_key(table: DeclaredTable) -> Iterator[str]:
@@ -119,7 +116,7 @@ def _of_label(declaration: Declaration) -> Iterator[str]:
         yield f"tables.{label.table}.columns.{label.column}: is the label, so its kind has to be `boolean`"
     if (chosen := label.involuntary) and (reason := table.columns.get(chosen.column)) is None:
         yield f"label.involuntary: there is no column {chosen.column} in {label.table}"
-    elif chosen and reason and (reason.role is not Role.IGNORED or reason.kind not in (Kind.TEXT, Kind.CATEGORY)):
+    elif chosen and reason and (reason.role is not Role.IGNORED or reason.kind not in _TEXTS):
         told = "says why customers left: its kind has to be `text` or `category`, its role `ignored`"
         yield f"tables.{label.table}.columns.{chosen.column}: {told}"
     elif chosen and reason and (other := sorted({*chosen.values} - {*(reason.values or chosen.values)})):
@@ -197,16 +194,35 @@ def _of_column(name: str, column: DeclaredColumn, declaration: Declaration) -> I
         yield "only a category has `values`"
     if len(set(column.values)) < len(column.values):
         yield "its `values` repeat one"
+    if column.pattern is not None and column.kind not in _TEXTS:
+        yield "only a text or a category has a pattern"
+    if column.pattern is not None and (fault := wrong_pattern(column.pattern)):
+        yield f"its pattern {fault}"
+
+
+def _of_bounds(column: DeclaredColumn) -> Iterator[str]:
+    if not all(bound is None or _is_finite(bound) for bound in (column.minimum, column.maximum)):
+        yield "its minimum and maximum have to be numbers that a file may hold, not nan or inf"
     if column.kind not in _NUMBERS and (column.minimum is not None or column.maximum is not None):
         yield "only a number has a minimum and a maximum"
     if column.minimum is not None and column.maximum is not None and column.minimum > column.maximum:
         yield "its minimum is above its maximum"
-    if column.since and column.until and column.since > column.until:
-        yield "its `since` is after its `until`"
     if column.kind is not Kind.DATE and column.earliest is not None:
         yield "only a date has an earliest day"
-    if column.pattern is not None:
-        try:
-            re.compile(column.pattern)
-        except re.error as error:
-            yield f"its pattern is no regular expression: {error}"
+
+
+def _is_finite(bound: float) -> bool:
+    """Whether it is a number to databases, too."""
+    try:
+        return math.isfinite(bound)
+    except OverflowError:
+        return False
+
+
+def _of_months(column: DeclaredColumn, table: DeclaredTable) -> Iterator[str]:
+    if column.since and column.until and column.since > column.until:
+        yield "its `since` is after its `until`"
+    if column.until and table.since and column.until < table.since:
+        yield f"its `until` is before its table's `since`, {table.since}: it would be in no month"
+    if column.since and table.until and column.since > table.until:
+        yield f"its `since` is after its table's `until`, {table.until}: it would be in no month"

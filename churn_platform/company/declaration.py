@@ -14,13 +14,14 @@ from msgspec import Meta
 
 from churn_platform.faults import Fault
 
-TableName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
+# `$` alone would let a line end follow; JSON Schema has no `\Z`.
+TableName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,39}$(?!\n)")]
 """A table, as every store and program takes it: small letters, digits and underscores."""
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$(?!\n)")]
 """A derived feature."""
 
-ColumnName = Annotated[str, Meta(pattern=r"^[\w($€£][\w .,%/()&+?!#:$€£'@=*-]{0,62}$")]
+ColumnName = Annotated[str, Meta(pattern=r"^[\w($€£][\w .,%/()&+?!#:$€£'@=*-]{0,62}$(?!\n)")]
 """A column, as a file's header has it; spaces, capitals and common signs are kept."""
 
 
@@ -31,8 +32,11 @@ EARLY_LABELS = "early_labels"
 """Its table of labels that have come before the day from which they count."""
 
 
-MonthName = Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-"""A month, such as 2024-03."""
+MonthName = Annotated[str, Meta(pattern=r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])$(?!\n)")]
+"""A month, such as 2024-03; there is no year 0."""
+
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+"""What stands in a company's files. To databases, NUL is the end of a text."""
 
 
 SNAPSHOTS = "_snapshots"
@@ -82,7 +86,7 @@ class DeclaredCompany(_Part, frozen=True, kw_only=True):
     """Whose declaration it is. `currency` is what amounts are in, such as USD; empty where nobody needs to know."""
 
     name: Annotated[str, Meta(min_length=1, max_length=60)]
-    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$")] = ""
+    currency: Annotated[str, Meta(pattern=r"^([A-Z]{3})?$(?!\n)")] = ""
 
 
 class DeclaredCustomer(_Part, frozen=True, kw_only=True):
@@ -115,7 +119,7 @@ class DeclaredInvoluntary(_Part, frozen=True, kw_only=True):
     """
 
     column: ColumnName
-    values: Annotated[tuple[str, ...], Meta(min_length=1)]
+    values: Annotated[tuple[Text, ...], Meta(min_length=1)]
 
 
 class DeclaredLabel(_Part, frozen=True, kw_only=True):
@@ -160,7 +164,7 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     kind: Kind
     meaning: str
     role: Role = Role.FEATURE
-    values: tuple[str, ...] = ()
+    values: tuple[Text, ...] = ()
     nullable: bool = False
     optional: bool = False
     minimum: int | float | None = None
@@ -197,13 +201,13 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     missing: Missing = Missing.UNKNOWN
     key: ColumnName | None = None
     snapshots: TableName | None = None
-    file: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")] | None = None
+    file: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$(?!\n)")] | None = None
     delimiter: Literal[",", ";", "\t", "|"] = ","
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
-    null_values: tuple[str, ...] = ()
-    true_values: tuple[str, ...] = ()
-    false_values: tuple[str, ...] = ()
+    null_values: tuple[Text, ...] = ()
+    true_values: tuple[Text, ...] = ()
+    false_values: tuple[Text, ...] = ()
     date_format: str = "%Y-%m-%d"
     since: MonthName | None = None
     until: MonthName | None = None

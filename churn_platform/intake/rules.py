@@ -14,6 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from churn_platform.company.declaration import Kind, Role
+from churn_platform.company.engines import whole
 from churn_platform.contracts import Column, Table
 from churn_platform.intake.casting import quoted, texts
 from churn_platform.intake.parsing import ROW
@@ -89,7 +90,7 @@ def _rules(column: Column, as_of: date) -> Iterator[Rule]:
     if column.role is Role.KEY:
         yield Unique(name, DUPLICATE)
     if column.pattern:
-        yield Matching(name, f"does not match {column.pattern}", _whole(column.pattern))
+        yield Matching(name, f"does not match {column.pattern}", whole(column.pattern))
     if column.allowed:
         yield OneOf(name, f"is not one of {', '.join(column.allowed)}", column.allowed)
     if column.outside:
@@ -97,13 +98,6 @@ def _rules(column: Column, as_of: date) -> Iterator[Rule]:
     if column.kind is Kind.DATE:
         words = f"is outside {column.earliest} to {as_of}" if column.earliest else f"is after {as_of}"
         yield Within(name, words, column.earliest, as_of)
-
-
-def _whole(pattern: str) -> str:
-    """The regular expression of texts that match a pattern from end to end. Flags such as `(?i)` have to come first."""
-    flags = re.match(r"(?:\(\?[aimsux]+\))?", pattern)
-    assert flags is not None  # it matches nothing, too
-    return rf"{flags[0]}^(?:{pattern[flags.end() :]})\Z"
 
 
 def broken(engine: Backend, rows: ibis.Table, table: Table, as_of: date) -> tuple[Broken, ...]:
