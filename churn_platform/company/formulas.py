@@ -57,6 +57,8 @@ def formula(sql: str, columns: Mapping[str, Kind]) -> Formula:
     """The formula that this text is, over these columns. Raises FormulaError."""
     if len(sql) > LONGEST:
         raise FormulaError(f"has {len(sql):,} characters: {LONGEST:,} are the most")
+    if "\0" in sql:
+        raise FormulaError("has a NUL character in it, which databases take for the end")
     try:
         parsed = sqlglot.parse_one(sql, dialect="duckdb")
         made, kind = _Maker(columns).made(parsed)
@@ -83,8 +85,10 @@ class _Maker:
     def __init__(self, columns: Mapping[str, Kind]) -> None:
         self._columns, self._copied = columns, 0
 
-    def made(self, node: exp.Expr) -> _Made:
-        """The same expression, safe. Raises FormulaError."""
+    def made(self, node: exp.Expr | None) -> _Made:
+        """The same expression, safe; None where sqlglot has found none. Raises FormulaError."""
+        if node is None:
+            raise FormulaError("lacks a value somewhere")
         make = _MAKERS.get(type(node))
         if make is None:
             raise FormulaError(f"uses {_text(node)}: allowed are {_ALLOWED}")

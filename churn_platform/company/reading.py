@@ -7,7 +7,7 @@ have to agree on (`checking`).
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import EnumMeta
 from functools import cache
 from importlib import resources
@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from churn_platform.company.checking import disagreements
 from churn_platform.company.declaration import Declaration, DeclarationError
@@ -46,7 +47,7 @@ def read(file: Path) -> Declaration:
             f"{file} cannot be read ({error.strerror}): CHURN_COMPANY has to name a company's declaration"
         ) from error
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # Windows' editors begin a file with a byte-order mark
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{file} is not UTF-8, as TOML has to be: {error.reason}") from error
     _READ[file] = content
@@ -81,6 +82,10 @@ def _typed(text: str, name: str) -> Declaration:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DeclarationError(f"{name} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise DeclarationError(f"{name} cannot be read: brackets in it are nested too deeply") from error
+    except ValueError as error:  # Python reads no numbers as long as that
+        raise DeclarationError(f"{name} cannot be read: a number in it has too many digits") from error
     if faults := list(slips(found)):
         raise DeclarationError(f"{name}: {'; '.join(faults)}")
     return msgspec.convert(found, Declaration)
@@ -112,7 +117,7 @@ def slips(said: object, kind: Any = Declaration, place: str = "") -> Iterator[st
             yield from _slip(name, name_kind, _within(place, name))
             yield from slips(part, part_kind, _within(place, name))
     else:
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for name in sorted(said.keys() - fields.keys()):
             yield f"{_within(place, name)} is unknown: {_or(fields)} may be there"
         for name, field in fields.items():
@@ -120,6 +125,11 @@ def slips(said: object, kind: Any = Declaration, place: str = "") -> Iterator[st
                 yield from slips(said[name], field.type, _within(place, name))
             elif field.required:
                 yield f"{_within(place, name)} is missing"
+
+
+@cache  # msgspec evaluates a type's annotations each time
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(kind)}
 
 
 def _is_table(kind: Any) -> bool:
