@@ -127,6 +127,8 @@ def _of_features(declaration: Declaration) -> Iterator[str]:
     """Whether what features and money refer to is there; a name stands for one column in all tables."""
     columns = declaration.described
     history = declaration.features.history
+    if not declaration.features.derived and all(said.role is not Role.FEATURE for said in columns.values()):
+        yield "tables: no column has the role `feature`, and no formula makes one: nothing could be learned"
     for place, column in (
         *([("money.fee", declaration.money.fee)] if declaration.money.fee else []),
         *(("features.history.columns", name) for name in history.columns),

@@ -36,7 +36,7 @@ MonthName = Annotated[str, Meta(pattern=r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])$(?!\
 """A month, such as 2024-03; there is no year 0."""
 
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
-"""What stands in a company's files. To databases, NUL is the end of a text."""
+"""A value of a company's that queries name. To databases, NUL is the end of a text there."""
 
 
 SNAPSHOTS = "_snapshots"
@@ -205,7 +205,7 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     delimiter: Literal[",", ";", "\t", "|"] = ","
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
-    null_values: tuple[Text, ...] = ()
+    null_values: tuple[str, ...] = ()
     true_values: tuple[Text, ...] = ()
     false_values: tuple[Text, ...] = ()
     date_format: str = "%Y-%m-%d"

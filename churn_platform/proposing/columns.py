@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from churn_platform.company.declaration import DeclaredColumn, Kind, Role
+from churn_platform.company.declaration import DeclaredColumn, DeclaredLabel, Kind, Role
 from churn_platform.company.names import LONGEST_NAME, RESERVED
 from churn_platform.company.past import days
 from churn_platform.intake.casting import quoted
@@ -113,6 +113,8 @@ class Columns:
                 return f"{name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
             if name.lower() in RESERVED | {self.key.name.lower(), f"{self.key.name}_right".lower()}:
                 return "its name is one of the platform's own: give it another one to use it"
+            if self.label is None and name.lower() == DeclaredLabel().column:
+                return "its name is that of labels to come: say with --label that it is the label, or rename it"
             if other := self.taken.get(name.lower()):
                 return self._clash(sheet, column, name, *other)
         return None

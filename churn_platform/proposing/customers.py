@@ -24,8 +24,9 @@ _VARIOUS = 0.7
 """The share of different values from which a column is counted out; the quick look is some percent wrong."""
 _NEITHER = "regexp_full_match({0}, '-?[0-9]+[.,][0-9]*[1-9][0-9]*|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*')"
 """Numbers with fractions, and days, are no keys."""
-_WHOLE_KEY = "regexp_full_match({0}, '-?(0|[1-9][0-9]{{0,37}})([.]0*)?')"
-"""Numbers that are the same customer however they are written; 007 is not 7, and intake takes no longer ones."""
+_DIGITS = "regexp_extract({0}, '^-?[0-9]+')"
+_WHOLE_KEY = "(regexp_full_match({0}, '(0|-?[1-9][0-9]*)([.]0*)?') AND TRY_CAST(" + _DIGITS + " AS BIGINT) IS NOT NULL)"
+"""Numbers that are the same customer however they are written; 007 is not 7, and databases have no longer ones."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Key:
     def sql(self) -> str:
         """The key as intake has it."""
         column = quoted(self.name)
-        return f"regexp_extract({column}, '^-?[0-9]+')" if self.kind == "integer" else column
+        return _DIGITS.format(column) if self.kind == "integer" else column
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _is_various(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> bool
 
 def _use(con: duckdb.DuckDBPyConnection, sheet: Sheet, name: str) -> _Use:
     column = quoted(name)
-    canonical = f"CASE WHEN {_WHOLE_KEY.format(column)} THEN regexp_extract({column}, '^-?[0-9]+') ELSE {column} END"
+    canonical = f"CASE WHEN {_WHOLE_KEY.format(column)} THEN {_DIGITS.format(column)} ELSE {column} END"
     found = con.execute(
         "SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n = 1), coalesce(bool_and(whole), false),"
         " count(*) FILTER (neither) * 2 > count(*) FROM (SELECT "

@@ -85,9 +85,9 @@ def ignored(name: str, kind: Kind, told: str) -> ProposedColumn:
 
 
 def listed(profile: Profile) -> tuple[str, ...]:
-    """The values that a category lists, in order; none where they are many, or one is rare."""
+    """The values that a category lists, in order; none where they are many, one is rare, or none may list one."""
     often = profile.different <= MOST_LISTED and min(profile.values.values()) >= OFTEN
-    return tuple(sorted(profile.values)) if often else ()
+    return tuple(sorted(profile.values)) if often and not any("\0" in text for text in profile.values) else ()
 
 
 def _kind(profile: Profile, sound: float) -> Kind:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from churn_platform.company.declaration import (
+    EARLY_LABELS,
     LABELS,
     Declaration,
     DeclaredCompany,
@@ -30,16 +31,16 @@ from churn_platform.proposing.file_names import patterns, stem_of
 from churn_platform.proposing.habits import Habits, habits
 from churn_platform.proposing.label_column import Label, label_of
 from churn_platform.proposing.naming import meaning_of, names_a_fee
-from churn_platform.proposing.sniffing import Sheet, sheets
+from churn_platform.proposing.sniffing import Sheet, UnfitError, sheets
 from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.proposing.toml import Place, written
-from churn_platform.shown import MOST, as_text, counted
+from churn_platform.shown import MOST, as_text, counted, inert
 
 
 def propose(paths: Sequence[Path], tolerated: Tolerances, key: str | None = None, label: str | None = None) -> str:
     """The text of a declaration for these files, one table each, of which so much may be broken or missing.
 
-    `label` is TABLE.COLUMN. Raises a Fault that names the file where the data allow none.
+    `label` is TABLE.COLUMN. Raises a Fault that names the file where the data allow none that could be learned from.
     """
     import duckdb
 
@@ -62,6 +63,7 @@ def propose(paths: Sequence[Path], tolerated: Tolerances, key: str | None = None
             tables[name] = _table(sheet, proposed, wrote[sheet.name], customers, files[sheet], name)
             comments["tables", name] = _told(sheet, customers)
             comments |= {("tables", name, column): judged.told for column, judged in proposed.columns.items()}
+    _check_features(found, tables, comments)
     fee, comments["money",] = _fee(tables)
     said = DeclaredLabel(table=names[the_label.sheet], column=the_label.column) if the_label else None
     declaration = Declaration(
@@ -73,14 +75,31 @@ def propose(paths: Sequence[Path], tolerated: Tolerances, key: str | None = None
     )
     comments |= _beginning(found) | {("customer",): the_key.told, ("label",): _of_label(the_label, judging)}
     text = written(declaration, comments)
-    parse(text, "the proposal")
+    parse(text, f"what was proposed for {_files(found)}")
     return text
 
 
+def _files(found: Sequence[Sheet]) -> str:
+    return ", ".join(as_text(sheet.path.name, MOST) for sheet in found)
+
+
+def _check_features(found: Sequence[Sheet], tables: Mapping[str, DeclaredTable], comments: Mapping[Place, str]) -> None:
+    """Raises UnfitError where no column is one: nothing could be learned, whatever a person corrects."""
+    columns = [(name, column, said) for name, table in tables.items() for column, said in table.columns.items()]
+    if any(said.role is Role.FEATURE for _, _, said in columns):
+        return
+    told = [f"{inert(column)} ({inert(comments['tables', name, column], 150)})" for name, column, said in columns]
+    why = f": {', '.join(told[:_REASONS])}" if told else ", since there are none but the key"
+    raise UnfitError(f"{_files(found)}: no column can be a feature{why}: add a table that says more of the customers")
+
+
+_REASONS = 3
+"""How many columns are named with the reason for which they are none."""
+
+
 def _beginning(found: Sequence[Sheet]) -> dict[Place, str]:
-    names = ", ".join(as_text(sheet.path.name, MOST) for sheet in found)
     return {
-        (): f"Proposed from {names}. Comments say what was seen.\n"
+        (): f"Proposed from {_files(found)}. Comments say what was seen.\n"
         "Correct what you know better, above all the meanings, then run `churn company check`.",
         ("company",): 'Give it its name, and the currency of amounts, such as currency = "EUR".',
     }
@@ -96,11 +115,12 @@ def _ordered(found: Sequence[Sheet], customers: Customers, label: Label | None) 
 
 
 def _names(found: Sequence[Sheet], customers: Customers, label: Label | None) -> dict[Sheet, str]:
-    """Each table's name; `labels` is kept for a table that is only for the label."""
+    """Each table's name; what the platform calls its own is no other's, but a table only for the label is `labels`."""
     names = {sheet: sheet.name for sheet in found}
     for sheet in found:
-        if sheet.name == LABELS and not _is_only_label(sheet, customers, label):
-            free = (f"{LABELS}_table{number}" for number in ("", *range(2, len(found) + 2)))
+        own = {EARLY_LABELS} if _is_only_label(sheet, customers, label) else {LABELS, EARLY_LABELS}
+        if sheet.name in own:
+            free = (f"{sheet.name}_table{number}" for number in ("", *range(2, len(found) + 2)))
             names[sheet] = next(name for name in free if name not in names.values())
     return names
 

@@ -207,7 +207,9 @@ def _header(path: Path, delimiter: str, encoding: str) -> tuple[str, ...]:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         beginning = file.read(4 * _BEGINNING).decode(encoding, "ignore").lstrip("\ufeff")
     try:
-        return tuple(next((row for row in csv.reader(io.StringIO(beginning), delimiter=delimiter) if row), ()))
+        return tuple(
+            next((row for row in csv.reader(io.StringIO(beginning, newline=""), delimiter=delimiter) if row), ())
+        )
     except csv.Error as error:
         raise UnfitError(f"{path} has a header that cannot be read: {error}") from error
 

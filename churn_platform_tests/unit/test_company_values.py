@@ -149,8 +149,8 @@ def test_a_name_does_not_end_with_a_line_end(before: str, after: str, place: str
     assert "Expected `str` matching regex" in found
 
 
-@pytest.mark.parametrize("name", ["values", "null_values", "true_values", "false_values"])
-def test_texts_of_a_file_hold_no_nul(name: str) -> None:
+@pytest.mark.parametrize("name", ["values", "true_values", "false_values"])
+def test_values_that_queries_name_hold_no_nul(name: str) -> None:
     said = rf'{name} = ["a", "b\u0000"]'
     text = (
         with_column("Plan", said) if name == "values" else GYM.replace("customers = true", f"customers = true\n{said}")

@@ -34,7 +34,8 @@ def declared(folder: Path, files: dict[str, pd.DataFrame], **asked: str) -> tupl
 
 
 def frame(**columns: object) -> pd.DataFrame:
-    return pd.DataFrame({"customer_id": KEYS, **columns, "churned": np.where(GONE, "yes", "no")})
+    """A table of customers, with a feature beside these columns."""
+    return pd.DataFrame({"customer_id": KEYS, **columns, "other": AMOUNTS, "churned": np.where(GONE, "yes", "no")})
 
 
 def column(folder: Path, values: object, name: str = "thing") -> DeclaredColumn:

@@ -290,7 +290,9 @@ def test_hostile_values_and_file_names_are_text(tmp_path: Path, value: str) -> N
     stem = "".join(letter for letter in value[:50] if letter.isprintable() and letter not in "/\\").lstrip(".") or "x"
     path = tmp_path / f"{stem}.csv"
     values = [value, "plain", "other"] * (ROWS // 3)
-    frame = pd.DataFrame({"id": [f"c{n}" for n in range(ROWS)], "plan": values, "same": [value] * ROWS})
+    frame = pd.DataFrame(
+        {"id": [f"c{n}" for n in range(ROWS)], "plan": values, "same": [value] * ROWS, "n": np.arange(ROWS) % 7}
+    )
     frame.to_csv(path, index=False)
     text = propose([path], TOLERATED)
     assert not dangers(text.replace(value, ""), markup=False)
@@ -298,7 +300,7 @@ def test_hostile_values_and_file_names_are_text(tmp_path: Path, value: str) -> N
     assert said.company.name == "My company"
     (table,) = said.tables.values()
     assert table.columns["same"].role is Role.IGNORED
-    if len(value) < 60:
+    if len(value) < 60 and "\0" not in value:
         assert set(table.columns["plan"].values) == {value, "plain", "other"}
 
 
