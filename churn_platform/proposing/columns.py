@@ -1,12 +1,12 @@
 """Columns: those of a table as they are proposed, given the columns of the tables before it.
 
-Here: the label, names that are taken, and leaks. Not here: what a column is by itself (`judging`), or the table that
-has them (`proposal`).
+Here: the label, names that are taken, leaks, and doubts. Not here: what a column is by itself (`judging`), or the table
+that has them (`proposal`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from churn_platform.proposing.leaks import leak, take_rows
 from churn_platform.proposing.naming import meaning_of
 from churn_platform.proposing.profiles import profile
 from churn_platform.proposing.sniffing import Sheet
+from churn_platform.proposing.thousands import Thousands, thousands
 from churn_platform.proposing.tolerances import Tolerances
 from churn_platform.shown import MOST, as_text
 
@@ -95,7 +96,7 @@ class Columns:
     def _judged(self, sheet: Sheet, column: str, habit: Habits) -> tuple[ProposedColumn, dict[str, bool]]:
         """A column, and what in it means true and false."""
         figures = profile(self.con, sheet, column, habit, self.as_of)
-        judged = judge(figures, self.tolerated)
+        judged = _with_doubts(judge(figures, self.tolerated), habit, thousands(self.con, sheet, habit), column)
         said = judged.declared
         if said.role is Role.SEGMENT and sheet is not self.customers:
             judged = ignored(column, said.kind, "ignored: only the customers' table has groups to compare")
@@ -137,6 +138,21 @@ class Columns:
             " WHERE mine.v IS DISTINCT FROM theirs.v"
         ).fetchone()
         return found == (0,)
+
+
+def _with_doubts(judged: ProposedColumn, habit: Habits, found: Thousands | None, column: str) -> ProposedColumn:
+    """A column, ignored where its numbers would be read as others, and with what no value tells."""
+    said = judged.declared
+    if said.role is Role.IGNORED:
+        return judged
+    if found and found.sure:
+        return ignored(column, Kind.TEXT, f"ignored: {found.told}")
+    if found and said.kind in (Kind.INTEGER, Kind.NUMBER):
+        return replace(judged, told=f"{judged.told}; {found.told}")
+    if said.kind is Kind.DATE and habit.either_first:
+        told = f"day or month first? No value tells: read as {habit.date_format}, correct date_format if that is wrong"
+        return replace(judged, told=f"{judged.told}; {told}")
+    return judged
 
 
 def _names(column: str, said: DeclaredColumn) -> list[str]:

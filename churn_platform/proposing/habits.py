@@ -6,6 +6,7 @@ delimiters (`sniffing`), or what a column is (`judging`).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,26 +60,44 @@ class Look:
 
 @dataclass(frozen=True)
 class Habits:
-    """How a file writes things, as `company.declaration.DeclaredTable` has it."""
+    """How a file writes things, as `company.declaration.DeclaredTable` has it.
+
+    `fractions` says whether some column shows the decimal sign, `either_first` that days and months may be the other
+    way round: no value tells.
+    """
 
     decimal: Literal[".", ","] = "."
     date_format: str = ISO
     null_values: tuple[str, ...] = ()
+    fractions: bool = False
+    either_first: bool = False
 
 
 def habits(con: duckdb.DuckDBPyConnection, sheet: Sheet, but: str, sound: float) -> Habits:
     """How a file writes things in its columns, but for the key; of each, the share `sound` is written like that."""
     looks = [_look(con, sheet, column) for column in sheet.columns if column != but]
-    votes: Counter[str] = Counter()
+    votes, rows = Counter[str](), Counter[str]()
     for seen in looks:
+        rows.update(seen.readings)
         fitting = [name for name, count in seen.readings.items() if count >= sound * seen.filled]
         if not {".", ","} <= set(fitting):  # whole numbers are written alike in both
             votes.update(fitting)
     decimal: Literal[".", ","] = "," if _has_commas(votes, sheet) else "."
-    dates = [form for form in DATE_FORMATS if votes[form]]
-    written = max(dates, key=lambda form: votes[form], default=ISO)
+    written, either = _date_format(votes, rows)
     nothing = sorted({text for seen in looks for text in seen.nothing})
-    return Habits(decimal, ISO if sheet.parquet else written, tuple(nothing))
+    iso = sheet.parquet
+    return Habits(decimal, ISO if iso else written, tuple(nothing), votes[decimal] > 0, either and not iso)
+
+
+def _date_format(votes: Counter[str], rows: Counter[str]) -> tuple[str, bool]:
+    """How most columns, and then most rows, write days; and whether another order of day and month fits as well."""
+
+    def fit(form: str) -> tuple[int, int]:
+        return votes[form], rows[form]
+
+    written = max((form for form in DATE_FORMATS if votes[form]), key=fit, default=ISO)
+    turned = re.sub("%[dm]", lambda found: "%m" if found[0] == "%d" else "%d", written)
+    return written, turned != written and turned in DATE_FORMATS and fit(turned) == fit(written)
 
 
 def _has_commas(votes: Counter[str], sheet: Sheet) -> bool:
@@ -128,7 +147,24 @@ def _look(con: duckdb.DuckDBPyConnection, sheet: Sheet, column: str) -> Look:
         strays = _strays(con, _sql(sheet, most), share)
         con.execute("DELETE FROM seen WHERE list_contains(?, value)", [strays])
         filled, readings = _understood(con, sheet, names)
+    for sign in _untold(con):
+        readings.pop(sign)
     return Look(filled, readings, (*(text for (text,) in nothing), *strays))
+
+
+def grouped(sign: str, other: str) -> str:
+    """Whether `value` is a number whose thousands this sign may set apart, and the other one its fraction, as SQL."""
+    return f"regexp_full_match(value, '[-+]?[1-9][0-9]{{0,2}}([{sign}][0-9]{{3}})+([{other}][0-9]+)?')"
+
+
+def _untold(con: duckdb.DuckDBPyConnection) -> str:
+    """The decimal signs for which a column is no evidence, since all of its points may set thousands apart."""
+    found = con.execute(
+        f"SELECT bool_and({grouped('.', ',')}), bool_or(contains(value, ',')) FROM seen WHERE contains(value, '.')"
+    ).fetchone()
+    assert found is not None  # an aggregate has a row
+    thousands, commas = found
+    return "" if not thousands else "." if commas else ".,"
 
 
 def _readings(con: duckdb.DuckDBPyConnection, sheet: Sheet) -> Sequence[str]:
@@ -153,8 +189,8 @@ def _sql(sheet: Sheet, reading: str) -> str:
     if reading == _WORDS:
         return words(TRUE | FALSE)
     if reading == ",":
-        thousands = "regexp_full_match(value, '-?[0-9]{1,3}(,[0-9]{3})+')"  # 1,234 is hardly a little more than one
-        return f"CASE WHEN NOT {thousands} THEN {cast(Kind.NUMBER, sheet, Habits(','))} END"
+        # 1,234 is hardly a little more than one.
+        return f"CASE WHEN NOT {grouped(',', '.')} THEN {cast(Kind.NUMBER, sheet, Habits(','))} END"
     return cast(Kind.NUMBER, sheet) if reading == "." else cast(Kind.DATE, sheet, Habits(date_format=reading))
 
 
