@@ -58,7 +58,8 @@ def disagreements(declaration: Declaration) -> Iterator[str]:
                 yield f"tables.{name}.columns.{column}: {fault}"
     if (pattern := declaration.customer.pattern) is not None and (told := wrong_pattern(pattern)):
         yield f"customer.pattern: {told}"
-    files = [(file, name) for name, said in tables.items() for file in (said.file or name, *said.was)]
+    # A set, since a table that has its first name again has it twice.
+    files = [(file, name) for name, said in tables.items() for file in sorted({said.file or name, *said.was})]
     yield from _repeated("is read from the file", files)
     yield from _repeated("was called", ((said.called(name), name) for name, said in tables.items()))
     snapshots = [(said.snapshots or f"{said.called(name)}{SNAPSHOTS}", name) for name, said in tables.items()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from churn_platform.company.declaration import DeclarationError
 from churn_platform.company.reading import parse
 from churn_platform.contracts import Contract
+from churn_platform.intake.drops import files_of
 from churn_platform.months import Month
 from churn_platform_tests import foreign
 
@@ -30,6 +32,16 @@ LABEL = 'column = "Exited"\n'
 def test_names_and_times_that_collide(said: str, told: str) -> None:
     with pytest.raises(DeclarationError, match=re.escape(told)):
         parse(foreign.TELCO + foreign.CALLS.replace(CALLS, f"{CALLS}{said}\n"), "company.toml")
+
+
+def test_a_table_may_have_its_first_name_again(tmp_path: Path) -> None:
+    again = foreign.CALLS.replace(CALLS, f'{CALLS}was = ["calls", "phone"]\n')
+    table = Contract(parse(foreign.TELCO + again, "company.toml")).states[1]
+    assert (table.name, table.snapshots) == ("calls", "calls_snapshots")
+    for name in ("calls.csv", "phone.csv"):
+        (file := tmp_path / name).touch()
+        assert files_of(tmp_path, table) == [file]
+        file.unlink()
 
 
 @pytest.mark.parametrize("table", ["clients", "exits"])
