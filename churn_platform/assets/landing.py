@@ -21,7 +21,7 @@ from churn_platform.intake.oddities import Drop, Oddity, oddities
 from churn_platform.lake import Written
 from churn_platform.months import Month
 from churn_platform.shown import counted
-from churn_platform.tables import maturity, taking
+from churn_platform.tables import maturity, origins, taking
 from churn_platform.tables.names import landed
 
 Oddities = dict[str, list[Oddity]]
@@ -114,6 +114,7 @@ def land(
     with told_plainly():
         formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
+        origins.refuse_mixture(home.lake, month, anew=not archived and contract.customers in selected)
         awaited = not archived and _awaited(context, home, month)
     if not awaited:
         yield from (_as_landed if archived else _from_drop)(context, home, month, selected)
@@ -182,6 +183,8 @@ def _as_landed(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Keep what was landed of a month whose drop is gone, to an archive say: what is built on it can be made again."""
     lake = home.lake
+    with told_plainly():
+        _refuse_other_meaning(home, month)
     why = f"{month} is kept as it was landed: {home.settings.drops} has no drop for it any more"
     context.log.info(why)
     delivered_labels = home.contract.labels in selected and not home.contract.leaves
@@ -210,6 +213,16 @@ def _as_landed(
                 )
     if early_now:
         yield from kept_back(context, home, month, counted_before=True)
+
+
+def _refuse_other_meaning(home: Home, month: Month) -> None:
+    """Raise DropError where values that were landed would have to be read again, and their file is gone."""
+    records = (deliveries.STATE,) if home.contract.leaves else deliveries.RECORDS
+    if other := [name for record in records for name in origins.read_otherwise(home.lake, month, record)]:
+        raise DropError(
+            f"{month} was taken in as {', '.join(other)} was declared before, and its drop is gone: "
+            "put the drop back, or declare that as it was"
+        )
 
 
 def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:

@@ -29,7 +29,7 @@ from churn_platform.tables.names import (
     TARGET_DRIFT,
     landed,
 )
-from churn_platform.tables.training_set import matured
+from churn_platform.tables.training_set import judging
 
 GROUP = "monitoring"
 
@@ -74,7 +74,7 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     if not lake.has(landed(home.contract.labels.name), month):
         return not_due(context, f"{month} has no labels")
     with told_plainly():
-        reference = drift.reference_months(month, _trained_on(home), matured(lake))
+        reference = drift.reference_months(month, _trained_on(home), judging(lake))
         if not reference:
             return not_due(context, f"{month} has no reference: no earlier month has matured")
         found = target.compare(lake, month, reference)

@@ -15,6 +15,7 @@ import msgspec
 
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake.drops import WRITING, DropError, content_hash, delivered, file_of, files_of, misnamed
+from churn_platform.intake.meaning import Meaning
 from churn_platform.intake.names import UNFINISHED, is_written_for
 from churn_platform.lake import Lake
 from churn_platform.months import Month
@@ -36,12 +37,13 @@ class Taken(msgspec.Struct, frozen=True):
     """What was landed: `drops.content_hash` of the tables' files, and the names of the tables.
 
     Both are empty where the drop had labels and no longer has them. `notes` are sentences that people should know about
-    what was landed.
+    what was landed. `meaning` is None where it was landed before that was kept.
     """
 
     sha256: str
     tables: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    meaning: Meaning | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,17 @@ def _states(contract: Contract, month: Month) -> tuple[Table, ...]:
     return tuple(table.at(month) for table in contract.states)
 
 
-def take(lake: Lake, month: Month, name: str, content: str, tables: Iterable[str], notes: Iterable[str]) -> None:
+def take(
+    lake: Lake,
+    month: Month,
+    name: str,
+    content: str,
+    tables: Iterable[str],
+    notes: Iterable[str],
+    meaning: Meaning | None = None,
+) -> None:
     """Record that a month's tables were landed from this content. Call it after all of them are kept."""
-    lake.write_document(name, month, Taken(content, tuple(tables), tuple(notes)))
+    lake.write_document(name, month, Taken(content, tuple(tables), tuple(notes), meaning))
 
 
 def take_without_labels(lake: Lake, month: Month, content: str, *, withdrawn: bool) -> None:
@@ -92,6 +102,12 @@ def taken(lake: Lake, month: Month, name: str) -> str | None:
     """The content that a month's tables were landed from, or None where they were not landed or it is not known."""
     found = lake.document(name, month, Taken)
     return found.sha256 or None if found else None
+
+
+def meaning_of(lake: Lake, month: Month, name: str) -> Meaning | None:
+    """What a month's tables were taken to mean when they were landed; None where that is not known."""
+    found = lake.document(name, month, Taken)
+    return found.meaning if found else None
 
 
 def tables_taken(lake: Lake, month: Month, name: str) -> tuple[str, ...]:

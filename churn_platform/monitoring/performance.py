@@ -20,7 +20,7 @@ from churn_platform.modelling.metrics import measure
 from churn_platform.months import Month
 from churn_platform.tables import delivery, training_set
 from churn_platform.tables.features import is_holdout
-from churn_platform.tables.names import CHURN_SCORES, FEATURES, REACHED, REALISED
+from churn_platform.tables.names import CHURN_SCORES, REACHED, REALISED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +138,7 @@ def falls_short(auc: float, promised: float, margin: float) -> bool:
 
 def measurable(lake: Lake, version: Version) -> tuple[Month, ...]:
     """The months on which a version can be measured for all customers: matured, and after those it was trained on."""
-    return tuple(m for m in training_set.matured(lake) if m > version.month and lake.has(FEATURES, m))
+    return tuple(month for month in training_set.judging(lake) if month > version.month)
 
 
 def _judged(

@@ -18,8 +18,8 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
 from churn_platform.tables.names import FEATURES, landed
-from churn_platform.tables.origins import made_otherwise
-from churn_platform.tables.training_set import lacking_labels
+from churn_platform.tables.origins import barred, made_otherwise
+from churn_platform.tables.training_set import unlike_labels
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,17 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
         told = f"{month} was closed by another key than {contract.key}"
         yield Consequence(f"{told}: declare the old key, or start with an empty CHURN_HOME", pressing=True)
         return
+    if why := barred(lake, month):
+        yield Consequence(why, pressing=True)
+        return
     for table in contract.states:
         if table.at(month).required and not lake.has(landed(table.name), month):
             told = f"{month} was closed without {table.name}: declare `since`, `was` if the table had another name"
-            yield Consequence(f"{told}, or put its file into the drop and close the month again", pressing=True)
+            more = "(all that it had, the first one first), or put its file into the drop and close the month again"
+            yield Consequence(f"{told} {more}", pressing=True)
     wanted = [feature.name for feature in schema(contract)]
-    if lake.has(landed(contract.labels.name), month) and (lacking := lacking_labels(lake, month)):
-        told = f"the labels of {month} lack {', '.join(lacking)}, so no version is trained on them"
+    if lake.has(landed(contract.labels.name), month) and (unlike := unlike_labels(lake, month)):
+        told = f"the labels of {month} {unlike}, so no version is trained on them"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
     unknown = [name for name in wanted if past.called(contract.former, name, found) not in found]
     if lacking := [name for name in unknown if name not in dated(contract)]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from churn_platform.files import sha256
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import nothing_quarantined
+from churn_platform.intake.meaning import meaning
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
 from churn_platform.tables.names import FEATURES, SEEN, landed, quarantine
@@ -46,7 +47,7 @@ def take_in(lake: Lake, month: Month, content: str) -> Written:
     files = {landed(labels.name): table, quarantine(labels.name): nothing_quarantined()}
     with lake.replacing(month, files) as written:
         deliveries.forget(lake, month, deliveries.LATER)
-    deliveries.take(lake, month, deliveries.LATER, content, (labels.name,), [])
+    deliveries.take(lake, month, deliveries.LATER, content, (labels.name,), [], meaning(contract, (labels,)))
     return written[landed(labels.name)]
 
 

@@ -13,6 +13,7 @@ from churn_platform.contracts import Contract
 from churn_platform.day import today
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged
+from churn_platform.intake.meaning import Meaning, meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables import taking
@@ -55,7 +56,7 @@ def keep(lake: Lake, month: Month, judged: Judged, labels: str) -> bool:
     tables = {landed(EARLY_LABELS): judged.kept, quarantine(EARLY_LABELS): judged.quarantine()}
     with lake.replacing(month, tables):
         deliveries.forget(lake, month, deliveries.LATER)
-    return _kept(lake, month, labels)
+    return _kept(lake, month, labels, meaning(lake.contract, (lake.contract.labels,)))
 
 
 def bring_up_to_date(lake: Lake, month: Month) -> bool:
@@ -67,7 +68,7 @@ def bring_up_to_date(lake: Lake, month: Month) -> bool:
     now, labels = content(lake.contract, month, before), lake.contract.labels
     if now is None or now == before:
         return False
-    early = is_early(now)
+    early, meant = is_early(now), deliveries.meaning_of(lake, month, deliveries.LATER)
     source, target = (labels.name, EARLY_LABELS) if early else (EARLY_LABELS, labels.name)
     if not lake.has(landed(source), month):  # a file without any, since they were blank
         taking.without_labels(lake, month, now)
@@ -75,14 +76,14 @@ def bring_up_to_date(lake: Lake, month: Month) -> bool:
     with lake.replacing(month, {name(target): lake.read(name(source), month) for name in (landed, quarantine)}):
         deliveries.forget(lake, month, deliveries.LATER)
     if early:
-        return _kept(lake, month, now)
-    deliveries.take(lake, month, deliveries.LATER, now, (labels.name,), [])
+        return _kept(lake, month, now, meant)
+    deliveries.take(lake, month, deliveries.LATER, now, (labels.name,), [], meant)
     taking.remove_early(lake, month)
     return False
 
 
-def _kept(lake: Lake, month: Month, labels: str) -> bool:
+def _kept(lake: Lake, month: Month, labels: str, meant: Meaning | None) -> bool:
     """Record that labels are kept, and take back what counted before."""
     had = taking.withdraw(lake, month)
-    deliveries.take(lake, month, deliveries.LATER, labels, (EARLY_LABELS,), [])
+    deliveries.take(lake, month, deliveries.LATER, labels, (EARLY_LABELS,), [], meant)
     return had

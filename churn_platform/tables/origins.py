@@ -1,7 +1,8 @@
 """Origins: what a month's features were made of, and which of them the present declaration makes otherwise.
 
-Here: the record that is kept beside a month's features, and comparing it with what is declared. Not here: making
-features (`features`), or what follows where they differ (`declared`, `training_set`).
+Here: the record that is kept beside a month's features, and comparing it, and what its files were taken to mean, with
+what is declared. Not here: making features (`features`), or what follows where they differ (`declared`,
+`training_set`).
 
 A record maps names to text: the key to the snapshots that say who is active; each column that anything is made of to
 its snapshots, with the months in which a missing row was zero; each derived feature to its formula as declared. What is
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING
 from churn_platform.bundle import FeatureKind
 from churn_platform.company import past
 from churn_platform.company.alike import alike
-from churn_platform.company.declaration import Role
+from churn_platform.company.declaration import SNAPSHOTS, Role
 from churn_platform.contracts import Column, Contract, Table, streamflow
+from churn_platform.intake import deliveries, meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import WINDOW, schema
+from churn_platform.tables.features import WINDOW, ChangedColumnError, schema
 from churn_platform.tables.names import FEATURES, ORIGINS
 
 if TYPE_CHECKING:
@@ -51,19 +53,71 @@ def made_otherwise(lake: Lake, month: Month) -> list[str]:
         there = past.called(contract.former, feature.name, found)
         if there in found and _kind(found[there]) != feature.kind and feature.name not in names:
             names.append(feature.name)
-    return names
+    return [*names, *(name for name in read_otherwise(lake, month, deliveries.STATE) if name not in names)]
+
+
+def read_otherwise(lake: Lake, month: Month, record: str) -> list[str]:
+    """The columns of a record's tables, one of `deliveries.RECORDS`, whose values were taken to mean something else.
+
+    Raises DocumentError.
+    """
+    contract, then = lake.contract, deliveries.meaning_of(lake, month, record)
+    tables = contract.states if record == deliveries.STATE else (contract.labels,)
+    return meaning.otherwise(then, contract, tables) if then else []
+
+
+def barred(lake: Lake, month: Month) -> str | None:
+    """Why the month cannot go together with what is declared now, even closed again, and what to do.
+
+    None where nothing bars it. Raises DocumentError.
+    """
+    contract, then = lake.contract, deliveries.meaning_of(lake, month, deliveries.STATE)
+    if then and then.key != contract.declaration.customer.kind:
+        told = f'{month} was closed with {contract.key} of kind "{then.key}", and others are other customers'
+        return f"{told}: declare that kind again, or start with an empty CHURN_HOME"
+    before = lake.document(ORIGINS, month, dict[str, str]) or {}
+    for table in contract.states:
+        for column in table.with_role(Role.FEATURE, Role.BASIS):
+            name = past.called(contract.former, _called(column), before)
+            source = before.get(name, "").partition(" ")[0]
+            moved = source.endswith(SNAPSHOTS) and source != table.snapshots
+            if moved and column.at(month) is not column:
+                old = _table_of(contract, source)
+                return (
+                    f"{month} has {column.name} from {old}, and {table.name}, which has it now, has none in {month}: "
+                    f"give it another name in {table.name}, and declare it in {old} with `until`"
+                )
+    return None
+
+
+def _table_of(contract: Contract, snapshots: str) -> str:
+    return contract.snapshots[snapshots].name if snapshots in contract.snapshots else snapshots.removesuffix(SNAPSHOTS)
+
+
+def refuse_mixture(lake: Lake, month: Month, *, anew: bool) -> None:
+    """Raise ChangedColumnError where the month would not go together with those that are closed.
+
+    `anew` says that its own tables about customers are landed again, so that what they were before does not count.
+    """
+    for closed in lake.months(FEATURES):
+        if not (anew and closed == month) and (told := barred(lake, closed)):
+            raise ChangedColumnError(told)
 
 
 def _origins(contract: Contract, month: Month) -> dict[str, str]:
     return {
         contract.key: contract.customers.snapshots,
         **{
-            column.feature if column.role is Role.FEATURE else column.name: _origin(table, column, month)
+            _called(column): _origin(table, column, month)
             for table in contract.states
             for column in table.with_role(Role.FEATURE, Role.BASIS)
         },
         **_formulas(contract),
     }
+
+
+def _called(column: Column) -> str:
+    return column.feature if column.role is Role.FEATURE else column.name
 
 
 def _formulas(contract: Contract) -> dict[str, str]:

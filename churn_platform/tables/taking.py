@@ -13,6 +13,7 @@ from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.contracts import Contract, Table
 from churn_platform.intake import deliveries
 from churn_platform.intake.landing import Judged, nothing_quarantined
+from churn_platform.intake.meaning import meaning
 from churn_platform.intake.oddities import Oddity
 from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
@@ -59,7 +60,8 @@ def take_in(
         assert content is not None, f"{name} was judged without files"
         tables = _tables(lake.contract)[name]
         notes = [oddity.sentence for oddity in odd if oddity.table in {table.name for table in tables}]
-        deliveries.take(lake, month, name, content, [table.name for table in tables], notes)
+        landed_names = [table.name for table in tables]
+        deliveries.take(lake, month, name, content, landed_names, notes, meaning(lake.contract, tables))
     if lake.contract.labels.name in names:
         remove_early(lake, month)
     if lake.contract.customers.name in names and not lake.contract.leaves:

@@ -16,11 +16,13 @@ from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
+from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.tables import leaving, maturity
 from churn_platform.tables.features import AS_OF, FEATURE_TYPES, as_declared, dated, is_holdout, schema
 from churn_platform.tables.names import FEATURES, landed
-from churn_platform.tables.origins import made_otherwise
+from churn_platform.tables.origins import barred, made_otherwise, read_otherwise
 
 if TYPE_CHECKING:
     import ibis
@@ -67,6 +69,11 @@ def matured(lake: Lake) -> tuple[Month, ...]:
     return tuple(month for month in lake.months(landed(lake.contract.labels.name)) if lake.has(FEATURES, month))
 
 
+def judging(lake: Lake) -> tuple[Month, ...]:
+    """The matured months that anything may be judged on, oldest first: their labels are what is declared now."""
+    return tuple(month for month in matured(lake) if unlike_labels(lake, month) is None)
+
+
 def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
     """The matured months up to `month`, oldest first. Raises NotTrainableError unless `month` is one of them."""
     known = matured(lake)
@@ -109,12 +116,11 @@ def _by_all_names(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 def labels_of(lake: Lake, month: Month) -> ibis.Table:
     """The month's landed labels, key and label, by the names that they have now, without those who had no choice.
 
-    Raises MissingTableError, and NotTrainableError where they were landed without what is declared now.
+    Raises MissingTableError, and NotTrainableError where they are not what is declared now.
     """
     contract, labels = lake.contract, lake.contract.labels
-    if lacking := lacking_labels(lake, month):
-        told = f"the labels of {month} lack {', '.join(lacking)}, which is declared now"
-        raise NotTrainableError(f"{told}: close {month} again (churn close {month})")
+    if told := unlike_labels(lake, month):
+        raise NotTrainableError(f"the labels of {month} {told}: close {month} again (churn close {month})")
     rows = as_declared(lake.read(landed(labels.name), month), labels)
     if chosen := contract.declaration.label.involuntary:
         reason = rows[chosen.column]
@@ -122,8 +128,21 @@ def labels_of(lake: Lake, month: Month) -> ibis.Table:
     return rows.select(contract.key, contract.label)
 
 
-def lacking_labels(lake: Lake, month: Month) -> list[str]:
-    """What the month's landed labels lack of what is declared now."""
+def unlike_labels(lake: Lake, month: Month) -> str | None:
+    """In what the month's landed labels are not what is declared now, to follow "the labels"; None where they are."""
+    contract = lake.contract
+    if lacking := _lacking(lake, month):
+        return f"lack {', '.join(lacking)}"
+    if not contract.leaves and maturity.are_early(contract, month):
+        return f"count from {maturity.known_from(contract, month)} on"
+    if contract.leaves and not all(lake.has(*source) for source in leaving.sources(lake, month)):
+        return f"are known once {month + contract.leaves} is closed"
+    if other := read_otherwise(lake, month, deliveries.LATER):
+        return f"were taken in as {', '.join(other)} was declared before"
+    return None
+
+
+def _lacking(lake: Lake, month: Month) -> list[str]:
     known = lake.read(landed(lake.contract.labels.name), month).columns
     wanted = [lake.contract.labels[name] for name in lake.contract.declaration.label.columns]
     return [column.name for column in wanted if not {column.name, *column.was} & {*known}]
@@ -139,6 +158,8 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     import ibis
 
     contract, rows = lake.contract, lake.read(FEATURES, month)
+    if told := barred(lake, month):
+        raise NotTrainableError(told)
     if other := made_otherwise(lake, month):
         told = f"the features of {month} have {', '.join(other)}, made otherwise than is declared now"
         raise NotTrainableError(f"{told}: close {month} again (churn close {month})")
