@@ -93,7 +93,9 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
 
 
 def _of_key(table: DeclaredTable) -> Iterator[str]:
-    columns = {called.lower() for name, said in table.columns.items() for called in (name, *said.was)}
+    columns = {
+        called.lower() for name, said in table.columns.items() for called in (name, *said.was, said.header or name)
+    }
     if table.key and table.key.lower() in columns:
         yield f"its key {inert(table.key)} is a column of it, too: give only one of them"
 

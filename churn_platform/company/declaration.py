@@ -158,7 +158,8 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
 
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
     trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
-    the column: it is unknown there. `was` are the names that it had before.
+    the column: it is unknown there. `was` are the names that it had before. `header` is what the file calls it, where
+    another table has a column of that name.
     """
 
     kind: Kind
@@ -174,6 +175,7 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     since: MonthName | None = None
     until: MonthName | None = None
     was: tuple[ColumnName, ...] = ()
+    header: ColumnName | None = None
 
     @property
     def dates_a_feature(self) -> bool:
@@ -219,8 +221,9 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
 
     def renamed(self, key: str) -> tuple[tuple[str, str], ...]:
         """What its file calls columns or has called them, each with the present name; `key` is the customer's."""
+        headers = ((said.header, name) for name, said in self.columns.items())
         former = tuple((old, name) for name, said in self.columns.items() for old in said.was)
-        return ((self.key, key), *former) if self.key else former
+        return (*((file, name) for file, name in ((self.key, key), *headers) if file), *former)
 
     @property
     def describes(self) -> bool:

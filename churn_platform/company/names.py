@@ -94,6 +94,8 @@ def _within(declaration: Declaration, table: str) -> _Named:
     for column, said in declaration.tables[table].columns.items():
         yield column, f"tables.{table}"
         yield from ((old, f"tables.{table}.{column}.was") for old in _former(column, said))
+        if said.header:
+            yield said.header, f"tables.{table}.{column}.header"
 
 
 def _former(column: str, said: DeclaredColumn) -> Iterator[str]:

@@ -85,7 +85,7 @@ def barred(lake: Lake, month: Month) -> str | None:
                 old = _table_of(contract, source)
                 return (
                     f"{month} has {column.name} from {old}, and {table.name}, which has it now, has none in {month}: "
-                    f"give it another name in {table.name}, and declare it in {old} with `until`"
+                    f"give it another name in {table.name}, with `header`, and declare it in {old} with `until`"
                 )
     return None
 

@@ -132,6 +132,17 @@ def test_a_table_may_call_the_key_otherwise(tmp_path: Path) -> None:
     assert judged[1].kept.columns == ("customerID", "Calls")
 
 
+def test_two_tables_may_call_two_columns_alike(tmp_path: Path) -> None:
+    said = foreign.CALLS.replace("Calls = {", 'Months = { header = "TotalCharges",')
+    drop, contract = foreign.calls(foreign.telco(tmp_path / "drop", 60)), Contract(parse(foreign.TELCO + said, "x"))
+    file = drop / "calls.csv"
+    file.write_text(file.read_text().replace("Calls", "TotalCharges"))
+    judged = judge_state(Lake(tmp_path / "lake", contract).engine, drop, contract, 0.01, JANUARY.as_of)
+    assert [found.fault for found in judged] == [None, None]
+    assert "TotalCharges" in judged[0].kept.columns
+    assert judged[1].kept.columns == ("customerID", "Months")
+
+
 def test_serving_finds_a_customer_by_the_key(bank: Platform) -> None:
     async def found(*keys: str) -> dict[str, object]:
         reader = open_reader(bank.settings.online_store, 2)

@@ -61,6 +61,14 @@ def test_ignored_columns_of_other_tables_have_names_of_their_own() -> None:
     parse(GYM.replace("Calls = {", f"{ignored('visits')}{ignored('entries')}Calls = {{"), "gym.toml")
 
 
+def test_what_a_file_calls_a_column_may_be_a_column_of_another_table_but_not_of_its_own() -> None:
+    other = "Made = {{ kind = 'integer', header = '{}', meaning = 'Calls made.' }}\nCalls = {{"
+    parse(GYM.replace("Calls = {", other.format("Visits")), "gym.toml")
+    for header in ("calls", "Member No"):
+        found = told(GYM.replace("Calls = {", other.format(header)))
+        assert f"tables.calls.Made.header has {header}" in found
+
+
 @pytest.mark.parametrize(
     "name",
     ["days_since_Joined", "entries_change_1m", "Entries_ratio_2m", "Entries_change_2m", "Entries__1m_ago"],

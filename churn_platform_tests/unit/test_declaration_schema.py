@@ -65,6 +65,7 @@ meaning = "The fee."
 since = "2024-02"
 until = "2024-11"
 was = ["Fee", "Price"]
+header = "Amount"
 [tables.members.columns.Joined]
 kind = "date"
 earliest = 2010-01-01

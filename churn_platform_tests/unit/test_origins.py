@@ -183,6 +183,7 @@ def test_a_champion_is_told_of_a_column_s_end(tmp_path: Path, ending: str, train
 
 
 KEYS = ('key = "id"\n', 'key = "id"\nkind = "integer"\n')
+FEE = 'Fee = { kind = "number", meaning = "The fee." }'
 MOVED = (
     ("[features.history]", '[tables.desk]\nmeaning = "The desk."\nsince = "2024-04"\n[tables.desk.columns]\n'
      'Fee = { kind = "number", meaning = "The fee." }\n[features.history]'),
@@ -201,7 +202,7 @@ MOVED = (
         (
             [*MOVED],
             "2024-03 has Fee from members, and desk, which has it now, has none in 2024-03: give it another name in"
-            " desk, and declare it in members with `until`",
+            " desk, with `header`, and declare it in members with `until`",
         ),
     ],
 )
@@ -218,6 +219,17 @@ def test_what_no_closing_again_mends_is_told_and_stops(
     with pytest.raises(ChangedColumnError, match=re.escape(told)):
         origins.refuse_mixture(lake, MONTH, anew=False)  # its labels alone, or what was landed
     origins.refuse_mixture(lake, MONTH, anew=True)  # no other month is closed
+
+
+def test_a_column_that_moved_has_another_name_in_its_new_table(tmp_path: Path) -> None:
+    taken_in(closed(tmp_path, contract()))
+    ended = (FEE, FEE.replace(" }", ', until = "2024-03" }'))
+    desk = (MOVED[0][0], MOVED[0][1].replace("Fee =", '"Desk Fee" =').replace(" }", ', header = "Fee" }'))
+    lake = Lake(tmp_path, said := contract(ended, desk))
+    assert [found.sentence for found in of_months(lake) if found.pressing] == []
+    training_rows(lake, [MONTH])
+    origins.refuse_mixture(lake, MONTH + 1, anew=True)
+    assert [table.file.renamed for table in said.states if table.name == "desk"] == [(("Fee", "Desk Fee"),)]
 
 
 def test_a_month_without_a_record_bars_nothing(tmp_path: Path) -> None:
