@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -90,7 +91,10 @@ def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> t
         judged += landing.judge_state(engine, drop, contract, tolerance, month.as_of)
     customers = judged[0].kept if judged else home.lake.read(landed(contract.customers.name), month)
     if contract.labels in selected and not contract.leaves:
-        labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, customers)
+        # Judged again where only labels are taken in: rows of customers who were taken out then are no fault of theirs.
+        beside = judged[0] if judged else landing.judge_customers(engine, drop, contract, tolerance, month.as_of)
+        beside = replace(beside, kept=customers)
+        labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, beside)
         judged += [labels] if labels else []
     judged = [found for found in judged if found.table in selected]
     before = {t.name: home.lake.read(landed(t.name), month - 1) for t in contract.states if _has(home, t, month - 1)}

@@ -30,6 +30,9 @@ _QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "
 UNKNOWN_CUSTOMER = "is an unknown customer"
 RAGGED = "ragged line"
 
+_WORDS = 80
+"""How much of a rule a message shows: it may list many values."""
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -50,7 +53,8 @@ class Violation:
     def __str__(self) -> str:
         place = f"{inert(self.part) + ', ' if self.part else ''}{self.unit} {self.line}"
         value = "None" if self.value is None else f"'{inert(self.value)}'"
-        return f"{place}{', column ' + self.column if self.column else ''}: {value} {self.rule}"
+        rule = self.rule if len(self.rule) <= _WORDS else f"{self.rule[:_WORDS].rpartition(', ')[0]}, ..."
+        return f"{place}{', column ' + self.column if self.column else ''}: {value} {rule}"
 
 
 def nothing_quarantined() -> ibis.Table:
@@ -113,16 +117,20 @@ def judge_state(engine: Backend, drop: Path, contract: Contract, tolerance: floa
     One that the drop need not have in this month is left out where it is not there. A date after `as_of`, the month's
     last day, is broken. Nothing is written. Raises DropError for a structural fault.
     """
-    first, *others = contract.states
-    customers = _judge(engine, drop, first, tolerance, as_of, customers=None)
-    there = [table for table in others if file_of(drop, table.at(Month.of(as_of)))]
-    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers.kept) for table in there))
+    customers = judge_customers(engine, drop, contract, tolerance, as_of)
+    there = [table for table in contract.states[1:] if file_of(drop, table.at(Month.of(as_of)))]
+    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers) for table in there))
+
+
+def judge_customers(engine: Backend, drop: Path, contract: Contract, tolerance: float, as_of: date) -> Judged:
+    """Judge only the table that says who the customers are, as `judge_state` does."""
+    return _judge(engine, drop, contract.customers, tolerance, as_of)
 
 
 def judge_labels(
-    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: ibis.Table
+    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: Judged
 ) -> Judged | None:
-    """Judge a drop's labels, or None where they have not arrived. `customers` are the month's landed ones.
+    """Judge a drop's labels, or None where they have not arrived. What is kept of `customers` is what the month has.
 
     Labels that stand in a table about customers are blank until they are known: those rows are left out.
     """
@@ -138,8 +146,12 @@ def judge_labels(
 
 
 def _judge(
-    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: ibis.Table | None
+    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: Judged | None = None
 ) -> Judged:
+    """Judge one table; rows of others than these customers are broken.
+
+    Rows of customers who were delivered and taken out are no fault of this table: it is told where they stood.
+    """
     path = file_of(drop, table)
     assert path is not None  # file_of raises for a required table
     wanted, key = table.at(Month.of(as_of)), table.key.name
@@ -151,18 +163,24 @@ def _judge(
     broken = {(row, column): rule for row, column, rule in parsed.wrong_types()}
     for found in _without_repeats(engine, parsed.typed, key, breaks):
         broken.setdefault((found.row, found.column), found.rule)
+    own = dict(broken)
     if customers is not None:
-        strangers = _except_rows(parsed.typed, broken).anti_join(customers, key)
-        broken |= {(int(row), key): UNKNOWN_CUSTOMER for row in strangers[ROW].to_pandas()}
+        strangers = _except_rows(parsed.typed, broken).anti_join(customers.kept, key)
+        broken |= _unknown(strangers, key)
+        if not customers.fault:
+            own |= _unknown(strangers.anti_join(customers.delivered, key), key)
 
     places = _found(parsed, {row for row, _ in broken} | {value.row for value in judgement.broken})
     judgement.show(places, unit_of(path.name))
-    violations = tuple(sorted(_violations(parsed, broken, places), key=lambda v: (v.part, v.line, v.column, v.rule)))
+    violations = _violations(parsed, broken, places)
     kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(key)
     total = parsed.readable + len(parsed.unreadable)
-    return Judged(
-        table, path, total, kept, parsed.typed, violations, judgement, _fault(parsed, total, violations, tolerance)
-    )
+    fault = _fault(parsed, total, _violations(parsed, own, places), tolerance)
+    return Judged(table, path, total, kept, parsed.typed, violations, judgement, fault)
+
+
+def _unknown(rows: ibis.Table, key: str) -> dict[tuple[int, str], str]:
+    return {(int(row), key): UNKNOWN_CUSTOMER for row in rows[ROW].to_pandas()}
 
 
 def unit_of(file: str) -> str:
@@ -197,14 +215,17 @@ def _without_repeats(
 
 def _violations(
     parsed: Parsed, broken: Mapping[tuple[int, str], str], places: Mapping[int, expectations.Found]
-) -> Iterator[Violation]:
-    """The broken rules with their places in the file and the text found there."""
+) -> tuple[Violation, ...]:
+    """The broken rules with their places in the file and the text found there, in the file's order."""
     unit = unit_of(parsed.path.name)
-    for place, line in parsed.unreadable.items():
-        yield Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part, unit)
+    told = [
+        Violation(place.line, "", line.text, f"{RAGGED}: {line.reason}", place.part, unit)
+        for place, line in parsed.unreadable.items()
+    ]
     for (row, column), rule in broken.items():
         found = places[row]
-        yield Violation(found.line, column, found.texts.get(column), rule, found.part, unit)
+        told.append(Violation(found.line, column, found.texts.get(column), rule, found.part, unit))
+    return tuple(sorted(told, key=lambda v: (v.part, v.line, v.column, v.rule)))
 
 
 def _rows(violations: Iterable[Violation]) -> int:
@@ -218,8 +239,10 @@ def _fault(parsed: Parsed, total: int, violations: Sequence[Violation], toleranc
     if bad <= tolerance * total:
         return None
     first = "; ".join(str(violation) for violation in violations[:3])
+    unlisted = sorted({violation.column for violation in violations if violation.rule.startswith(rules.NOT_LISTED)})
+    cure = f"; add it to `values` of {', '.join(unlisted)}, or leave `values` out" if unlisted else ""
     return (
         f"{parsed.path.name}: {bad:,} of {counted(total, 'row')} of {parsed.table.name} "
         f"{'breaks' if bad == 1 else 'break'} its contract ({bad / total:.1%}, "
-        f"CHURN_QUARANTINE_TOLERANCE allows {tolerance:.1%}): {first}{'; ...' if len(violations) > 3 else ''}"
+        f"CHURN_QUARANTINE_TOLERANCE allows {tolerance:.1%}): {first}{'; ...' if len(violations) > 3 else ''}{cure}"
     )

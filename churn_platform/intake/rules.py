@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 DUPLICATE = "duplicate key"
+NOT_LISTED = "is not one of"
 
 _AT_ONCE = 100_000
 """How many texts are compared with a pattern before the next are fetched."""
@@ -92,7 +93,7 @@ def _rules(column: Column, as_of: date) -> Iterator[Rule]:
     if column.pattern:
         yield Matching(name, f"does not match {column.pattern}", whole(column.pattern))
     if column.allowed:
-        yield OneOf(name, f"is not one of {', '.join(column.allowed)}", column.allowed)
+        yield OneOf(name, f"{NOT_LISTED} {', '.join(column.allowed)}", column.allowed)
     if column.outside:
         yield Within(name, f"is {column.outside}", column.minimum, column.maximum)
     if column.kind is Kind.DATE:

@@ -36,7 +36,7 @@ def found_in(lake: Lake, drop: Path, settings: Settings, before: Path | None = N
 
     def judged(folder: Path, tables: Lake) -> dict[str, Any]:
         state = judge_state(tables.engine, folder, STREAMFLOW, 1, MARCH.as_of)
-        labels = judge_labels(tables.engine, folder, BY_NAME["labels"], 1, MARCH.as_of, state[0].kept)
+        labels = judge_labels(tables.engine, folder, BY_NAME["labels"], 1, MARCH.as_of, state[0])
         return {found.table.name: found for found in (*state, labels) if found}
 
     past = {}

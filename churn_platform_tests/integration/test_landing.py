@@ -25,7 +25,7 @@ ALL_OF_THEM = 1.0
 
 def judged(lake: Lake, drop: Path, tolerance: float = ALL_OF_THEM) -> dict[str, Judged]:
     tables = {found.table.name: found for found in judge_state(lake.engine, drop, STREAMFLOW, tolerance, FIRST.as_of)}
-    labels = judge_labels(lake.engine, drop, LABELS, tolerance, FIRST.as_of, tables["users"].kept)
+    labels = judge_labels(lake.engine, drop, LABELS, tolerance, FIRST.as_of, tables["users"])
     return tables if labels is None else {**tables, "labels": labels}
 
 
@@ -320,6 +320,37 @@ def test_a_value_in_a_message_is_cut_and_means_nothing(lake: Lake, drop: Path) -
     assert fault is not None
     assert len(fault) < 400
     assert r"'\x3cb\x3e\x2a\x2axxx" in fault
+
+
+def test_a_long_list_of_values_is_cut_in_a_message_and_its_cure_is_told(lake: Lake, drop: Path) -> None:
+    listed = "is not one of " + ", ".join(f"K2023-{n:02d}" for n in range(1, 30))
+    assert str(Violation(2, "Kampagne", "K", listed)) == (
+        "line 2, column Kampagne: 'K' is not one of K2023-01, K2023-02, K2023-03, K2023-04, K2023-05, K2023-06, ..."
+    )
+    homes.put(drop / "users.csv", 2, "user_gender", "diverse")
+    fault = judged(lake, drop, 0)["users"].fault
+    assert fault is not None
+    assert fault.endswith(
+        "'diverse' is not one of Female, Male; add it to `values` of user_gender, or leave `values` out"
+    )
+
+
+# What follows from a customer who is taken out
+
+
+def test_rows_of_a_customer_who_is_taken_out_are_no_fault_of_their_tables(lake: Lake, drop: Path) -> None:
+    homes.put(drop / "users.csv", 2, "user_gender", "diverse")
+    homes.put(drop / "support_agg_90d.csv", 3, "user_id", "0000-ZZZZZ")  # nobody knows this one
+    for tolerance in (0, 1 / 60):
+        found = judged(lake, drop, tolerance)
+        assert all(len(table.violations) >= 1 for name, table in found.items() if name != "support_agg_90d")
+        at_fault = {name for name, table in found.items() if table.fault}
+        assert at_fault == ({"users"} if tolerance == 0 else set())
+    homes.put(drop / "support_agg_90d.csv", 4, "user_id", "0001-ZZZZZ")
+    found = judged(lake, drop, 1 / 60)
+    assert {name for name, table in found.items() if table.fault} == {"support_agg_90d"}
+    told = str(found["support_agg_90d"].fault)
+    assert told.count("is an unknown customer") == 2 and "ZZZZZ" in told
 
 
 # The tolerance

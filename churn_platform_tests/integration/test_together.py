@@ -73,7 +73,7 @@ def test_whichever_table_cannot_be_written_none_is_changed(
     lake = platform.home.lake
     without_user(drop, 5)
     state = judge_state(lake.engine, drop, STREAMFLOW, 0, FIRST.as_of)
-    labels = judge_labels(lake.engine, drop, LABELS, 0, FIRST.as_of, state[0].kept)
+    labels = judge_labels(lake.engine, drop, LABELS, 0, FIRST.as_of, state[0])
     assert labels is not None
     write = type(state[0].kept).to_parquet
 
@@ -126,6 +126,20 @@ def test_one_table_of_the_same_drop_can_be_landed_again(platform: Platform) -> N
     before = homes.contents(platform.settings.lake, "**/*.*")
     assert materialize(platform, "usage_agg_30d").success
     assert homes.contents(platform.settings.lake, "**/*.*") == before
+
+
+def test_labels_that_come_alone_may_tell_of_a_customer_who_was_taken_out(
+    platform: Platform, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_QUARANTINE_TOLERANCE", "0.02")  # 1 of 60
+    platform = Platform(platform.settings.model_copy(update={"quarantine_tolerance": 0.02}))
+    homes.put(drop / "users.csv", 2, "user_gender", "diverse")
+    homes.put(drop / "labels.csv", 9, "user_id", "0000-ZZZZZ")  # nobody knows this one
+    labels = (drop / "labels.csv").rename(drop.parent / "labels.csv")
+    assert platform.churn("close", "2024-01").exit_code == 0
+    labels.rename(drop / "labels.csv")
+    assert materialize(platform, "labels").success
+    assert len(platform.home.lake.frame(landed("labels"), FIRST)) == 58
 
 
 def materialize(platform: Platform, table: str) -> dg.ExecuteInProcessResult:
