@@ -33,7 +33,7 @@ from serving.metrics import Metrics
 from serving.naming import Naming
 from serving.prediction_log import PredictionLog
 from serving.problems import ProblemError, bad_request, no_features
-from serving.scoring import features_of, field_problems, score_features
+from serving.scoring import as_learned, by_present_names, features_of, field_problems, score_features
 
 _CHUNK = 50
 """Customers of a batch that are scored before other requests get their turn: about a millisecond."""
@@ -77,7 +77,8 @@ class Predictor:
         row = await self._row(customer)
         if row is None:
             raise _unknown(customer)
-        return self._naming.customer_features(self._naming.answered(customer), row.schema.as_of, features_of(row))
+        found = by_present_names(features_of(row), self._contract)
+        return self._naming.customer_features(self._naming.answered(customer), row.schema.as_of, found)
 
     async def some_customers(self, count: int) -> SomeCustomers:
         """The first customers of the newest publication. Raises ProblemError 503."""
@@ -122,6 +123,7 @@ class Predictor:
     def what_if(self, features: dict[str, Value]) -> WhatIf:
         """The risk with these features. Raises ProblemError 400 and 503."""
         champion = self.champion()
+        features = as_learned(champion.bundle.schema, features, self._contract)
         if problems := list(field_problems(champion.bundle.schema, features, self._contract)):
             raise bad_request(*problems)
         used = {feature.name: features.get(feature.name) for feature in champion.bundle.schema}

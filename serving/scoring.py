@@ -6,6 +6,7 @@ Here: stored features and what-if features against the model's schema. Not here:
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from churn_platform.bundle import Bundle, Feature, Value
+from churn_platform.company import past
 from churn_platform.contracts import Column, Contract
 from churn_platform.online.types import Row
 from serving.asking import shown
@@ -20,6 +22,9 @@ from serving.messages import Call
 from serving.problems import FieldProblem, ProblemError
 
 MUST_BE_GIVEN = "must be given"
+
+_SHOWN = 8
+"""How many of the champion's features are named where one is not among them."""
 
 _decode = msgspec.msgpack.Decoder(tuple[Value, ...]).decode
 _encode = msgspec.json.Encoder().encode
@@ -39,6 +44,11 @@ def features_of(row: Row) -> dict[str, Value]:
         return dict(zip(row.schema.features, _decode(row.values), strict=True))
     except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(error) from error
+
+
+def by_present_names(features: dict[str, Value], contract: Contract) -> dict[str, Value]:
+    """Stored features without the former names that renamed ones have too, for champions that have learned them."""
+    return {name: value for name, value in features.items() if contract.former.get(name) not in features}
 
 
 def score(bundle: Bundle, row: Row) -> Scored:
@@ -74,14 +84,29 @@ def _unusable(error: Exception) -> ProblemError:
     return ProblemError(503, "store_lacks_features", detail)
 
 
+def as_learned(schema: Sequence[Feature], features: dict[str, Value], contract: Contract) -> dict[str, Value]:
+    """A what-if's features by the names that the model has learned, where they are given by other names of a column."""
+    known = {feature.name for feature in schema}
+    called = {name: past.called(contract.former, name, known) for name in features}
+    return {name if called[name] in features else called[name]: value for name, value in features.items()}
+
+
 def field_problems(schema: Sequence[Feature], features: dict[str, Value], contract: Contract) -> Iterator[FieldProblem]:
     """What is wrong with a what-if's features: numbers keep the bounds of their columns."""
-    for name in features.keys() - {feature.name for feature in schema}:
-        yield FieldProblem(f"features.{name}", "the champion has no such feature")
+    known = [feature.name for feature in schema]
+    for name in sorted(features.keys() - set(known)):
+        yield FieldProblem(f"features.{name}", f"the champion has no such feature: {_known(name, known)}")
     for feature in schema:
         given = feature.name in features or not feature.must_be_given
         if (message := _wrong(feature, features.get(feature.name), contract) if given else MUST_BE_GIVEN) is not None:
             yield FieldProblem(f"features.{feature.name}", message)
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    """What the champion has instead of a feature that it does not know."""
+    if near := difflib.get_close_matches(name, known, 1):
+        return f"did you mean {near[0]}? /model names all"
+    return f"it has {', '.join(known[:_SHOWN])}{', ...; /model names all' if len(known) > _SHOWN else ''}"
 
 
 def _wrong(feature: Feature, value: Value, contract: Contract) -> str | None:
@@ -95,7 +120,7 @@ def _wrong(feature: Feature, value: Value, contract: Contract) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
     if isinstance(value, bool | str) or not math.isfinite(value):
         return "must be a number"
-    column = contract.columns.get(feature.name)
+    column = contract.columns.get(contract.former.get(feature.name, feature.name))
     return _out_of_bounds(column, value) if column else None
 
 

@@ -11,7 +11,7 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
-from churn_platform.champion.registry import MODEL, Version
+from churn_platform.champion.registry import Version
 from churn_platform.contracts import Contract
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
@@ -204,6 +204,6 @@ def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[d
             pool=TRAINING,
             kinds={"scikitlearn", "mlflow", "onnx"},
             owners=OWNERS,
-            description=f"A version of `{MODEL}` trained for this month, with its ONNX bundle: MLflow's challenger.",
+            description="A version of the model trained for this month, with its ONNX bundle: MLflow's challenger.",
         )(candidate),
     ]

@@ -54,7 +54,7 @@ def _table(found: Status) -> Table:
             month.month,
             f"{month.active_customers:,}",
             f"{sum(month.quarantined.values()):,}",
-            "yes" if month.matured else "no",
+            _labels(month, "yes", "from {}", "delivered", "no"),
             *candidate,
         )
     return table
@@ -62,13 +62,27 @@ def _table(found: Status) -> Table:
 
 def _line(month: MonthStatus) -> str:
     """A month in one line, for programs that look for words."""
-    told = [counted(month.active_customers, "active customer"), "labels landed" if month.matured else "no labels yet"]
+    told = [
+        counted(month.active_customers, "active customer"),
+        _labels(
+            month, "labels landed", "labels count from {} on", "labels delivered but not taken in", "no labels yet"
+        ),
+    ]
     told.append(f"{counted(sum(month.quarantined.values()), 'row')} in quarantine")
     if candidate := month.candidate:
         against = "" if candidate.champion_auc is None else f" against {candidate.champion_auc:.4f}"
         verdict = {True: "promoted", False: "not promoted", None: "wins, and is not promoted yet"}[candidate.promoted]
         told.append(f"candidate version {candidate.version} with AUC {candidate.auc:.4f}{against} {verdict}")
     return f"{month.month}: {', '.join(told)}"
+
+
+def _labels(month: MonthStatus, landed: str, kept: str, delivered: str, none: str) -> str:
+    """Which of these words is true of a month's labels; the day they wait for stands in `kept`."""
+    if month.matured:
+        return landed
+    if month.labels_from:
+        return kept.format(month.labels_from)
+    return delivered if month.labels_delivered else none
 
 
 def _sentences(found: Status) -> Iterator[str]:
@@ -99,6 +113,9 @@ def _champion(champion: ChampionStatus) -> str:
 
 def _next(month: NextMonth) -> str:
     """When the next month is due."""
+    if month.delivered:
+        late = f"is overdue: it is delivered, and was to be closed by {month.due}"
+        return f"next: {month.month} {late if month.overdue else f'is delivered, and is to be closed by {month.due}'}"
     if month.overdue:
         return f"next: {month.month} is overdue: it ended on {month.ends} and was to be closed by {month.due}"
     return f"next: {month.month} ends on {month.ends} and is to be closed by {month.due}"

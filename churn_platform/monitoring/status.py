@@ -5,19 +5,23 @@ Here: one record of every month and of the champion. Not here: how it is shown (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from pathlib import Path
 
 import msgspec
 
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.registry import Version
+from churn_platform.company.declaration import EARLY_LABELS
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring import consequences, drift, performance
 from churn_platform.months import Month
+from churn_platform.tables import maturity
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, landed, quarantine
 from churn_platform.tables.training_set import matured
 
@@ -38,7 +42,8 @@ class MonthStatus(msgspec.Struct, frozen=True):
     """What the platform holds for one month; row counts are by table or snapshot.
 
     `other_engine` names the engine that closed it, if another one writes now and would give the same rows other bytes.
-    `notes` are sentences that people should know about what was delivered.
+    `notes` are sentences that people should know about what was delivered. Labels that do not count yet are either kept
+    until the day `labels_from`, or `labels_delivered` and not taken in yet.
     """
 
     month: str
@@ -52,6 +57,8 @@ class MonthStatus(msgspec.Struct, frozen=True):
     drift_share: float | None
     other_engine: str | None
     notes: tuple[str, ...]
+    labels_from: str | None = None
+    labels_delivered: bool = False
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -85,16 +92,17 @@ class Stopped(msgspec.Struct, frozen=True):
     fault: str
 
 
-class NextMonth(msgspec.Struct, frozen=True):
+class NextMonth(msgspec.Struct, frozen=True, omit_defaults=True):
     """The month after the newest closed one: its last day, the day until which it is to be closed, and if that is past.
 
-    The days are those of CHURN_FEATURES_DUE_DAYS.
+    The days are those of CHURN_FEATURES_DUE_DAYS. `delivered` says whether it has a drop already.
     """
 
     month: str
     ends: str
     due: str
     overdue: bool
+    delivered: bool = False
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -143,6 +151,8 @@ def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str
 def of_month(home: Home, month: Month) -> MonthStatus:
     """Where one month stands now."""
     lake = home.lake
+    is_matured = month in matured(lake)
+    kept = not is_matured and lake.has(landed(EARLY_LABELS), month)
     return MonthStatus(
         month=str(month),
         as_of=str(month.as_of),
@@ -150,12 +160,35 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         quarantined=quarantined_rows(lake, month),
         snapshots={name: lake.rows(name, month) for name in lake.contract.snapshots if lake.has(name, month)},
         active_customers=lake.rows(FEATURES, month) if lake.has(FEATURES, month) else 0,
-        matured=month in matured(lake),
+        matured=is_matured,
         candidate=_candidate(home, month),
         drift_share=found.drift_share if (found := lake.document(DRIFT_REPORT, month, drift.Drift)) else None,
         other_engine=_other_engine(lake, month),
         notes=deliveries.notes(lake, month),
+        labels_from=str(maturity.known_from(lake.contract, month)) if kept else None,
+        labels_delivered=not is_matured and not kept and _labels_delivered(home, month),
     )
+
+
+def _labels_delivered(home: Home, month: Month) -> bool:
+    """Whether the month's drop has labels that were not taken in."""
+    contract = home.contract
+    drop = None if contract.leaves else _drops(home).get(month)
+    try:
+        if drop is None or drops.file_of(drop, contract.labels) is None:
+            return False
+        content = drops.content_hash(drop, (contract.labels,))
+    except (drops.DropError, OSError):  # a month that stops says so, and a file may be gone before it is read
+        return False
+    return not maturity.same_labels(content, deliveries.taken(home.lake, month, deliveries.LATER))
+
+
+def _drops(home: Home) -> Mapping[Month, Path]:
+    """The delivered months' drops; none where two claim one month, which the sensors tell."""
+    try:
+        return drops.delivered(home.settings.drops, home.settings.first)
+    except drops.DropError:
+        return {}
 
 
 def _landed(lake: Lake, month: Month) -> list[str]:
@@ -215,4 +248,4 @@ def _next(home: Home, today: date) -> NextMonth | None:
         return None
     month = max(closed) + 1
     due = month.as_of + timedelta(days=home.settings.features_due_days)
-    return NextMonth(str(month), str(month.as_of), str(due), today > due)
+    return NextMonth(str(month), str(month.as_of), str(due), today > due, month in _drops(home))

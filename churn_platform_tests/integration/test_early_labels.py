@@ -28,6 +28,7 @@ def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
         assert "no labels yet" in done(platform, "close", "2024-01")
         assert len(lake.frame(landed(EARLY_LABELS), JANUARY)) == 600
         assert matured(lake) == ()
+        assert "labels count from 2024-03-01 on" in done(platform, "status")
         assert "2024-01 has no labels yet" in done(platform, "retrain", "2024-01", exit_code=1)
         assert not month_facts(platform.home, 0)[0].to_mature
     shutil.rmtree(drop)

@@ -177,7 +177,9 @@ def test_withdrawn_labels_are_withdrawn_by_a_close_and_said(platform: Platform, 
     retrained = platform.churn("retrain", "2024-01")
     assert retrained.exit_code == 1
     assert "2024-01 has no labels yet; no month has matured yet" in retrained.stderr
+    assert "no labels yet" in platform.churn("status").stdout
     labels.rename(drop / "labels.csv")
+    assert "labels delivered but not taken in" in platform.churn("status").stdout
     assert platform.churn("close", "2024-01").stdout == "2024-01 closed: 60 active customers, labels landed\n"
     assert WITHDRAWN not in " ".join(platform.churn("status").stdout.split())
 

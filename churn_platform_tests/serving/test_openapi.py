@@ -138,5 +138,7 @@ def test_another_company_s_document_is_in_its_own_words(tmp_path: Path) -> None:
     edge = create_app(Settings(home=tmp_path / "home", company=tmp_path / "bank.toml"))
     document = msgspec.json.encode(edge.app.openapi_schema.to_schema()).decode()
     assert WORDS.intersection(re.findall(r"\w+", document)) == set()
+    assert "/retrain" in document
+    assert "synthetic" not in document  # only StreamFlow can be simulated
     assert "CustomerId" in document
     assert "No features for 1: not an active customer in the newest published month." in document

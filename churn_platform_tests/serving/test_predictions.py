@@ -227,7 +227,7 @@ def test_what_if(world: World, serve: Serve) -> None:
         ("monthly_fee", True, "must be a number"),
         ("monthly_fee", -0.5, "must be between 0 and 10000"),
         ("monthly_fee", 1e300, "must be between 0 and 10000"),
-        ("churn_label", True, "the champion has no such feature"),
+        ("monthly_fees", 3, "the champion has no such feature: did you mean monthly_fee? /model names all"),
     ],
 )
 def test_what_if_refuses(steady: Service, name: str, value: Any, message: str) -> None:

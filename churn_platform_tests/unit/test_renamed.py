@@ -7,6 +7,7 @@ from pathlib import Path
 import ibis
 import pytest
 
+from churn_platform.bundle import Value
 from churn_platform.company import past
 from churn_platform.company.reading import parse
 from churn_platform.contracts import Contract
@@ -16,6 +17,7 @@ from churn_platform.tables.declared import of_months, of_version
 from churn_platform.tables.delivery import online_features, online_rows
 from churn_platform.tables.features import schema
 from churn_platform.tables.names import FEATURES, landed
+from serving.scoring import as_learned, by_present_names, field_problems
 
 MONTH = Month(2024, 1)
 BEFORE = """
@@ -88,3 +90,25 @@ def test_serving_finds_a_renamed_feature_by_both_names(closed: Lake) -> None:
     assert {feature.name for feature in (*schema(OLD), *schema(NEW))} <= known.keys()
     assert set(known.values()) == {1.0}
     assert set(rows["b"]) == {None}
+
+
+def test_a_what_if_may_call_a_feature_by_any_of_its_names() -> None:
+    for learned in (OLD, NEW):
+        wanted = "Visits" if learned is OLD else "Entries"
+        for given in ("Visits", "Comings", "Entries"):
+            assert as_learned(schema(learned), {given: 3.0, "Other": 1.0}, NEW) == {wanted: 3.0, "Other": 1.0}
+    twice: dict[str, Value] = {"Visits": 1.0, "Entries": 2.0}
+    assert as_learned(schema(NEW), twice, NEW) == twice  # one of them is refused
+    problems = field_problems(schema(NEW), twice | {"Entries_change_1": 1.0}, NEW)
+    told = {problem.field: problem.message for problem in problems}
+    assert told["features.Visits"].startswith("the champion has no such feature: it has Entries, ")
+    assert told["features.Entries_change_1"] == (
+        "the champion has no such feature: did you mean Entries_change_1m? /model names all"
+    )
+
+
+def test_stored_features_are_shown_by_their_present_names() -> None:
+    stored: dict[str, Value] = {"Entries": 3.0, "days_since_Start": 9.0, "Visits": 3.0, "days_since_Joined": 9.0}
+    assert by_present_names(stored, NEW) == {"Entries": 3.0, "days_since_Start": 9.0}
+    published_before: dict[str, Value] = {"Visits": 3.0}
+    assert by_present_names(published_before, NEW) == published_before

@@ -101,3 +101,14 @@ def test_an_overdue_month_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, found)[-1] == (
         "next: 2024-02 is overdue: it ended on 2024-02-29 and was to be closed by 2024-03-10"
     )
+
+
+def test_a_delivered_month_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    late = NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue=True, delivered=True)
+    told = {
+        False: "next: 2024-02 is delivered, and is to be closed by 2024-03-10",
+        True: "next: 2024-02 is overdue: it is delivered, and was to be closed by 2024-03-10",
+    }
+    for overdue, sentence in told.items():
+        month = msgspec.structs.replace(late, overdue=overdue)
+        assert shown(capsys, Status(months=(), champion=None, next=month))[-1] == sentence
