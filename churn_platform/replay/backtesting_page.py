@@ -13,9 +13,11 @@ from string import Template
 
 from churn_platform.contracts import Contract
 from churn_platform.files import replacing
+from churn_platform.replay import words
 from churn_platform.replay.worth import BacktestedMonth, Comparison, Worth
 from churn_platform.shown import as_text, counted
 
+_NOTHING = "\N{EN DASH}"
 _WIDTH, _HEIGHT, _MARGIN = 720, 240, 48
 _LINES = (("platform", "the platform"), ("never", "never training again"), ("each_month", "training each month"))
 
@@ -26,7 +28,7 @@ def write(contract: Contract, months: Sequence[BacktestedMonth], found: Comparis
         company=escape(as_text(contract.declaration.company.name)),
         summary=_summary(found, contract),
         graph=_graph(months),
-        legend="".join(f'<li class="{name}">{words}</li>' for name, words in _LINES),
+        legend="".join(f'<li class="{name}">{called}</li>' for name, called in _LINES),
         rows="".join(map(_row, months)),
     )
     with replacing(path) as temporary:
@@ -36,11 +38,12 @@ def write(contract: Contract, months: Sequence[BacktestedMonth], found: Comparis
 def _summary(found: Comparison | None, contract: Contract) -> str:
     if found is None:
         return "<p>No month had a champion and labels, so nothing can be compared.</p>"
-    rows = "".join(f"<tr><th>{words}</th>{_figures(getattr(found, name), contract)}</tr>" for name, words in _LINES)
+    rows = "".join(f"<tr><th>{called}</th>{_figures(getattr(found, name), contract)}</tr>" for name, called in _LINES)
     money = f"<th>fees found, {escape(contract.currency)}</th>" if contract.fee else ""
     return (
         f"<p>{counted(found.months, 'month')}, {counted(found.retrainings, 'retraining')}, "
         f"{counted(found.promotions, 'promotion')}; {found.compared} of the months can be compared.</p>"
+        f"{f'<p>{few}</p>' if (few := words.few(found)) else ''}"
         f"<div class=scroll><table><tr><th></th><th>mean AUC</th><th>mean lift</th>{money}</tr>{rows}</table></div>"
     )
 
@@ -51,20 +54,21 @@ def _figures(worth: Worth, contract: Contract) -> str:
 
 
 def _row(month: BacktestedMonth) -> str:
+    none = words.missing(month)
     cells = (
         month.month,
         month.labels_from,
         _number(month.drift_share, 3),
-        "" if month.version is None else str(month.version),
-        *(_number(getattr(month, name).auc, 4) for name, _ in _LINES),
-        _number(month.platform.lift, 2),
-        as_text("; ".join((*month.causes, *month.faults))),
+        "nobody" if month.version is None else str(month.version),
+        *(_number(getattr(month, name).auc, 4, none) for name, _ in _LINES),
+        _number(month.platform.lift, 2, none),
+        as_text(words.happened(month.causes, month.faults)) or _NOTHING,
     )
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
-def _number(value: float | None, places: int) -> str:
-    return "" if value is None else f"{value:.{places}f}"
+def _number(value: float | None, places: int, none: str = _NOTHING) -> str:
+    return none if value is None else f"{value:.{places}f}"
 
 
 def _graph(months: Sequence[BacktestedMonth]) -> str:

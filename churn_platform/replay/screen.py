@@ -11,6 +11,7 @@ from typing import TypeVar
 import click
 
 from churn_platform.progress import Progress
+from churn_platform.replay import words
 from churn_platform.replay.regret import Lived, Summary
 from churn_platform.replay.worth import BacktestedMonth, Comparison, Worth
 from churn_platform.saying import say
@@ -47,17 +48,15 @@ def through(months: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
 
 def tested(months: Sequence[BacktestedMonth], found: Comparison | None, currency: str) -> Iterator[str]:
     """A backtest in words: a line for each month, and what they add up to."""
-    yield _line(("month", "drift", "serves", "AUC", "never again", "each month", "lift", "cause"), _TESTED)
+    yield _line(("month", "drift", "serves", "AUC", "never again", "each month", "lift", "what happened"), _TESTED)
     for month in months:
         cells = (
             month.month,
-            "" if month.drift_share is None else f"{month.drift_share:.3f}",
-            "" if month.version is None else f"version {month.version}",
-            _auc(month.platform.auc),
-            _auc(month.never.auc),
-            _auc(month.each_month.auc),
-            "" if month.platform.lift is None else f"{month.platform.lift:.2f}",
-            as_text("; ".join((*month.causes, *month.faults))),
+            "-" if month.drift_share is None else f"{month.drift_share:.3f}",
+            "nobody" if month.version is None else f"version {month.version}",
+            *(_auc(worth.auc) or words.missing(month) for worth in (month.platform, month.never, month.each_month)),
+            "-" if month.platform.lift is None else f"{month.platform.lift:.2f}",
+            as_text(words.happened(month.causes, month.faults)),
         )
         yield _line(cells, _TESTED)
     if found is None:
@@ -67,6 +66,8 @@ def tested(months: Sequence[BacktestedMonth], found: Comparison | None, currency
         f"{counted(found.months, 'month')}, {counted(found.retrainings, 'retraining')}, "
         f"{counted(found.promotions, 'promotion')}; {found.compared} of the months can be compared"
     )
+    if few := words.few(found):
+        yield few
     yield f"the platform:              {_worth(found.platform, currency)}"
     yield f"never training again:      {_worth(found.never, currency)}"
     yield f"training each month:       {_worth(found.each_month, currency)}"
@@ -106,7 +107,7 @@ def _cells(month: Lived) -> tuple[str, ...]:
         verdict,
         _auc(month.auc),
         _auc(month.best_auc),
-        as_text("; ".join((*month.causes, *month.faults))),
+        as_text(words.happened(month.causes, month.faults)),
     )
 
 
