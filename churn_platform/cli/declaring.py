@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from churn_platform.saying import say
 from churn_platform.settings import begin
 from churn_platform.shown import as_text, counted
+
+if TYPE_CHECKING:
+    from churn_platform.contracts import Contract
 
 
 @click.group()
@@ -57,19 +62,40 @@ def check() -> None:
 
 @company.command()
 def show() -> None:
-    """Show the declaration as a table: every column, its kind, its role and what may be in it."""
+    """Show the declaration as a table: every column, its kind, its role, what may be in it, and what is made of it."""
     from churn_platform.home import Home
 
     contract = Home(begin()).contract
-    rows = [("table", "column", "kind", "role", "values")]
-    for table in contract.tables:
-        for column in table.columns:
-            values = column.pattern or ", ".join(column.allowed) or _bounds(column.minimum, column.maximum)
-            rows.append((table.name, column.name, str(column.kind), str(column.role), values))
+    rows = [("table", "column", "kind", "role", "values"), *_columns(contract), *_made(contract)]
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
         say("  ".join([*cells, row[4]]).rstrip())
+
+
+def _columns(contract: Contract) -> Iterator[tuple[str, ...]]:
+    for table in contract.tables:
+        name = contract.declaration.label.table if table is contract.labels else table.name
+        for column in table.columns:
+            values = column.pattern or ", ".join(column.allowed) or _bounds(column.minimum, column.maximum)
+            past = (
+                f"since {column.since}" if column.since else "",
+                f"until {column.until}" if column.until else "",
+                f"was {', '.join(column.was)}" if column.was else "",
+            )
+            kind = "integer" if column.whole else str(column.kind)
+            yield name, column.name, kind, str(column.role), "; ".join(filter(None, (values, *past)))
+
+
+def _made(contract: Contract) -> Iterator[tuple[str, ...]]:
+    """The features that are made of columns: those that are declared as formulas, and those of the past."""
+    from churn_platform.company import past
+
+    features = contract.declaration.features
+    for name, made in features.derived.items():
+        yield "features", name, str(made.kind), "derived", made.sql
+    for name, column in past.features(features.history):
+        yield "features", name, "number", "history", column
 
 
 def _bounds(low: float | None, high: float | None) -> str:

@@ -59,7 +59,7 @@ def _row(month: BacktestedMonth) -> str:
         month.month,
         month.labels_from,
         _number(month.drift_share, 3),
-        "nobody" if month.version is None else str(month.version),
+        "nobody" if month.version is None else f"version {month.version}",
         *(_number(getattr(month, name).auc, 4, none) for name, _ in _LINES),
         _number(month.platform.lift, 2, none),
         as_text(words.happened(month.causes, month.faults)) or _NOTHING,

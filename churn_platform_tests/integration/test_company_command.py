@@ -21,15 +21,19 @@ def test_check_tells_what_follows_for_months_and_champion(trained: Platform, tmp
 
 def test_a_company_without_months_is_checked_and_shown(tmp_path: Path) -> None:
     company = tmp_path / "company.toml"
-    company.write_text(foreign.BANK)
+    land = "Land = { kind"
+    assert land in foreign.BANK
+    company.write_text(foreign.BANK.replace(land, 'Land = { was = ["Country"], since = "2024-02", kind'))
     platform = Platform(homes.settings_of(tmp_path, company=company))
     result = platform.churn("company", "check")
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[1:] == ["no month is closed yet: nothing follows from it so far"]
     shown = platform.churn("company", "show").output.splitlines()
     assert shown[0].split() == ["table", "column", "kind", "role", "values"]
-    assert shown[1].split() == ["clients", "CustomerId", "text", "key"]
-    assert [line.split()[:2] for line in shown[-2:]] == [["labels", "CustomerId"], ["labels", "Exited"]]
+    assert shown[1].split() == ["clients", "CustomerId", "integer", "key"]
+    assert next(line for line in shown if " Land " in line).endswith("since 2024-02; was Country")
+    assert [line.split()[:2] for line in shown[-3:-1]] == [["exits", "CustomerId"], ["exits", "Exited"]]
+    assert shown[-1].split() == ["features", "rich", "boolean", "derived", "Balance", ">", "1000"]
 
 
 def test_check_looks_at_the_headers_of_drops_that_are_not_closed(tmp_path: Path) -> None:
