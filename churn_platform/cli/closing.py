@@ -68,6 +68,7 @@ def retrain(month: Month, again: bool) -> None:
     It is compared with the champion on customers on whom neither was trained. Where a sensor has done that and nothing
     has changed since, it says what came of it.
     """
+    from churn_platform.champion.twins import identical
     from churn_platform.local.runs import Runs
 
     progress = Progress()
@@ -76,12 +77,16 @@ def retrain(month: Month, again: bool) -> None:
         missed = runs.not_taken_in(month)
         known = None if again else runs.trained_by_itself(month)
         evaluation, receipt = known or runs.retrain(month, own=again)
+        number = evaluation.candidate.version
+        twin = identical(runs.home.registry, number)
     if missed:
         say(f"this is about the month as it was closed: {missed}", err=True)
     if known:
         say(f"a sensor has trained for {month} from the data that is there now; --again trains anyway")
+    if twin is not None:
+        say(f"version {number} is identical to version {twin}: nothing has changed that it learns from")
     if receipt is None and evaluation.promote:
-        say(f"version {evaluation.candidate.version} wins, and is promoted after `churn resume`")
+        say(f"version {number} wins, and is promoted after `churn resume`")
     else:
         say(evaluation.decision if receipt is None else receipt.why)
     tell_pause(runs)

@@ -109,6 +109,6 @@ def _reason(feature: Feature, value: Value, contribution: float) -> Reason:
 def _said(value: Value) -> str:
     if value is None:
         return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if isinstance(value, bool) or value in ("True", "False"):  # text, where the column is a category
+        return "yes" if value in (True, "True") else "no"
     return value if isinstance(value, str) else f"{value:.6g}"

@@ -40,7 +40,8 @@ def test_early_labels_are_kept_and_count_from_their_day(tmp_path: Path) -> None:
         assert matured(lake) == (JANUARY,)
         assert not lake.has(landed(EARLY_LABELS), JANUARY)
         assert not month_facts(platform.home, 0)[0].to_mature
-        done(platform, "retrain", "2024-01")
+        assert "identical" not in done(platform, "retrain", "2024-01")
+        assert "version 2 is identical to version 1: nothing has changed" in done(platform, "retrain", "2024-01")
 
 
 def test_labels_that_counted_are_withdrawn_where_they_are_early_now(tmp_path: Path) -> None:

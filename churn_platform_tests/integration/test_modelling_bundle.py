@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -168,6 +169,18 @@ def test_reasons_name_what_drives_the_risk(bundle):
     assert calm[0].sentence.endswith("This lowers the risk.")
     sizes = [abs(reason.contribution) for reason in risky]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_category_of_true_and_false_is_told_as_yes_and_no():
+    schema = (
+        Feature("paperless", "category", "Whether the bill is sent by mail.", False, categories=("False", "True")),
+    )
+    bundle = SimpleNamespace(schema=schema, score=lambda rows: 0.3 + 0.2 * rows[:, 0])
+    told = reasons(bundle, np.array([[0.0], [1.0]]), background=np.array([[0.0], [1.0]]))
+    assert [reason.sentence for (reason,) in told] == [
+        "Whether the bill is sent by mail: no. This lowers the risk.",
+        "Whether the bill is sent by mail: yes. This raises the risk.",
+    ]
 
 
 def test_features_without_an_effect_are_no_reasons(bundle):

@@ -1,0 +1,17 @@
+"""Twins: versions with the same bundle, to the byte, as training again without a change gives.
+
+Here: finding one. Not here: registering versions (`registry`).
+"""
+
+from __future__ import annotations
+
+from churn_platform.champion.registry import MODEL, Registry
+
+
+def identical(registry: Registry, number: int) -> int | None:
+    """The oldest version that is the same as this one but older, if there is one. Raises RegistryError."""
+    bundle = registry.version(number).bundle_sha256
+    with registry.reachable():
+        same = registry.client.search_model_versions(f"name = '{MODEL}' and tag.bundle_sha256 = '{bundle}'")
+    oldest = min((int(found.version) for found in same), default=number)
+    return oldest if oldest < number else None
