@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -175,7 +176,7 @@ def test_a_category_of_true_and_false_is_told_as_yes_and_no():
     schema = (
         Feature("paperless", "category", "Whether the bill is sent by mail.", False, categories=("False", "True")),
     )
-    bundle = SimpleNamespace(schema=schema, score=lambda rows: 0.3 + 0.2 * rows[:, 0])
+    bundle: Any = SimpleNamespace(schema=schema, score=lambda rows: 0.3 + 0.2 * rows[:, 0])
     told = reasons(bundle, np.array([[0.0], [1.0]]), background=np.array([[0.0], [1.0]]))
     assert [reason.sentence for (reason,) in told] == [
         "Whether the bill is sent by mail: no. This lowers the risk.",
