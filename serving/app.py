@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> Edge:
     predictor = Predictor(contract, naming, champions, features, prediction_log, metrics)
     access = access_of(settings)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
+    generator = Generator(settings, simulated=contract is declared(None))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -88,13 +89,7 @@ def create_app(settings: Settings) -> Edge:
             *predictions.routes(predictor, naming),
             *customers.routes(predictor, naming),
             *operations.routes(champions, features, predictor, metrics),
-            *changes.routes(
-                dagster,
-                Generator(settings),
-                access,
-                Limit(settings.serving_change_limit, 60),
-                simulated=contract is declared(None),
-            ),
+            *changes.routes(dagster, generator, access, Limit(settings.serving_change_limit, 60)),
         ],
         exception_handlers=HANDLERS,
         lifespan=[running],

@@ -25,9 +25,10 @@ _FAULT = b"Error: "
 
 
 class Generator:
-    """Writes one drop at a time."""
+    """Writes one drop at a time; `simulated` says whether the company is the one that can be simulated."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, simulated: bool) -> None:
+        self.simulated = simulated
         self._drops = str(settings.drops)
         # The simulation reads settings for itself, and must read these, wherever they came from.
         self._told = {

@@ -24,16 +24,14 @@ _RUN_EXAMPLE = Example(value="0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11")
 _RUN_ID = re.compile(r"[0-9a-f-]{36}")
 
 
-def routes(
-    dagster: DagsterClient, generator: Generator, access: Access, limit: Limit, *, simulated: bool
-) -> list[HTTPRouteHandler]:
-    """The handlers, around these parts. Only where the company is `simulated` does the document offer `/generate`."""
+def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: Limit) -> list[HTTPRouteHandler]:
+    """The handlers, around these parts. Only of a company that can be simulated does the document offer `/generate`."""
     asks = access.asking(Right.ADMIN)
     guards = [asks, limited(limit)]
 
     @post(
         "/generate",
-        include_in_schema=simulated,
+        include_in_schema=generator.simulated,
         summary="Write the next synthetic month",
         tags=_TAGS,
         guards=guards,
