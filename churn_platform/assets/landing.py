@@ -120,31 +120,29 @@ def land(
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
         origins.refuse_mixture(home.lake, month, anew=not archived and contract.customers in selected)
         awaited = not archived and _awaited(context, home, month)
-    if not awaited:
-        yield from (_as_landed if archived else _from_drop)(context, home, month, selected)
+        if not awaited:
+            yield from (_as_landed if archived else _from_drop)(context, home, month, selected)
 
 
 def _from_drop(
     context: dg.AssetExecutionContext, home: Home, month: Month, selected: Sequence[Table]
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     settings, lake, contract = home.settings, home.lake, home.contract
-    with told_plainly():
-        drop = drop_of(settings.drops, settings.first, month)
-        # Before it is read: a change from now on makes it a different drop.
-        contents = deliveries.contents(drop, contract, month)
-        contents[deliveries.LATER] = maturity.content(contract, month, contents[deliveries.LATER])
-        meant = () if contract.leaves else misnamed(drop, (contract.labels,), contract.tables)
-        if doubt := deliveries.in_doubt(lake, month, meant):
-            raise DropError(doubt)
-        _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)
-        tables, odd = _judge(home, month, drop, selected)
+    drop = drop_of(settings.drops, settings.first, month)
+    # Before it is read: a change from now on makes it a different drop.
+    contents = deliveries.contents(drop, contract, month)
+    contents[deliveries.LATER] = maturity.content(contract, month, contents[deliveries.LATER])
+    meant = () if contract.leaves else misnamed(drop, (contract.labels,), contract.tables)
+    if doubt := deliveries.in_doubt(lake, month, meant):
+        raise DropError(doubt)
+    _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)
+    tables, odd = _judge(home, month, drop, selected)
     for judged in tables:
         yield verdict(home, month, judged, odd[judged.table.name])
     everything_odd = [oddity for found in odd.values() for oddity in found]
     faults = [judged.fault for judged in tables if judged.fault]
     if faults := [*faults, *(oddity.sentence for oddity in everything_odd if oddity.stops)]:
-        with told_plainly():
-            raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
+        raise DropError(f"{month} stops and nothing is kept: {' / '.join(faults)}")
     yield from _taken_in(context, home, month, selected, tables, contents, everything_odd)
 
 
@@ -210,11 +208,10 @@ def _as_landed(
         elif not table.at(month).required and table is not home.contract.labels:
             yield from left_out(month, table, taking.leave_out(lake, month, table))
         elif table is not home.contract.labels:
-            with told_plainly():
-                raise DropError(
-                    f"{month} was closed without {table.name}, and its drop is gone: declare `since` for the table, "
-                    "`was` if it had another name, or put the drop back with it"
-                )
+            raise DropError(
+                f"{month} was closed without {table.name}, and its drop is gone: declare `since` for the table, "
+                "`was` if it had another name, or put the drop back with it"
+            )
     if early_now:
         yield from kept_back(context, home, month, counted_before=True)
 

@@ -29,11 +29,11 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
         metadata={"dagster/column_schema": table_schema(table)},
         code_version="1",
     )
+    @told_plainly()
     def build(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
         month, lake = month_of(context), home.lake
-        with told_plainly():
-            inputs = lineage.inputs(lake, name, month, home.settings.first)
-            current, *previous = (lake.read(*source) for source in inputs)
+        inputs = lineage.inputs(lake, name, month, home.settings.first)
+        current, *previous = (lake.read(*source) for source in inputs)
         written = lake.write(name, month, snapshot(table, month, current, *previous), built_from=inputs)
         delivered = lake.rows(landed(table.name), month)
         return dg.MaterializeResult(
@@ -44,15 +44,15 @@ def _snapshot_asset(name: str, table: Table, months: dg.MonthlyPartitionsDefinit
     return build
 
 
+@told_plainly()
 def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Build the month's feature table."""
     month = month_of(context)
     first, contract = home.settings.first, home.contract
-    with told_plainly():
-        snapshots = {
-            name: [home.lake.read(name, m) for m in lineage.window(home.lake, name, month, first)]
-            for name in contract.snapshots
-        }
+    snapshots = {
+        name: [home.lake.read(name, m) for m in lineage.window(home.lake, name, month, first)]
+        for name in contract.snapshots
+    }
     inputs = lineage.inputs(home.lake, FEATURES, month, first)
     written = home.lake.write(FEATURES, month, feature_table(contract, month, snapshots), built_from=inputs)
     origins.record(home.lake, month)
