@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -64,6 +64,23 @@ class Feature(msgspec.Struct, frozen=True):
     def must_be_given(self) -> bool:
         """Whether features without it cannot be scored."""
         return not self.nullable if self.required is None else self.required
+
+
+class Misfits(NamedTuple):
+    """The features that keep a version from scoring, by name: those that are lacking, and those of another kind.
+
+    It would take every value of another kind for an unknown one.
+    """
+
+    lacking: tuple[str, ...]
+    other: tuple[str, ...]
+
+
+def misfits(schema: Sequence[Feature], kinds: Mapping[str, FeatureKind]) -> Misfits:
+    """What keeps a version with this schema from scoring features of these kinds, by name; empty where nothing does."""
+    lacking = (feature.name for feature in schema if feature.must_be_given and feature.name not in kinds)
+    other = (feature.name for feature in schema if kinds.get(feature.name, feature.kind) != feature.kind)
+    return Misfits(tuple(sorted(lacking)), tuple(sorted(other)))
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -142,7 +159,6 @@ class Bundle:
         self._session = session
         self._encode = Encoder(schema)
         self.feature_names = frozenset(feature.name for feature in schema)
-        self.required_names = frozenset(feature.name for feature in schema if feature.must_be_given)
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> Bundle:

@@ -12,20 +12,28 @@ from typing import Any
 import msgspec
 import psycopg
 
+from churn_platform.bundle import FeatureKind
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.online.types import Publication, Row
+from churn_platform_tests.streamflow import SCHEMA
+
+_KINDS = {feature.name: feature.kind for feature in SCHEMA}
 
 Named = Iterable[tuple[str, Mapping[str, Any]]]
 """Customers, each with the same features by name."""
 
 
-def named(rows: Named) -> tuple[tuple[str, ...], Iterator[tuple[str, Sequence[Any]]]]:
-    """The features and the rows that a store publishes."""
+def named(rows: Named) -> tuple[dict[str, FeatureKind], Iterator[tuple[str, Sequence[Any]]]]:
+    """The features and the rows that a store publishes: StreamFlow's kinds, and of other features the first value's."""
     rows = iter(rows)
     first = next(rows, None)
-    names = tuple(first[1]) if first else ()
-    return names, ((customer, tuple(values.values())) for customer, values in chain([first] if first else [], rows))
+    kinds = {name: _KINDS.get(name) or _kind(value) for name, value in first[1].items()} if first else {}
+    return kinds, ((customer, tuple(values.values())) for customer, values in chain([first] if first else [], rows))
+
+
+def _kind(value: Any) -> FeatureKind:
+    return "boolean" if isinstance(value, bool) else "category" if isinstance(value, str) else "number"
 
 
 def publish(url: str, month: Month, rows: Named) -> Publication:

@@ -31,8 +31,3 @@ class OnlineFeatures:
             self.problem = f"features: {error}"  # the last publication stays known: each read finds out for itself
             return
         self._metrics.customers.set(self.publication.customers if self.publication else 0)
-
-    def lacking(self, required: frozenset[str]) -> str | None:
-        """What a champion needs and the publication does not have, in a sentence; None where that is nothing."""
-        missing = sorted(required.difference(self.publication.schema.features)) if self.publication else []
-        return f"features: {', '.join(missing)}, which the champion needs, were not published" if missing else None

@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from churn_platform.bundle import Bundle, Feature, Value
+from churn_platform.bundle import Bundle, Feature, Misfits, Value, misfits
 from churn_platform.company import past
 from churn_platform.contracts import Column, Contract
-from churn_platform.online.types import Row
+from churn_platform.online.types import Row, RowSchema
 from serving.asking import shown
 from serving.messages import Call
 from serving.problems import FieldProblem, ProblemError
@@ -51,21 +52,34 @@ def by_present_names(features: dict[str, Value], contract: Contract) -> dict[str
     return {name: value for name, value in features.items() if contract.former.get(name) not in features}
 
 
+@lru_cache(maxsize=4)
+def unfit(bundle: Bundle, schema: RowSchema) -> str | None:
+    """Why the rows of a publication cannot be scored, whatever their values, in a sentence; None where they can be."""
+    lacking, other = _misfits(bundle, schema)
+    faults = []
+    if lacking:
+        faults.append(f"lacks {', '.join(lacking)}, which the champion needs")
+    if other:
+        faults.append(f"has {', '.join(other)} of another kind than the champion knows")
+    again = f"publish the features again (churn close {schema.as_of[:7]})"
+    return f"the online store {', and '.join(faults)}: {again}" if faults else None
+
+
+def _misfits(bundle: Bundle, schema: RowSchema) -> Misfits:
+    return misfits(bundle.schema, dict(zip(schema.features, schema.kinds, strict=True)))
+
+
 def score(bundle: Bundle, row: Row) -> Scored:
     """Score a customer as the store holds them.
 
     A feature that the store does not have at all counts as unknown only where the model's schema lets it be left out.
     Raises ProblemError 503.
     """
+    if why := unfit(bundle, row.schema):
+        lacking = _misfits(bundle, row.schema).lacking
+        raise ProblemError(503, "store_lacks_features", f"{why[0].upper()}{why[1:]}.", missing_features=lacking)
     used = features_of(row)
     if used.keys() != bundle.feature_names:
-        if missing := tuple(sorted(bundle.required_names - used.keys())):
-            raise ProblemError(
-                503,
-                "store_lacks_features",
-                f"The online store lacks {', '.join(missing)}, which the champion needs: publish the features again.",
-                missing_features=missing,
-            )
         used = {feature.name: used.get(feature.name) for feature in bundle.schema}
     return score_features(bundle, used)
 

@@ -18,6 +18,7 @@ from churn_platform.contracts import Contract
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
+from churn_platform.tables import delivery
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
 from churn_platform.tables.training_set import CandidateVersion
@@ -38,7 +39,9 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         versions = {version.number: version for version in (candidate, champion) if version}
         bundles = {number: registry.bundle(version) for number, version in versions.items()}
         customers = training_sets.holdout(lake, month)
-        scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate))
+        names = {feature.name for bundle in bundles.values() for feature in bundle.schema}
+        kinds = delivery.kinds(lake, month, names)
+        scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate), kinds)
         labels = customers[home.contract.label].to_numpy(dtype=bool)
         compared = evaluate(
             str(month),

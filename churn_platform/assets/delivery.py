@@ -22,12 +22,18 @@ KEPT = "a later month is closed, and what was served is not rewritten"
 
 
 def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
-    """Publish the month, unless the store holds a newer one: a backfill of an old month leaves the store as it is."""
-    month = month_of(context)
+    """Publish the month, unless the store holds a newer one: a backfill of an old month leaves the store as it is.
+
+    What the champion cannot score is not published over what it can: the run stops, and serving goes on.
+    """
+    month, url = month_of(context), home.settings.online_store
     with told_plainly():
         try:
+            store.refuse_older(url, month)
             features, rows = delivery.online_features(home.lake, month), delivery.online_rows(home.lake, month)
-            publication = store.publish(home.settings.online_store, month, features, rows)
+            if (champion := home.registry.champion()) is not None:
+                delivery.refuse_unfit(month, home.registry.bundle(champion), features)
+            publication = store.publish(url, month, features, rows)
         except OlderMonthError as refusal:
             context.log.info(str(refusal))
             return dg.MaterializeResult(metadata={"published": False, "reason": str(refusal)})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import Bundle
+from churn_platform.bundle import Bundle, FeatureKind, misfits
 from churn_platform.modelling import estimators, export
 from churn_platform.modelling.comparison import auc_difference_interval
 from churn_platform.modelling.encoding import encode_frame
@@ -52,13 +52,21 @@ class VersionScores:
 
 
 def score_versions(
-    customers: pd.DataFrame, bundles: Mapping[int, Bundle], candidate: int, pipeline: Pipeline
+    customers: pd.DataFrame,
+    bundles: Mapping[int, Bundle],
+    candidate: int,
+    pipeline: Pipeline,
+    kinds: Mapping[str, FeatureKind],
 ) -> tuple[dict[int, VersionScores], float]:
     """Each version's scores of these customers, by its number, and `export.parity` of the candidate and its pipeline.
 
-    The customers are encoded once for each schema, and each model scores them once.
+    The customers are encoded once for each schema, and each model scores them once. Their features are of these
+    `kinds`; one that a version knows as another kind is unknown to it, as one that is not there.
     """
-    encoded = {schema: encode_frame(schema, customers) for schema in {bundle.schema for bundle in bundles.values()}}
+    encoded = {
+        schema: encode_frame(schema, customers.drop(columns=[*misfits(schema, kinds).other]))
+        for schema in {bundle.schema for bundle in bundles.values()}
+    }
     scores = {
         number: VersionScores(
             number, bundle.manifest.month, bundle.manifest.threshold, bundle.score(encoded[bundle.schema])

@@ -22,7 +22,8 @@ from churn_platform.monitoring.evidently_private import drawn_once
 from churn_platform.monitoring.page import write_page
 from churn_platform.months import Month
 from churn_platform.shown import inert
-from churn_platform.tables.features import AS_OF, FEATURE_TYPES, WINDOW, schema
+from churn_platform.tables.features import AS_OF, WINDOW, schema
+from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import psycopg
 
 from churn_platform.months import Month
 from churn_platform.online.connecting import PUBLISH_SECONDS, Questions, transaction
-from churn_platform.online.publishing import Encoded, Rows, new_publication, refuse_older
+from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
@@ -67,9 +67,7 @@ _READ_FIRST = (
 )
 
 
-def publish(
-    url: str, month: Month, features: Sequence[str], rows: Rows, seconds: float = PUBLISH_SECONDS
-) -> Publication:
+def publish(url: str, month: Month, features: Features, rows: Rows, seconds: float = PUBLISH_SECONDS) -> Publication:
     """See `store.publish`. One transaction: readers see the old publication until it commits."""
     encoded = Encoded(features, rows)
     with _told(f"{month} is not published"), transaction(url, seconds) as connection, connection.cursor() as cursor:
@@ -149,7 +147,7 @@ class PostgresReader:
     def __init__(self, url: str, timeout: float) -> None:
         self._questions = Questions(url, timeout, NAME)
         # When the publication was made that was read last, and what its rows share.
-        self._known = ("", RowSchema("", ()))
+        self._known = ("", RowSchema("", (), ()))
         self._waiting: dict[str, asyncio.Future[Row | None]] = {}
         self._drain: asyncio.Task[None] | None = None
 

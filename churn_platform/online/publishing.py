@@ -6,7 +6,7 @@ Here: which month may be published, the rows as they are stored, and what is rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,13 @@ from churn_platform.months import Month
 from churn_platform.online.types import OlderMonthError, OnlineStoreError, Publication, RowSchema
 
 if TYPE_CHECKING:
-    from churn_platform.bundle import Value
+    from churn_platform.bundle import FeatureKind, Value
 
 Rows = Iterable[tuple[str, "Sequence[Value]"]]
 """Customers, each with the values of its features in the publication's order."""
+
+Features = Mapping[str, "FeatureKind"]
+"""A publication's features, in order, each with its kind."""
 
 
 def refuse_older(month: Month, published: Publication | None) -> None:
@@ -31,7 +34,7 @@ def refuse_older(month: Month, published: Publication | None) -> None:
 class Encoded:
     """The rows as they are stored, counted while they stream by. Each has as many values as there are `features`."""
 
-    def __init__(self, features: Sequence[str], rows: Rows) -> None:
+    def __init__(self, features: Features, rows: Rows) -> None:
         self.count = 0
         self._width = len(features)
         self._rows = rows
@@ -49,9 +52,10 @@ class Encoded:
             self.count += 1
 
 
-def new_publication(month: Month, features: Sequence[str], customers: int) -> Publication:
+def new_publication(month: Month, features: Features, customers: int) -> Publication:
     """What to record once all rows have been written. Raises OnlineStoreError when there were none."""
     if customers == 0:
         raise OnlineStoreError(f"{month} has no active customers, and an empty store would serve nobody")
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
-    return Publication(str(month), customers, published_at, RowSchema(month.as_of.isoformat(), tuple(features)))
+    shared = RowSchema(month.as_of.isoformat(), tuple(features), tuple(features.values()))
+    return Publication(str(month), customers, published_at, shared)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from churn_platform.months import Month
-from churn_platform.online.publishing import Encoded, Rows, new_publication, refuse_older
+from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
@@ -65,7 +65,7 @@ def published(path: Path) -> Publication | None:
         ) from error
 
 
-def publish(path: Path, month: Month, features: Sequence[str], rows: Rows) -> Publication:
+def publish(path: Path, month: Month, features: Features, rows: Rows) -> Publication:
     """See `store.publish`. Publishers wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # An exclusive SQLite transaction is a lock that works on every system and that a crash releases.
@@ -85,7 +85,7 @@ def publish(path: Path, month: Month, features: Sequence[str], rows: Rows) -> Pu
     return publication
 
 
-def _write(path: Path, month: Month, features: Sequence[str], rows: Rows) -> Publication:
+def _write(path: Path, month: Month, features: Features, rows: Rows) -> Publication:
     encoded = Encoded(features, rows)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLES}")

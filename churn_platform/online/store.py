@@ -6,7 +6,7 @@ serving. Not here: which features there are (`tables.features`), or how a model 
     sqlite:///path/to/online_store.db      one file, replaced as a whole by each publication
     postgresql://user@host/database        two tables of the same names
 
-Both hold the publication in `online_month`, with the names of its features in order, and each customer in
+Both hold the publication in `online_month`, with its features' names and kinds in order, and each customer in
 `online_customers`: the key, and the features' values in that order, without names, as a msgpack array with nil for what
 is unknown. A reader sees one whole publication or the next, never rows of two in one answer, nor rows by the names of
 another. What a version before 0.2 has published is never read: the next publication replaces it, whatever its month.
@@ -15,16 +15,16 @@ PostgreSQL's part is imported when the URL asks for it, and psycopg with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from churn_platform.months import Month
-from churn_platform.online import sqlite
-from churn_platform.online.publishing import Rows
-from churn_platform.online.types import OnlineStoreError, Publication, Reader
+from churn_platform.online import publishing, sqlite
+from churn_platform.online.publishing import Features, Rows
+from churn_platform.online.types import OnlineStoreError, Publication, Reader, StoreUnavailableError
 
 
-def publish(url: str, month: Month, features: Sequence[str], rows: Rows) -> Publication:
+def publish(url: str, month: Month, features: Features, rows: Rows) -> Publication:
     """Replace everything that the store holds with these customers, each with the values of these features, in order.
 
     `rows` is consumed once, in a stream; key order is fastest. The month that the store holds may be published again, a
@@ -42,6 +42,15 @@ def publish(url: str, month: Month, features: Sequence[str], rows: Rows) -> Publ
 
         return postgres.publish(url, month, features, rows)
     return sqlite.publish(_path(url), month, features, rows)
+
+
+def refuse_older(url: str, month: Month) -> None:
+    """Raise OlderMonthError where the store holds a newer month than this one, as `publish` does.
+
+    What cannot be read is no newer month: `publish` says what is wrong with it.
+    """
+    with suppress(StoreUnavailableError):
+        publishing.refuse_older(month, published(url))
 
 
 def published(url: str) -> Publication | None:

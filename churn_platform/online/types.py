@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from churn_platform.bundle import FeatureKind
 from churn_platform.faults import Fault
 from churn_platform.months import Month
 
@@ -43,10 +44,11 @@ class EarlierStoreError(StoreUnavailableError):
 
 
 class RowSchema(msgspec.Struct, frozen=True, cache_hash=True):
-    """What all rows of a publication share: the day that they describe, and the names of their values, in order."""
+    """What all rows of a publication share: the day that they describe, and their values' names and kinds, in order."""
 
     as_of: str
     features: tuple[str, ...]
+    kinds: tuple[FeatureKind, ...]
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -65,26 +67,26 @@ class Publication(msgspec.Struct, frozen=True):
     @property
     def stored(self) -> tuple[str, str, int, str, str]:
         """What the store keeps of it, in the order of READ_PUBLICATION."""
-        names = msgspec.json.encode(self.schema.features).decode()
-        return self.month, self.as_of, self.customers, self.published_at, names
+        features = msgspec.json.encode(dict(zip(self.schema.features, self.schema.kinds, strict=True))).decode()
+        return self.month, self.as_of, self.customers, self.published_at, features
 
 
 def publication_of(row: Sequence[object]) -> Publication:
     """What a store's row says about its publication. Raises StoreUnavailableError where it cannot be right."""
     try:
-        month, as_of, customers, published_at, names = row
+        month, as_of, customers, published_at, features = row
         found = msgspec.convert([month, customers, published_at], tuple[str, int, str])
         Month.parse(found[0])
     except ValueError as error:
         raise _unexpected(error) from error
-    return Publication(*found, schema_of(as_of, names))
+    return Publication(*found, schema_of(as_of, features))
 
 
-def schema_of(as_of: object, names: object) -> RowSchema:
-    """What all rows share, as a store keeps it: `names` are a JSON array. Raises StoreUnavailableError."""
+def schema_of(as_of: object, features: object) -> RowSchema:
+    """What all rows share, as a store keeps it: `features` is a JSON object of kinds. Raises StoreUnavailableError."""
     try:
-        features = msgspec.json.decode(msgspec.convert(names, str), type=tuple[str, ...])
-        return RowSchema(msgspec.convert(as_of, str), features)
+        kinds = msgspec.json.decode(msgspec.convert(features, str), type=dict[str, FeatureKind])
+        return RowSchema(msgspec.convert(as_of, str), tuple(kinds), tuple(kinds.values()))
     except ValueError as error:
         raise _unexpected(error) from error
 

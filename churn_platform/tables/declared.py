@@ -17,6 +17,7 @@ from churn_platform.contracts import Column, Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
+from churn_platform.tables.kinds import RENAME, changed_kinds
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform.tables.origins import barred, made_otherwise
 from churn_platform.tables.training_set import unlike_labels
@@ -57,6 +58,9 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
             told = f"{month} was closed without {table.name}: declare `since`, `was` if the table had another name"
             more = "(all that it had, the first one first), or put its file into the drop and close the month again"
             yield Consequence(f"{told} {more}", pressing=True)
+    if changed := _changed_kinds(lake, month):
+        told = f"{month} has {', '.join(changed)} of another kind than is declared now"
+        yield Consequence(f"{told}: {RENAME}, or close it again (churn close {month})", pressing=True)
     wanted = [feature.name for feature in schema(contract)]
     if lake.has(landed(contract.labels.name), month) and (unlike := unlike_labels(lake, month)):
         told = f"the labels of {month} {unlike}, so no version is trained on them"
@@ -65,9 +69,17 @@ def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence
     if lacking := [name for name in unknown if name not in dated(contract)]:
         told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
-    if other := made_otherwise(lake, month):
+    if other := [name for name in made_otherwise(lake, month) if name not in changed]:
         told = f"{month} has {', '.join(other)}, made otherwise than is declared now, so no version is trained on it"
         yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+
+
+def _changed_kinds(lake: Lake, month: Month) -> list[str]:
+    """The columns that the month was closed with of another kind, whatever their role: the next month stops on one."""
+    contract, labels = lake.contract, lake.contract.labels
+    stored = {**contract.snapshots, landed(labels.name): labels}
+    tables = [(lake.read(name, month), table) for name, table in stored.items() if lake.has(name, month)]
+    return [column for rows, table in tables for column in changed_kinds(rows, table)]
 
 
 def of_version(lake: Lake, number: int, trained: Month, version: Sequence[Feature]) -> Iterator[Consequence]:
@@ -88,7 +100,7 @@ def of_version(lake: Lake, number: int, trained: Month, version: Sequence[Featur
         yield Consequence(f"{champion} goes on with {', '.join(missed)} unknown")
     if other := [f.name for f in version if (name := called[f.name]) in now and now[name].kind != f.kind]:
         told = f"{champion} knows {', '.join(other)} as another kind"
-        yield Consequence(f"{told}: give the column another name", pressing=True)
+        yield Consequence(f"{told}: {RENAME}, or retrain and promote a version that knows the new one", pressing=True)
     if learned := [f.name for f in version if _by_another_formula(f, now.get(called[f.name]), lake.contract)]:
         told = f"{champion} has learned {', '.join(learned)} by another formula than the one that it is given"
         yield Consequence(f"{told}: retrain, or give the new formula another name", pressing=True)

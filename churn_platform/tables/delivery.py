@@ -6,13 +6,13 @@ online store (`online`), scoring one customer (`bundle`), or how good scores wer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churn_platform.bundle import Bundle, Value
+from churn_platform.bundle import Bundle, FeatureKind, Value, misfits
 from churn_platform.company import past
 from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
@@ -22,6 +22,7 @@ from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.reasons import reasons
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, schema
+from churn_platform.tables.kinds import RENAME, kind_of
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 if TYPE_CHECKING:
@@ -38,20 +39,43 @@ PLACES = 6
 _BATCH = 50_000
 
 
-class LackingFeaturesError(Fault):
-    """A month that lacks features without which a version cannot score; the message names them."""
+class UnfitFeaturesError(Fault):
+    """A month that lacks features without which a version cannot score, or has them of another kind; it names them."""
 
     lasting = True
 
 
-def online_features(lake: Lake, month: Month) -> tuple[str, ...]:
-    """The features that serving looks up, in the order of `online_rows`: those that the month has. MissingTableError.
+def online_features(lake: Lake, month: Month) -> dict[str, FeatureKind]:
+    """The features that serving looks up, in the order of `online_rows`: those that the month has, with their kinds.
 
-    A renamed one is there by all of its names: the champion may have learned it by another.
+    A renamed one is there by all of its names: the champion may have learned it by another. Raises MissingTableError.
     """
-    contract, known = lake.contract, lake.read(FEATURES, month).columns
-    names = (*(feature.name for feature in schema(contract)), *_former(contract))
-    return tuple(name for name in names if past.called(contract.former, name, known) in known)
+    return kinds(lake, month, (*(feature.name for feature in schema(lake.contract)), *_former(lake.contract)))
+
+
+def kinds(lake: Lake, month: Month, features: Iterable[str]) -> dict[str, FeatureKind]:
+    """The kinds of those of the features that the month has, by whatever name. Raises MissingTableError."""
+    known = lake.read(FEATURES, month).schema()
+    called = {name: past.called(lake.contract.former, name, known) for name in features}
+    return {name: kind_of(known[there]) for name, there in called.items() if there in known}
+
+
+def refuse_unfit(month: Month, bundle: Bundle, found: Mapping[str, FeatureKind]) -> None:
+    """Raise UnfitFeaturesError where the champion, whose bundle this is, cannot score the month by what was found."""
+    lacking, other = misfits(bundle.schema, found)
+    faults = []
+    if lacking:
+        faults.append(
+            f"the champion needs {', '.join(lacking)}, which {month} does not have: declare it again, or retrain and"
+            " promote a version without it"
+        )
+    if other:
+        faults.append(
+            f"the champion knows {', '.join(other)} as another kind than {month} has: {RENAME}, or retrain for {month}"
+            " and promote that version"
+        )
+    if faults:
+        raise UnfitFeaturesError(f"{'; '.join(faults)} (churn company check)")
 
 
 def _former(contract: Contract) -> dict[str, str]:
@@ -118,7 +142,7 @@ def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.n
     """What the bundle gives every active customer of the month, without delivering it.
 
     The frame has the key, the monthly fee if there is one, and `probability`, in key order; the array holds the
-    encoded features that were scored. Raises MissingTableError and LackingFeaturesError.
+    encoded features that were scored. Raises MissingTableError and UnfitFeaturesError.
     """
     import pandas as pd
 
@@ -127,11 +151,7 @@ def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.n
     wanted = dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)])
     # An older version may ask for a feature by a name that it had, or for one that is gone.
     names = {name: called for name in wanted if (called := past.called(contract.former, name, known)) in known}
-    if lacking := sorted(bundle.required_names - names.keys()):
-        raise LackingFeaturesError(
-            f"the champion needs {', '.join(lacking)}, which {month} does not have: declare it again, or retrain and"
-            " promote a version without it (churn company check)"
-        )
+    refuse_unfit(month, bundle, kinds(lake, month, (feature.name for feature in bundle.schema)))
     batches = _batches(lake, month, list(dict.fromkeys(names.values())))
     parts = [_by_name(batch.to_pandas(), names) for batch in batches]
     encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])

@@ -17,6 +17,7 @@ from churn_platform.company.declaration import Kind, Role
 from churn_platform.contracts import Column, Contract, Table
 from churn_platform.faults import Fault
 from churn_platform.months import Month
+from churn_platform.tables.kinds import RENAME, TYPES, changed_kinds, type_name
 
 if TYPE_CHECKING:
     import ibis
@@ -27,18 +28,6 @@ WINDOW = 3
 
 AS_OF = past.AS_OF
 LAST_SEEN = "last_seen"
-
-FEATURE_TYPES: Mapping[FeatureKind, str] = {"number": "float64", "boolean": "boolean", "category": "string"}
-"""What each kind of feature is to Ibis, where it may be unknown for a whole month."""
-
-TYPES: Mapping[Kind, str] = {
-    Kind.TEXT: "string",
-    Kind.CATEGORY: "string",
-    Kind.BOOLEAN: "boolean",
-    Kind.INTEGER: "int64",
-    Kind.NUMBER: "float64",
-    Kind.DATE: "date",
-}
 
 
 class ChangedColumnError(Fault):
@@ -59,22 +48,21 @@ def as_declared(rows: ibis.Table, table: Table) -> ibis.Table:
             f"{table.name}: the customer's key is {table.key.name} now, and was another when a month was closed: "
             "declare the old key, or start with an empty CHURN_HOME"
         )
+    for name, was in changed_kinds(rows, table).items():
+        raise ChangedColumnError(
+            f"{table.name}: {name} was {was} when an earlier month was closed, and is {table[name].kind} now: {RENAME},"
+            " or close that month again from its drop (churn company check)"
+        )
     lacking = [column for column in table.columns if column.name not in rows.columns]
     called = {column.name: next((old for old in column.was if old in rows.columns), None) for column in lacking}
     rows = rows.rename({new: old for new, old in called.items() if old})
     kinds, changed = rows.schema(), {}
     for column in table.columns:
         wanted = TYPES[column.kind]
-        found = str(kinds[column.name]).removeprefix("!") if column.name in kinds else None
-        if found is None:
+        if column.name not in kinds:
             changed[column.name] = ibis.null(wanted)
-        elif (found, wanted) == ("int64", "float64"):
+        elif type_name(kinds[column.name]) != wanted:
             changed[column.name] = rows[column.name].cast(wanted)
-        elif found != wanted:
-            raise ChangedColumnError(
-                f"{table.name}: {column.name} was {found} when an earlier month was closed, and is {wanted} now: "
-                "give it another name, or close that month again from its drop"
-            )
     return rows.mutate(**changed) if changed else rows
 
 

@@ -20,7 +20,8 @@ from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables import leaving, maturity
-from churn_platform.tables.features import AS_OF, FEATURE_TYPES, as_declared, dated, is_holdout, schema
+from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
+from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform.tables.origins import barred, made_otherwise, read_otherwise
 

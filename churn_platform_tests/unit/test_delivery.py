@@ -55,7 +55,7 @@ def test_online_rows_are_plain_values_in_key_order_and_unknown_is_none(lake: Lak
     (first, _), (second, _) = rows = list(delivery.online_rows(lake, JANUARY))
     assert (first, second) == ("0001-AAAAA", "0002-BBBBB")
     names = delivery.online_features(lake, JANUARY)
-    assert names == tuple(feature.name for feature in SCHEMA)
+    assert names == {feature.name: feature.kind for feature in SCHEMA}
     known, others = (dict(zip(names, values, strict=True)) for _, values in rows)
     assert known["has_family"] is True and type(known["monthly_fee"]) is float
     picked = ("monthly_fee", "total_paid", "has_family", "contract_type", "add_ons")
@@ -68,7 +68,7 @@ def test_online_rows_come_in_batches(lake: Lake) -> None:
     put_features(lake, JANUARY, user_id=keys, monthly_fee=[1.0, 2.0, 3.0, 4.0, 5.0])
     rows = delivery.online_rows(lake, JANUARY, at_once=2)
     assert next(rows)[0] == keys[0]
-    fee = delivery.online_features(lake, JANUARY).index("monthly_fee")
+    fee = [*delivery.online_features(lake, JANUARY)].index("monthly_fee")
     assert [(key, row[fee]) for key, row in rows] == list(zip(keys[1:], [2.0, 3.0, 4.0, 5.0], strict=True))
 
 

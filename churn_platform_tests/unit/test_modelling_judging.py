@@ -332,7 +332,7 @@ def test_each_schema_is_encoded_once_and_each_model_asked_once(champions_schema,
     candidate: Any = Constant(0.3)
     champion: Any = Constant(0.2, champions_schema)
     pipeline: Any = Constant(0.31)
-    found, parity = score_versions(customers(40), {3: candidate, 2: champion}, 3, pipeline)
+    found, parity = score_versions(customers(40), {3: candidate, 2: champion}, 3, pipeline, {})
     assert len(encoded) == encodings
     assert [model.asked for model in (candidate, champion, pipeline)] == [1, 1, 1]
     assert parity == pytest.approx(0.01)

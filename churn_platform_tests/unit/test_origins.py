@@ -19,7 +19,8 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables import origins
 from churn_platform.tables.declared import of_months, of_version
-from churn_platform.tables.features import FEATURE_TYPES, ChangedColumnError, schema
+from churn_platform.tables.features import ChangedColumnError, schema
+from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES, ORIGINS, landed
 from churn_platform.tables.training_set import NotTrainableError, judging, matured, training_rows
 from churn_platform_tests.streamflow import STREAMFLOW

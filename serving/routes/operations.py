@@ -14,6 +14,7 @@ from serving.messages import Health, Model, Ready
 from serving.metrics import Metrics
 from serving.predictor import Predictor, not_ready
 from serving.problems import documented
+from serving.scoring import unfit
 
 VERSION = version("churn-platform")
 
@@ -36,8 +37,8 @@ def routes(
         champion, publication = champions.current, features.publication
         if champion is None or publication is None or features.problem is not None:
             raise not_ready(champions.problem if champion is None else None, features.problem)
-        if lacking := features.lacking(champion.bundle.required_names):
-            raise not_ready(lacking)
+        if found := unfit(champion.bundle, publication.schema):
+            raise not_ready(f"features: {found}")
         return Ready("ready", champion.version, publication.as_of, publication.customers, champions.warnings)
 
     @get("/model", summary="The champion", tags=_TAGS, responses=documented(503))
