@@ -36,8 +36,8 @@ class Column:
     be blank in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie
     after the month's as_of either; `allowed` lists a category's values in the order in which models encode them, and is
     empty for an open one; `pattern` is a regular expression that the whole text must match; `whole` says that the text
-    is a whole number's. Before `since` and after `until` a drop need not have it, and in older ones it may have a name
-    that it `was`.
+    is a whole number's. Before `since` and after `until` a drop need not have it, and it is unknown even where one
+    does. In older ones it may have a name that it `was`.
     """
 
     name: str
@@ -66,9 +66,13 @@ class Column:
         """Whether it may be unknown for a customer who has a row, in one month or another."""
         return self.nullable or self.optional or self.since is not None or self.until is not None
 
+    def counts_in(self, month: Month) -> bool:
+        """Whether what a month's drop says in it is known then: not before `since`, and not after `until`."""
+        return _is_within(self, month)
+
     def at(self, month: Month) -> Column:
-        """The column as a month's drop has to have it: not at all before `since` and after `until`."""
-        return self if _is_within(self, month) else replace(self, nullable=True, optional=True)
+        """The column as a month's drop has to have it: it need not be there where it does not count."""
+        return self if self.counts_in(month) else replace(self, nullable=True, optional=True)
 
     @property
     def outside(self) -> str:
@@ -128,9 +132,7 @@ class Table:
 
     def zero_in(self, month: Month) -> tuple[str, ...]:
         """The columns that are zero in a month for an active customer without a row, where a missing row means that."""
-        return tuple(
-            column.name for column in self.columns if column.name in self.measures and _is_within(column, month)
-        )
+        return tuple(column.name for column in self.columns if column.name in self.measures and column.counts_in(month))
 
     @property
     def key(self) -> Column:

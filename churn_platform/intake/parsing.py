@@ -7,7 +7,7 @@ type (`casting`), whether values keep the contract (`rules`, `landing`).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A table's file as read. `typed` has ROW and the contract's columns, absent optional ones as unknown.
+    """A table's file as read. `typed` has ROW and the contract's columns: unknown where absent, or not of this month.
 
     `parts` are the files that it consists of, in the order of their rows.
     """
@@ -81,7 +81,7 @@ class Parsed:
     def wrong_types(self) -> Iterator[tuple[int, str, str]]:
         """The row, column and rule of each value that is there but not of its column's type."""
         for name, cast in self._casts.items():
-            if cast.wrong and name in self._columns:
+            if cast.wrong:
                 found = self._con.execute(
                     f"SELECT {ROW} FROM {self._raw} WHERE {quoted(name)} IS NOT NULL AND ({cast.sql}) IS NULL"
                     f" ORDER BY {ROW}"
@@ -130,8 +130,10 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     con.register("rows_read", rows.append_column(ROW, pa.array(np.arange(rows.num_rows))))
     con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS FROM rows_read")
     con.unregister("rows_read")
-    casts = {column.name: cast_of(column, table.file, path.suffix == ".parquet") for column in table.columns}
-    columns = ", ".join(f"{_typed(column, casts, names)} AS {quoted(column.name)}" for column in table.columns)
+    counting = [column for column in table.columns if table.month is None or column.counts_in(table.month)]
+    read_from = [column for column in counting if column.name in names]
+    casts = {column.name: cast_of(column, table.file, path.suffix == ".parquet") for column in read_from}
+    columns = ", ".join(f"{_typed(column, casts)} AS {quoted(column.name)}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
     return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), casts, con)
 
@@ -157,5 +159,5 @@ def parts_of(path: Path) -> list[tuple[str, Path]]:
     return [(part.name, part) for part in parts if part.stat().st_size] or [(part.name, part) for part in parts[:1]]
 
 
-def _typed(column: Column, casts: Mapping[str, Cast], names: Sequence[str]) -> str:
-    return casts[column.name].sql if column.name in names else f"NULL::{_TYPES[column.kind]}"
+def _typed(column: Column, casts: Mapping[str, Cast]) -> str:
+    return casts[column.name].sql if column.name in casts else f"NULL::{_TYPES[column.kind]}"

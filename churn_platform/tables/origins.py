@@ -5,16 +5,14 @@ what is declared. Not here: making features (`features`), or what follows where 
 `training_set`).
 
 A record maps names to text: the key to the snapshots that say who is active; each column that anything is made of to
-its snapshots, with the months in which a missing row was zero; each derived feature to its formula as declared. What is
-made of the past has a name that says how. A month without a record was closed before there were declarations, by the
-formulas that are shipped; of its columns nothing else is known than what is declared now.
+its snapshots, with a word where it was unknown in the month, and the months in which a missing row was zero; each
+derived feature to its formula as declared. What is made of the past has a name that says how. A month without a record
+was closed before there were declarations, by the formulas that are shipped; of its columns nothing else is known than
+what is declared now.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from churn_platform.bundle import FeatureKind
 from churn_platform.company import past
 from churn_platform.company.alike import alike
 from churn_platform.company.declaration import SNAPSHOTS, Role
@@ -23,10 +21,8 @@ from churn_platform.intake import deliveries, meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import WINDOW, ChangedColumnError, schema
+from churn_platform.tables.kinds import kind_of
 from churn_platform.tables.names import FEATURES, ORIGINS
-
-if TYPE_CHECKING:
-    import ibis.expr.datatypes as dt
 
 
 def record(lake: Lake, month: Month) -> None:
@@ -51,7 +47,7 @@ def made_otherwise(lake: Lake, month: Month) -> list[str]:
             names.append("its customers" if name == contract.key else name)
     for feature in schema(contract):
         there = past.called(contract.former, feature.name, found)
-        if there in found and _kind(found[there]) != feature.kind and feature.name not in names:
+        if there in found and kind_of(found[there]) != feature.kind and feature.name not in names:
             names.append(feature.name)
     return [*names, *(name for name in read_otherwise(lake, month, deliveries.STATE) if name not in names)]
 
@@ -125,10 +121,7 @@ def _formulas(contract: Contract) -> dict[str, str]:
 
 
 def _origin(table: Table, column: Column, month: Month) -> str:
-    """A column's snapshots, and the months that the features look at in which it is zero for who has no row."""
+    """A column's snapshots, whether it is unknown, and the months looked at in which it is zero for who has no row."""
     zero = [str(m) for m in (month - ago for ago in range(WINDOW)) if column.name in table.zero_in(m)]
-    return " ".join([table.snapshots, *(["zero"] if zero else []), *zero])
-
-
-def _kind(found: dt.DataType) -> FeatureKind:
-    return "boolean" if found.is_boolean() else "category" if found.is_string() else "number"
+    unknown = [] if column.counts_in(month) else ["unknown"]
+    return " ".join([table.snapshots, *unknown, *(["zero"] if zero else []), *zero])

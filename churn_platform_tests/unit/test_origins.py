@@ -91,6 +91,8 @@ ZERO = 'missing = "zero"\n'
         ([(FORMULA, "Minutes / nullif(Fee, 0)")], ["each"]),
         ([(ZERO, "")], ["Visits", "Minutes"]),
         ([(ZERO, f'{ZERO}until = "2024-02"\n')], ["Visits", "Minutes"]),
+        ([("Fee = {", 'Fee = { until = "2024-02",')], ["Fee"]),
+        ([("Fee = {", 'Fee = { since = "2024-04",')], ["Fee"]),
         ([("[tables.visits", "[tables.turnstile")], ["Visits", "Minutes"]),
         ([("customers = true\n", ""), (ZERO, f"{ZERO}customers = true\n")], ["its customers"]),
         ([('Fee = { kind = "number"', 'Fee = { kind = "category"'), (DERIVED, "")], ["Fee"]),

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from churn_platform.contracts import Table
 from churn_platform.intake.drops import DropError
 from churn_platform.intake.parsing import ROW, Parsed, Place, parse
 from churn_platform.lake import Lake
+from churn_platform.months import Month
 from churn_platform_tests import homes
 from churn_platform_tests.streamflow import LABELS, PAYMENTS, STREAMFLOW, SUBSCRIPTIONS, TABLES, USERS
 
@@ -52,6 +54,19 @@ def lines_by_customer(parsed: Parsed) -> dict[str, int]:
     rows = parsed.typed.order_by(ROW).to_pandas()
     places = parsed.places(rows[ROW])
     return {key: places[row].line for row, key in zip(rows[ROW], rows["user_id"], strict=True)}
+
+
+def test_a_column_is_unknown_outside_of_its_months(engine: Any, tmp_path: Path) -> None:
+    key, failed = PAYMENTS.columns
+    dated = replace(PAYMENTS, columns=(key, replace(failed, since=Month(2024, 2), until=Month(2024, 3))))
+    found = {
+        month: payments(engine, tmp_path, f"{HEADER}\n{A}\n", dated.at(Month(2024, month))).typed.to_pandas()
+        for month in (1, 2, 3, 4)
+    }
+    known = {month: frame["failed_payments_90d"].notna().tolist() for month, frame in found.items()}
+    assert known == {1: [False], 2: [True], 3: [True], 4: [False]}
+    after = payments(engine, tmp_path, f"{HEADER}\n0001-AAAAA,often\n", dated.at(Month(2024, 4)))
+    assert list(after.wrong_types()) == []  # nor is it judged by a kind that it has no longer
 
 
 # Ways of writing the same
