@@ -32,12 +32,11 @@ from churn_platform.months import Month
 class Column:
     """One column of a table.
 
-    `optional` columns may be absent from a drop and are then unknown for all its rows; `nullable` ones may
-    be blank in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie
-    after the month's as_of either; `allowed` lists a category's values in the order in which models encode them, and is
-    empty for an open one; `pattern` is a regular expression that the whole text must match; `whole` says that the text
-    is a whole number's. Before `since` and after `until` a drop need not have it, and it is unknown even where one
-    does. In older ones it may have a name that it `was`.
+    `optional` columns may be absent from a drop and are then unknown for all its rows; `nullable` ones may be blank
+    in a row. `minimum` and `maximum` bound numbers, both included; `earliest` bounds a date, which may not lie after
+    the month's as_of either; `allowed` lists a category's values in the order in which models encode them, and is
+    empty for an open one; `pattern` is a regular expression that the whole text must match; `whole` says that the
+    text is a whole number's. Outside of `since` to `until` it is unknown, and need not be there. `was`: former names.
     """
 
     name: str

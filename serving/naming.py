@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from churn_platform.company.declaration import Kind, Role
+from churn_platform.company.declaration import LONGEST_KEY, Kind, Role
 from churn_platform.contracts import Contract
 from serving import messages
 from serving.messages import CustomerId, FeatureValue
@@ -72,7 +72,7 @@ class Naming:
 
 def _asked(whole: bool, example: CustomerId) -> Any:
     """The type of a key that is asked for."""
-    text = Annotated[str, Meta(min_length=1, max_length=64, description="The customer.", examples=[example])]
+    text = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY, description="The customer.", examples=[example])]
     return Annotated[int, Meta(description="The customer.", examples=[example])] | text if whole else text
 
 

@@ -25,6 +25,10 @@ ColumnName = Annotated[str, Meta(pattern=r"^[\w($€£][\w .,%/()&+?!#:$€£'@=
 """A column, as a file's header has it; spaces, capitals and common signs are kept."""
 
 
+LONGEST_KEY = 256
+"""How many characters a customer's key may have: what may be delivered may also be asked for."""
+
+
 LABELS = "labels"
 """The platform's own table of labels, wherever they come from."""
 
@@ -92,14 +96,15 @@ class DeclaredCompany(_Part, frozen=True, kw_only=True):
 class DeclaredCustomer(_Part, frozen=True, kw_only=True):
     """The column that says which customer a row is about, which every table has.
 
-    Inside, keys are text: of an integer key its digits, whatever type a file has, so that 15634602.0 is 15634602.
+    Inside, keys are text: of an integer key its digits, whatever type a file has, so that 15634602.0 is 15634602. None
+    has more than LONGEST_KEY characters.
     `pattern` is a regular expression that the whole of a key must match. `example` is one, for the API's documentation.
     """
 
     key: ColumnName
     kind: Literal["text", "integer"] = "text"
     pattern: str | None = None
-    example: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    example: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
 
 
 class DeclaredLeaves(_Part, frozen=True, kw_only=True):
@@ -158,8 +163,8 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
 
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
     trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
-    the column: it is unknown there. `was` are the names that it had before. `header` is what the file calls it, where
-    another table has a column of that name.
+    the column: it is unknown there, even where one has it. `was` are the names that it had before. `header` is what
+    the file calls it, where another table has a column of that name.
     """
 
     kind: Kind

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Table
 from churn_platform.files import replacing
-from churn_platform.intake.rules import Broken, Known, Matching, OneOf, Rule, Unique, Within, rules_of
+from churn_platform.intake.rules import Broken, Known, Matching, OneOf, Rule, Short, Unique, Within, rules_of
 from churn_platform.shown import inert
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def _expectation(rule: Rule, mostly: float) -> Expectation:
             return gxe.ExpectColumnValuesToBeUnique(column=rule.column, mostly=mostly)
         case Matching():
             return gxe.ExpectColumnValuesToMatchRegex(column=rule.column, regex=rule.regex, mostly=mostly)
+        case Short():
+            return gxe.ExpectColumnValueLengthsToBeBetween(column=rule.column, max_value=rule.most, mostly=mostly)
         case OneOf():
             return gxe.ExpectColumnValuesToBeInSet(column=rule.column, value_set=list(rule.allowed), mostly=mostly)
         case Within():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from churn_platform.company.declaration import Kind, Role
+from churn_platform.company.declaration import LONGEST_KEY, Kind, Role
 from churn_platform.company.engines import whole
 from churn_platform.contracts import Column, Table
 from churn_platform.intake.casting import quoted, texts
@@ -56,6 +56,13 @@ class Matching(Rule):
 
 
 @dataclass(frozen=True)
+class Short(Rule):
+    """No value has more characters than `most`."""
+
+    most: int
+
+
+@dataclass(frozen=True)
 class OneOf(Rule):
     """Each value is one of these texts."""
 
@@ -90,6 +97,7 @@ def _rules(column: Column, as_of: date) -> Iterator[Rule]:
         yield Known(name, "is blank")
     if column.role is Role.KEY:
         yield Unique(name, DUPLICATE)
+        yield Short(name, f"has more than {LONGEST_KEY} characters", LONGEST_KEY)
     if column.pattern:
         yield Matching(name, f"does not match {column.pattern}", whole(column.pattern))
     if column.allowed:
@@ -125,6 +133,8 @@ def _breaks(rule: Rule, rows: str) -> str:
             return f"{column} IS NULL"
         case Unique():
             return f"{column} IN (SELECT {column} FROM {rows} GROUP BY {column} HAVING count(*) > 1)"
+        case Short():
+            return f"length({column}) > {rule.most}"
         case OneOf():
             return f"{column} NOT IN ({texts(rule.allowed)})"
         case Within():

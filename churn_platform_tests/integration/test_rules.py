@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from churn_platform.company.declaration import Kind, Role
+from churn_platform.company.declaration import LONGEST_KEY, Kind, Role
 from churn_platform.contracts import Column, Contract, Table, TableFile, declared
 from churn_platform.intake import expectations
 from churn_platform.intake.expectations import evaluate_suite, most_rows
@@ -28,6 +28,8 @@ from churn_platform_tests.streamflow import STATE_TABLES, STREAMFLOW, TABLES, US
 pytestmark = pytest.mark.filterwarnings("ignore:This pattern .* has match groups")
 
 AS_OF = date(2024, 1, 31)
+LONG = ("\U00010480" * (LONGEST_KEY - 3) + "-12", "\U00010480" * (LONGEST_KEY - 2) + "-12")
+"""A key that is as long as may be, and one that is longer, of letters that are several bytes each."""
 
 COLUMNS = (
     Column("Key No", Kind.TEXT, "The key.", Role.KEY, pattern=r"(?!X)\w+-\d{2}"),
@@ -70,7 +72,7 @@ TEXTS = {
 def odd_file(path: Path, seed: int) -> Path:
     """A CSV of 300 rows: a third of the keys repeated, some of those broken too, some of the rows wholly the same."""
     chance = random.Random(seed)
-    keys = ["", "", "X1-23", "ab-12", "ab-12\n", "ab-1²", "ab-١٢", "é_9-00", "Ab-12", "-12", "ab-123"]
+    keys = ["", "", "X1-23", "ab-12", "ab-12\n", "ab-1²", "ab-١٢", "é_9-00", "Ab-12", "-12", "ab-123", *LONG]
     rows: list[list[str]] = []
     for _ in range(300):
         key = chance.choice(keys) if chance.random() < 0.15 else f"k{chance.randrange(400)}-{chance.randrange(10, 12)}"
@@ -96,6 +98,9 @@ def test_both_find_the_same_in_a_table_of_edges(seed: int, lake: Lake, tmp_path:
     assert found == by_great_expectations(parsed, ODD)
     told = {(value.column, value.rule) for value in found}
     assert {(rule.column, rule.words) for rule in rules_of(ODD, AS_OF)} - told == {("new", "is outside 0 to 1")}
+    too_long = {value.row for value in found if value.rule == f"has more than {LONGEST_KEY} characters"}
+    rows = parsed.typed.to_pandas()
+    assert {*rows.loc[rows[ROW].isin(too_long), "Key No"]} == {LONG[1]}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

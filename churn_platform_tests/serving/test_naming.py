@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from churn_platform.company.declaration import LONGEST_KEY
 from churn_platform.company.reading import parse
 from churn_platform.contracts import Contract
 from churn_platform_tests import foreign
@@ -37,6 +38,14 @@ def test_a_key_is_called_what_the_company_calls_it(bank: Naming, streamflow: Nam
 def test_text_keys_are_text_alone(body: bytes, streamflow: Naming) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(body, type=streamflow.predict_request)
+
+
+def test_any_key_that_may_be_delivered_may_be_asked_for(streamflow: Naming) -> None:
+    longest = "é" * LONGEST_KEY
+    body = msgspec.json.encode({"user_id": longest})
+    assert msgspec.json.decode(body, type=streamflow.predict_request).customer == longest
+    with pytest.raises(msgspec.ValidationError, match=f"length <= {LONGEST_KEY}"):
+        msgspec.json.decode(msgspec.json.encode({"user_id": f"{longest}é"}), type=streamflow.predict_request)
 
 
 def test_whole_keys_are_answered_as_numbers(bank: Naming, streamflow: Naming) -> None:
