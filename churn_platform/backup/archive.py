@@ -48,8 +48,8 @@ class Inventory(msgspec.Struct, frozen=True):
     """What a backup is: made when (UTC, ISO 8601), by which version of the platform, of which home.
 
     `databases` are the PostgreSQL databases in it, `published` the tables and months that analysts saw in them, and
-    `sha256` names every file's content. `company` is the file in that home that declares the company; empty for the one
-    that is shipped.
+    `sha256` names every file's content. `company` is the file in that home that declares the company; empty where the
+    settings named none, so that it was the one that is shipped.
     """
 
     format: int

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")  # how MLflow, or SQLAlchemy, calls a database and its driver
 
 DECLARATION = "company.toml"
-"""What a declaration that lies elsewhere is called in the home of a backup."""
+"""What a declaration that lies elsewhere is called in the home of a backup, unless another file is called so."""
 
 
 class BackupError(Fault):
@@ -89,8 +90,8 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
         written = place / "backup.tar"
         written.touch(OWNER_ALONE)
         archive = Archive(stack.enter_context(written.open("wb")))
-        follow(f"writing {len(files)} files")
         company, files = _with_declaration(settings, files)
+        follow(f"writing {len(files)} files")
         for one in files:
             archive.add(f"home/{one.name}", one.path)
         for database in databases:
@@ -117,13 +118,21 @@ def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
 
 
 def _with_declaration(settings: Settings, files: list[Pinned]) -> tuple[str, list[Pinned]]:
-    """What the declaration is called in the backup's home, and the files with it; nothing more for the shipped one."""
+    """What the declaration is called in the backup's home, and the files with it; nothing more where none is named.
+
+    One that lies in the home keeps its name, if it is among the files; any other gets one that no other file has.
+    """
     if settings.company is None or not settings.company.is_file():
         return "", files
     file, home = settings.company.resolve(), settings.home.resolve()
-    if file.is_relative_to(home):
-        return file.relative_to(home).as_posix(), files
-    return DECLARATION, [*(one for one in files if one.name != DECLARATION), Pinned(DECLARATION, file)]
+    there = {one.name: one.path for one in files}
+    if file.is_relative_to(home) and (name := file.relative_to(home).as_posix()) in there:
+        return name, files
+    content, taken_names = file.read_bytes(), {name.partition("/")[0] for name in there}
+    names = chain([DECLARATION], (f"company_{number}.toml" for number in count(2)))
+    # One that says the same is what an earlier restore has put there.
+    name = next(n for n in names if n not in taken_names or (n in there and there[n].read_bytes() == content))
+    return name, files if name in there else [*files, Pinned(name, file)]
 
 
 def _put(written: Path, file: Path) -> None:

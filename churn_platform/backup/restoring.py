@@ -18,11 +18,13 @@ from churn_platform.backup.archive import ArchiveError, Inventory, unpack
 from churn_platform.backup.databases import opened
 from churn_platform.backup.making import databases_of
 from churn_platform.backup.moment import first_file
+from churn_platform.company.reading import shipped_text
 from churn_platform.faults import Fault, placing
 from churn_platform.files import modes
 from churn_platform.home import Home
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import RESTORING, refuse_half
+from churn_platform.shown import inert
 from churn_platform.tables import published
 from churn_platform.tables.catalog import catalog
 
@@ -75,7 +77,7 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         _merge(folder / "home", home)
         for database in databases:
             database.commit()
-    company = declaration(settings, inventory) or settings.company
+    company = declaration(settings, inventory)
     for name, month in months:
         follow(f"publishing {name} of {month}")
         _publish(settings.model_copy(update={"company": company}), name, month)
@@ -84,12 +86,19 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
 
 
 def declaration(settings: Settings, inventory: Inventory) -> Path | None:
-    """The restored declaration, where the settings name no file that says the same."""
-    if not inventory.company:
-        return None
-    restored, named = settings.home / inventory.company, settings.company
-    same = named is not None and named.is_file() and named.read_bytes() == restored.read_bytes()
-    return None if same else restored
+    """The declaration of what was restored, None for the one that is shipped: as the settings name it, if they do."""
+    restored = settings.home / inventory.company if inventory.company else None
+    return settings.company if _content(settings.company) == _content(restored) else restored
+
+
+def _content(company: Path | None) -> bytes:
+    """What a declaration says; nothing where its file cannot be read, as whoever begins the platform is told."""
+    if company is None:
+        return shipped_text().encode()
+    try:
+        return company.read_bytes()
+    except OSError:
+        return b""
 
 
 def finish(home: Path) -> None:
@@ -103,6 +112,8 @@ def _prepare(
     """Unpack, and fill the databases, which nobody sees before they are committed; and what is to be published."""
     follow("unpacking")
     inventory = unpack(file, folder)
+    if inventory.company and f"home/{inventory.company}" not in inventory.sha256:
+        raise ArchiveError(f"{file} lacks {inert(inventory.company)}, the company's declaration: use another one")
     _refuse_others(inventory, databases)
     try:
         (folder / "home").mkdir(exist_ok=True)

@@ -59,8 +59,10 @@ def restore(file: Path) -> None:
             ended = end_runs(instance, inventory.made_at)
         restoring.finish(settings.home)
     say(f"{settings.home}: restored as of {inventory.made_at}")
-    if file_of_company := restoring.declaration(settings, inventory):
-        say(f"Set CHURN_COMPANY={file_of_company}, the company's declaration, before anything else is started")
+    if (company := restoring.declaration(settings, inventory)) != settings.company:
+        unset = "Unset CHURN_COMPANY, since the company is the example that is shipped,"
+        to_do = f"Set CHURN_COMPANY={company}, the company's declaration," if company else unset
+        say(f"{to_do} before anything else is started")
     if ended:
         say(f"{counted(ended, 'run')} had not ended then: repeat what you began; what began by itself does so again")
 

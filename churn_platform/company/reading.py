@@ -28,10 +28,11 @@ _SHIPPED = "streamflow.toml"
 @cache
 def shipped() -> Declaration:
     """StreamFlow's declaration, which comes with the platform; a test reads it as any other file."""
-    return _typed(_shipped_text(), _SHIPPED)
+    return _typed(shipped_text(), _SHIPPED)
 
 
-def _shipped_text() -> str:
+def shipped_text() -> str:
+    """StreamFlow's declaration as it is written."""
     return resources.files("churn_platform.company").joinpath(_SHIPPED).read_text()
 
 
@@ -51,7 +52,7 @@ def read(file: Path) -> Declaration:
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{file} is not UTF-8, as TOML has to be: {error.reason}") from error
     _READ[file] = content
-    return shipped() if text == _shipped_text() else parse(text, file.name)
+    return shipped() if text == shipped_text() else parse(text, file.name)
 
 
 _READ: dict[Path, bytes] = {}

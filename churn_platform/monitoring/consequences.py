@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from churn_platform.bundle import Feature
 from churn_platform.champion.registry import Registry, Version
+from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.tables.declared import Consequence, of_months, of_retraining, of_version
 
@@ -29,9 +30,16 @@ def of_all(home: Home) -> tuple[Consequence, ...]:
 
 
 def to_know(home: Home) -> tuple[str, ...]:
-    """What people should know without asking: what has to be done, and what the champion goes without."""
-    pressing = (found for found in of_months(home.lake) if found.pressing)
-    return tuple(found.sentence for found in (*pressing, *of_champion(home)))
+    """What people should know without asking: what has to be done, and what the champion goes without.
+
+    A champion whose version cannot be fetched is one of these sentences, since all else is known without it.
+    """
+    pressing = tuple(found for found in of_months(home.lake) if found.pressing)
+    try:
+        found = (*pressing, *of_champion(home))
+    except Fault as fault:
+        found = (*pressing, Consequence(f"what the champion needs is not known: {fault}"))
+    return tuple(consequence.sentence for consequence in found)
 
 
 @lru_cache(maxsize=8)

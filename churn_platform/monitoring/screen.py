@@ -103,7 +103,7 @@ def _champion(champion: ChampionStatus) -> str:
     promise = f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
     reached = champion.reached
     if reached is None:
-        return f"{promise} at that time; whether it is still as good shows when a later month has labels"
+        return f"{promise} at that time; how good it is on a later month with labels is not known yet"
     how = "as served" if reached.served else "had it served that month"
     if reached.auc is None:
         return f"{promise} at that time; on {reached.month}: no AUC, since everyone or nobody churned, {how}"

@@ -15,6 +15,7 @@ from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
 from churn_platform.champion.registry import Version
 from churn_platform.company.declaration import EARLY_LABELS
+from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
@@ -128,7 +129,7 @@ class Status(msgspec.Struct, frozen=True):
 def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str | None = None) -> Status:
     """Where the platform stands now; `unread` is why nobody knows what has stopped.
 
-    Raises RegistryError, BookError and ReceiptError.
+    Raises RegistryError, BookError, ReceiptError, MissingTableError, DamagedTableError and DocumentError.
     """
     months = sorted({month for table in home.contract.states for month in home.lake.months(landed(table.name))})
     return Status(
@@ -230,13 +231,19 @@ def _champion(home: Home) -> ChampionStatus | None:
 
 
 def _reached(home: Home, version: Version) -> Reached | None:
-    """As measured; worked out now where that has not been done yet, as right after a rollback."""
+    """As measured; worked out now where that has not been done yet, as right after a rollback.
+
+    None where that cannot be done: `declaration` says what is wrong with the version, the features or the labels.
+    """
     month = max(performance.measurable(home.lake, version), default=None)
     if month is None:
         return None
     found = performance.of_version(home.lake, month, version.number)
-    found = found or performance.reach(home.lake, month, version, home.registry.bundle(version))
-    if not found:
+    try:
+        found = found or performance.reach(home.lake, month, version, home.registry.bundle(version))
+    except Fault:
+        return None
+    if found is None:
         return None
     margin = home.settings.realised_margin
     as_promised = None if found.auc is None else not performance.falls_short(found.auc, version.auc, margin)

@@ -24,7 +24,7 @@ from churn_platform.backup import archive, making, restoring
 from churn_platform.files import modes
 from churn_platform.files.owners import own_process
 from churn_platform.settings import RESTORING
-from churn_platform_tests import foreign, homes, processes
+from churn_platform_tests import homes, processes
 from churn_platform_tests.conftest import Platform
 
 
@@ -340,34 +340,3 @@ def test_serving_does_not_begin_either(tmp_path: Path) -> None:
     serving = [sys.executable, "-m", "serving"]
     done = subprocess.run(serving, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "is being restored, or a restore was cut short" in done.stderr) == (1, True), done.stderr
-
-
-@pytest.mark.parametrize("place", ["elsewhere", "home"])
-def test_a_backup_holds_the_declaration(place: str, tmp_path: Path) -> None:
-    company = tmp_path / place / ("gym.toml" if place == "home" else "declared.toml")
-    company.parent.mkdir()
-    company.write_text(foreign.CLUB)
-    before = Platform(homes.settings_of(tmp_path, company=company))
-    before.settings.home.mkdir(exist_ok=True)
-    (before.settings.home / "company.toml").write_text("an old one")
-    assert "Note" not in before.churn("backup", str(tmp_path / "one.tar")).output
-
-    after = at(tmp_path, tmp_path / "after" / "home")
-    restored = after.settings.home / ("gym.toml" if place == "home" else "company.toml")
-    told = f"Set CHURN_COMPANY={restored}, the company's declaration, before anything else is started"
-    assert told in said(after, "restore", str(tmp_path / "one.tar")).splitlines()
-    assert restored.read_text() == foreign.CLUB
-    other = Platform(before.settings.model_copy(update={"home": tmp_path / "other" / "home"}))
-    assert "CHURN_COMPANY" not in said(other, "restore", str(tmp_path / "one.tar"))  # it is named already
-
-    company.unlink()
-    shutil.rmtree(before.settings.home)
-    before.settings.home.mkdir()
-    told = f"the declaration {company} (CHURN_COMPANY) is not in it, since there is no such file"
-    assert told in before.churn("backup", str(tmp_path / "two.tar")).output
-
-
-def test_the_shipped_declaration_is_in_no_backup(backup: Path, tmp_path: Path) -> None:
-    platform = at(tmp_path, tmp_path / "after" / "home")
-    assert "CHURN_COMPANY" not in said(platform, "restore", str(backup))
-    assert not (platform.settings.home / "company.toml").exists()

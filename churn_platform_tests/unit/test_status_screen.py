@@ -73,7 +73,7 @@ def test_what_became_of_a_candidate_is_told(
 @pytest.mark.parametrize(
     ("reached", "told"),
     [
-        (None, "whether it is still as good shows when a later month has labels"),
+        (None, "how good it is on a later month with labels is not known yet"),
         (
             Reached("2024-03", 0.79, served=True, as_promised=True),
             "on 2024-03: AUC 0.7900, as served: still as good as promised (CHURN_REALISED_MARGIN)",
