@@ -221,8 +221,8 @@ class Runs:
     def trained_by_itself(self, month: Month) -> tuple[Evaluation, Receipt | None] | None:
         """What `retrain` would return, where the platform has just done that by itself, from the data that is there.
 
-        None where it has not: where the newest retraining for the month was a person's, or the data, the champion or
-        the settings have changed since.
+        None where it has not: where the newest retraining for the month was a person's, or the data, the declaration,
+        the champion or the settings have changed since. Raises NotTrainableError where one would be refused by now.
         """
         with answering(self.home.settings):
             runs = runs_of(self.instance, month, RETRAIN)

@@ -57,8 +57,8 @@ def simulate(
 ) -> None:
     """Write the monthly drops of a synthetic company.
 
-    One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH. With --next, earlier months get
-    the labels that have become known since they were written.
+    One JSON line per month says what was written. The first month is CHURN_FIRST_MONTH. With --next, earlier months
+    that have no labels get them once they are known, even where somebody has removed them.
     """
     from churn_platform.contracts import declared
     from churn_platform.simulation import drops

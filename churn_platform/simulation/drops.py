@@ -24,7 +24,7 @@ import numpy as np
 from churn_platform.contracts import Contract, streamflow
 from churn_platform.faults import Fault
 from churn_platform.files import replacing
-from churn_platform.intake.drops import newest
+from churn_platform.intake.drops import files_of, newest
 from churn_platform.modelling.metrics import auc
 from churn_platform.months import Month
 from churn_platform.shown import counted, inert
@@ -154,18 +154,18 @@ def write_drop(month: SimulatedMonth, folder_of_drops: Path) -> Path:
 def deliver_labels(month: SimulatedMonth, folder_of_drops: Path) -> int:
     """Put a month's labels into its drop, which was written without, and return how many there are.
 
-    0 where nothing is done: the labels are not known yet, or are there, or the drop's other tables are not this
-    month's, as those of another seed.
+    0 where nothing is done: the labels are not known yet, or are there in any format, or the drop's other tables are
+    not this month's, as those of another seed. Labels that somebody has removed come back: they look like those of a
+    drop that was written before they were known.
     """
     drop = folder_of_drops / month.folder
-    labels = drop / f"{_LABELS}.csv"
-    if _LABELS not in month.tables or labels.exists() or not drop.is_dir():
+    if _LABELS not in month.tables or not drop.is_dir() or files_of(drop, _CONTRACT.labels):
         return 0
     for name, columns in month.tables.items():
         file = drop / f"{name}.csv"
         if name != _LABELS and (not file.exists() or file.read_bytes() != _as_csv(columns)):
             return 0
-    with replacing(labels) as temporary:
+    with replacing(drop / f"{_LABELS}.csv") as temporary:
         temporary.write_bytes(_as_csv(month.tables[_LABELS]))
     return int(month.tables[_LABELS][_CONTRACT.key].size)
 

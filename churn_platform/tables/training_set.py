@@ -22,7 +22,7 @@ from churn_platform.months import Month
 from churn_platform.tables import leaving, maturity
 from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
-from churn_platform.tables.names import FEATURES, landed
+from churn_platform.tables.names import FEATURES, TRAINING_ROWS, landed
 from churn_platform.tables.origins import barred, made_otherwise, read_otherwise
 
 if TYPE_CHECKING:
@@ -195,9 +195,16 @@ def sources(lake: Lake, months: Iterable[Month], rows: pd.DataFrame) -> dict[str
 
 
 def is_current(lake: Lake, month: Month, gathered: TrainingSet) -> bool:
-    """Whether this training set of the month is what would be gathered now. Raises NotTrainableError."""
-    now = {str(month): _content(lake, month) for month in months_to_learn_from(lake, month)}
-    return now == {name: (source.features_sha256, source.labels_sha256) for name, source in gathered.months.items()}
+    """Whether this training set of the month is what would be gathered now, as is declared now.
+
+    Raises NotTrainableError where nothing would.
+    """
+    months = months_to_learn_from(lake, month)
+    now = {str(month): _content(lake, month) for month in months}
+    if now != {name: (source.features_sha256, source.labels_sha256) for name, source in gathered.months.items()}:
+        return False
+    # The same files give other rows by another declaration.
+    return lake.write_addressed(TRAINING_ROWS, training_rows(lake, months)).sha256 == gathered.sha256
 
 
 def _content(lake: Lake, month: Month) -> tuple[str, str]:

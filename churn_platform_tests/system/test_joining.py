@@ -21,6 +21,7 @@ from churn_platform.automation.launcher import PROCESS_TAG
 from churn_platform.automation.triggers import CLOSE, EVENT_TAG, RETRAIN
 from churn_platform.champion.registry import RegistryError
 from churn_platform.champion.tags import PARTITION_TAG
+from churn_platform.company.reading import shipped_text
 from churn_platform.files.owners import own_process
 from churn_platform.local import joining
 from churn_platform.local.runs import Runs
@@ -167,6 +168,17 @@ def test_a_run_that_has_read_something_else_counts_for_nothing(
 FRESH = {EVENT_TAG: "an event"}
 
 
+def trained_by_run(platform: Platform, tags: dict[str, str]) -> None:
+    """Have a run for the month that has trained, as a sensor's if the tags say so."""
+
+    @dg.job(name=RETRAIN)
+    def retrain() -> None: ...
+
+    with open_instance(platform.settings) as instance:
+        done = dg.DagsterRunStatus.SUCCESS
+        instance.create_run_for_job(retrain, status=done, tags={PARTITION_TAG: str(MONTH), **tags})
+
+
 @pytest.mark.parametrize(
     ("tags", "since", "counts"),
     [
@@ -187,13 +199,7 @@ def test_what_a_sensor_has_trained_is_not_trained_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     platform = trained.copy(tmp_path)
-
-    @dg.job(name=RETRAIN)
-    def retrain() -> None: ...
-
-    with open_instance(platform.settings) as instance:
-        done = dg.DagsterRunStatus.SUCCESS
-        instance.create_run_for_job(retrain, status=done, tags={PARTITION_TAG: str(MONTH), **tags})
+    trained_by_run(platform, tags)
     settings = platform.settings
     if since == "labels":
         labels = platform.home.lake.path(landed("labels"), MONTH)
@@ -210,6 +216,17 @@ def test_what_a_sensor_has_trained_is_not_trained_again(
         assert "version 3 is not promoted" in told.output
         with pytest.raises(RegistryError):
             platform.home.registry.version(4)
+
+
+def test_what_a_sensor_has_trained_by_another_formula_is_refused_as_by_hand(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    trained_by_run(platform, FRESH)
+    company = tmp_path / "company.toml"
+    company.write_text(shipped_text().replace('"total_paid / months_active"', '"months_active / total_paid"'))
+    changed = Platform(platform.settings.model_copy(update={"company": company}))
+    told = changed.churn("retrain", str(MONTH))
+    assert (told.exit_code, "a sensor has trained" in told.output) == (1, False), told.output
+    assert "have fee_per_tenure_month, made otherwise than is declared now: close 2024-01 again" in told.output
 
 
 def test_training_on_what_has_changed_since_is_told(trained: Platform, tmp_path: Path) -> None:

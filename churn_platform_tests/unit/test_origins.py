@@ -21,8 +21,16 @@ from churn_platform.tables import origins
 from churn_platform.tables.declared import of_months, of_version
 from churn_platform.tables.features import ChangedColumnError, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
-from churn_platform.tables.names import FEATURES, ORIGINS, landed
-from churn_platform.tables.training_set import NotTrainableError, judging, matured, training_rows
+from churn_platform.tables.names import FEATURES, ORIGINS, TRAINING_ROWS, landed
+from churn_platform.tables.training_set import (
+    NotTrainableError,
+    TrainingSet,
+    is_current,
+    judging,
+    matured,
+    sources,
+    training_rows,
+)
 from churn_platform_tests.streamflow import STREAMFLOW
 
 MONTH = Month(2024, 3)
@@ -124,6 +132,24 @@ def test_what_changes_no_value_is_no_change(tmp_path: Path, before: str, after: 
     lake = Lake(tmp_path, contract((before, after)))
     assert origins.made_otherwise(lake, MONTH) == []
     training_rows(lake, [MONTH])
+
+
+def test_what_was_gathered_by_another_declaration_is_not_current(tmp_path: Path) -> None:
+    lake = closed(tmp_path, contract())
+    written = lake.write_addressed(TRAINING_ROWS, rows := training_rows(lake, [MONTH]))
+    months = sources(lake, [MONTH], rows.to_pandas())
+    gathered = TrainingSet(str(MONTH), written.sha256, written.rows, written.rows, 1, months)
+    fee = 'Fee = { kind = "number", meaning = "The fee." }\n'
+    new = (fee, fee + 'Age = { kind = "integer", since = "2024-04", meaning = "New." }\n')
+    for changes, current in (
+        ([], True),
+        ([(FORMULA, "Visits/NULLIF(Fee, 0)")], True),
+        ([new], False),
+        ([(DERIVED, "")], False),
+    ):
+        assert is_current(Lake(tmp_path, contract(*changes)), MONTH, gathered) == current, changes
+    with pytest.raises(NotTrainableError, match="have each, made otherwise than is declared now: close 2024-03 again"):
+        is_current(Lake(tmp_path, contract((FORMULA, "Visits * Fee"))), MONTH, gathered)
 
 
 def test_a_renamed_column_is_the_same_in_a_formula(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_labels_are_written_once_they_are_known(command: Command, tmp_path: Path
     assert homes.contents(tmp_path / "month_001", "*.csv") == homes.contents(tmp_path / "expected/month_001", "*.csv")
 
 
+@pytest.mark.parametrize("name", ["labels.csv.gz", "labels.parquet"])
+def test_labels_that_are_there_in_another_format_are_not_written_again(
+    name: str, command: Command, tmp_path: Path
+) -> None:
+    company = ["--out", str(tmp_path), "--customers", "50", "--seed", "3"]
+    command(*company, "--known-by", "2024-02-01")  # before January's are known
+    (tmp_path / "month_000" / name).write_bytes(b"some")
+    code, out, _ = command(*company, "--next")
+    assert (code, [json.loads(line)["month"] for line in out.splitlines()]) == (0, ["2024-02"])
+    assert not (tmp_path / "month_000" / "labels.csv").exists()
+
+
 def test_no_labels_are_put_into_another_companys_drop(command: Command, tmp_path: Path) -> None:
     company = ["--out", str(tmp_path), "--customers", "50"]
     command(*company, "--seed", "3", "--known-by", "2024-02-01")

@@ -41,7 +41,10 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
     async def generate(
         data: Annotated[GenerateRequest, Body(examples=[Example(value={"samples": 1000, "shock": "price_rise"})])],
     ) -> Generated:
-        """Writes the drop of the month after the newest one, beside the others, where the sensors find it."""
+        """Writes the drop of the month after the newest one, beside the others, where the sensors find it.
+
+        Earlier months that have no labels get them once they are known, even where somebody has removed them.
+        """
         return await generator.generate(data)
 
     @post(
