@@ -195,11 +195,11 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     """A table of a drop, but for its key. `customers` says that whoever has a row in it is active in the month.
 
     `key` is what its file calls the customer's key, where that is another name than elsewhere. `snapshots` is what its
-    snapshots are called, where that is not the table's name with `_snapshots`. `file` is what
-    its file is called, without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The
-    others say how a CSV file writes things. `null_values` are what stands where nothing is known, besides nothing.
-    Before the month `since` and after the month `until`, drops need not have the table: what it says is unknown there.
-    `was` are the names that it and its file had before, the first one first, by which the lake goes on calling it.
+    snapshots are called, where that is not the table's name with `_snapshots`. `file` is what its file is called,
+    without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The others say how a CSV
+    file writes things. `null_values` are what stands where nothing is known, besides nothing. Before the month `since`
+    and after the month `until`, drops need not have the table: what it says is unknown there. `was` are the names that
+    it and its file had before, the first one first, by which the lake goes on calling it.
     """
 
     meaning: str

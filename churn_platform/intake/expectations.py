@@ -201,8 +201,8 @@ def _quick(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
 def most_rows(rows: ibis.Table, total: int, row: str, key: str) -> pd.DataFrame:
     """A table's rows, which are `total`, as a frame: all of them up to MOST, else so many, always the same.
 
-    Chosen by a hash of the key, so that rows of one key are judged together and a repeated one is seen. A row without
-    key is chosen by its number: either all of those, or none, would be in.
+    Chosen by a hash of the key, so that rows of one key are judged together and a repeated one is seen; only of the
+    last key some may be left out. A row without key is chosen by its number: either all of those, or none, would be in.
     """
     import ibis
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from churn_platform.company.declaration import Role
-from churn_platform.contracts import Table, TableFile
+from churn_platform.contracts import Column, Table, TableFile
 from churn_platform.shown import inert
 
 _BYTES = (
@@ -60,7 +60,7 @@ def columns(table: Table, names: Sequence[str]) -> str | None:
     """How these columns differ from the contract's, whose order is free; None where they do not."""
     known = set(table.file.columns)
     unknown = [name for name in names if name not in known]
-    lacking = [c.name for c in table.columns if c.name not in set(names) and not c.optional]
+    lacking = [_in_file(table, c) for c in table.columns if c.name not in set(names) and not c.optional]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if not (unknown or lacking or repeated):
         return None
@@ -73,6 +73,12 @@ def columns(table: Table, names: Sequence[str]) -> str | None:
     )
 
 
+def _in_file(table: Table, column: Column) -> str:
+    """What the table's file calls a column: its key may have a name of its own there."""
+    own = (old for old, now in table.file.renamed if now == table.key.name == column.name)
+    return next(own, column.name)
+
+
 def _changed(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:
     """Both at once, since a column with a new name is one that lacks and one that is unknown."""
     told = (_columns(fault, names) for fault, names in (("lacks", lacking), ("has unknown", unknown)) if names)
@@ -81,7 +87,7 @@ def _changed(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> st
 
 def _to_declare(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:
     """What to declare where the company has changed its table. The key and the label have to be there always."""
-    always = {column.name for column in table.with_role(Role.KEY, Role.LABEL)}
+    always = {_in_file(table, column) for column in table.with_role(Role.KEY, Role.LABEL)}
     if table.month is None or not (lacking or unknown) or not always.isdisjoint(lacking):
         return ""
     cures = []
@@ -91,7 +97,8 @@ def _to_declare(table: Table, lacking: Sequence[str], unknown: Sequence[str]) ->
         cures.append(f'until = "{table.month - 1}" for one that has ended')
     if unknown and lacking:
         cures.append(f'was = ["{inert(lacking[0])}"] for one that has another name now')
-    return f": declare {', '.join(cures)}"
+    gone = ", or remove one that no earlier month had" if lacking else ""
+    return f": declare {', '.join(cures)}{gone}"
 
 
 def _columns(fault: str, names: Sequence[str]) -> str:

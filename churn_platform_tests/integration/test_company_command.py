@@ -50,7 +50,7 @@ def test_check_looks_at_the_headers_of_drops_that_are_not_closed(tmp_path: Path)
     assert changed == (
         "2024-01 does not fit the declaration: clients.csv: table clients lacks column Land and has unknown column "
         'Länder: declare since = "2024-01" for a column that is new, until = "2023-12" for one that has ended, was = '
-        '["Land"] for one that has another name now'
+        '["Land"] for one that has another name now, or remove one that no earlier month had'
     )
     assert unread.startswith("2024-01 does not fit the declaration: exits.parquet: table labels cannot be read: ")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +132,16 @@ def test_the_contracts_own_names_are_all_told(engine: Any, tmp_path: Path) -> No
             f"{HEADER},nps",
             'has unknown column nps: declare since = "2024-03" for a column that is new',
         ),
-        ("user_id", 'lacks column failed_payments_90d: declare until = "2024-02" for one that has ended'),
+        (
+            "user_id",
+            'lacks column failed_payments_90d: declare until = "2024-02" for one that has ended, or remove one that no '
+            "earlier month had",
+        ),
         (
             "user_id,unpaid",
             'lacks column failed_payments_90d and has unknown column unpaid: declare since = "2024-03" for a column '
             'that is new, until = "2024-02" for one that has ended, was = ["failed_payments_90d"] for one that has '
-            "another name now",
+            "another name now, or remove one that no earlier month had",
         ),
         ("customer,failed_payments_90d", "lacks column user_id and has unknown column customer"),
     ],
@@ -149,3 +154,23 @@ def test_what_to_declare_for_a_changed_table(header: str, sentence: str, engine:
         with pytest.raises(DropError) as raised:
             look()
         assert str(raised.value) == f"payments_agg_90d.csv: table payments_agg_90d {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("failed_payments_90d", "lacks column Customer Ref"),
+        ("customer,failed_payments_90d", "lacks column Customer Ref and has unknown column customer"),
+        (
+            "customer_ref,failed_payments_90d",
+            "lacks column Customer Ref: it has 'customer_ref', which must be Customer Ref",
+        ),
+    ],
+)
+def test_a_key_is_named_as_the_file_calls_it(header: str, sentence: str, tmp_path: Path) -> None:
+    file = replace(PAYMENTS.file, renamed=(("Customer Ref", "user_id"),))
+    path = tmp_path / "payments_agg_90d.csv"
+    path.write_text(f"{header}\n")
+    with pytest.raises(DropError) as raised:
+        read_header(path, path.name, replace(PAYMENTS, file=file).at(Month(2024, 3)))
+    assert str(raised.value) == f"payments_agg_90d.csv: table payments_agg_90d {sentence}"
