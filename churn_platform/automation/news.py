@@ -18,7 +18,6 @@ from churn_platform.champion.receipts import Receipt, digest_of
 from churn_platform.champion.tags import CAUSE_TAG, PARTITION_TAG
 from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
-from churn_platform.files import sha256
 from churn_platform.home import Home
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.monitoring.closed import closed
@@ -156,20 +155,20 @@ def _of_disagreements(home: Home) -> Iterator[Alert]:
 
 def _of_edits(home: Home) -> Iterator[Alert]:
     """Whether the declaration was changed under a platform that goes on by the one before."""
-    company, file = home.contract.declaration.company.name, home.settings.company
-    if file is not None and (told := edited(file)):
-        content = sha256(file.read_bytes()) if file.is_file() else ""
-        yield Alert(f"edited {content}", f"The declaration of {as_text(company)} has changed", as_text(told))
+    company = home.contract.declaration.company.name
+    if edit := edited(home.settings.company, home.settings.company_sha256):
+        title = f"The declaration of {as_text(company)} has changed"
+        yield Alert(f"edited {edit.mark}", title, as_text(edit.sentence))
 
 
 def _of_declaration(home: Home) -> Iterator[Alert]:
-    """What the champion has learned from and is, or will be, given no longer, as declared; as above."""
+    """How the champion and the declaration differ. While a store is away, that is for others to report."""
     try:
         found = of_champion(home) if home.ledger.newest() else ()
     except Fault:
         return
     for told in (as_text(consequence.sentence) for consequence in found):
-        yield Alert(f"declaration: {told}", "The declaration has changed for the champion", told)
+        yield Alert(f"declaration: {told}", "Champion and declaration differ", told)
 
 
 def _of_decisions(home: Home) -> Iterator[Alert]:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from churn_platform.automation import watch
 from churn_platform.automation.jobs import Jobs
-from churn_platform.automation.sensors import Answer, answer
+from churn_platform.automation.sensors import Answer, answer, asked
 from churn_platform.automation.triggers import CLOSE, Launch
 from churn_platform.faults import Fault
 from churn_platform.home import Home
@@ -16,7 +16,7 @@ def schedules(months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.Sch
     def monthly_closing(context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[Home]) -> Answer:
         """Ask what the sensor asks, so that older months are closed first."""
         try:
-            decision = watch.closing(home, context.instance)
+            decision = asked(home, context.instance, watch.closing)
         except Fault as fault:
             return dg.SkipReason(str(fault))
         if isinstance(decision, Launch) and decision.job != CLOSE:

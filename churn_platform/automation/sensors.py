@@ -1,8 +1,9 @@
 """Sensors: what Dagster's daemon asks every few seconds, and what it starts.
 
 Here: decisions turned into run requests, and alerts sent. Not here: the decisions (`closing`, `retraining`,
-`promoting`, `refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake and in
-the runs, so that a daemon may die at any time.
+`promoting`, `refreshing`) or their facts (`watch`). None of them keeps a cursor: all they know is in the lake, in the
+runs and in the settings, so that a daemon may die at any time. Only where no setting says which declaration the
+platform was started with do they go by what their own process has read.
 """
 
 from collections.abc import Callable
@@ -36,8 +37,8 @@ def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
 
 def asked(home: Home, instance: dg.DagsterInstance, question: Question) -> Action:
     """The decision now. A changed declaration waits: runs are processes of their own, which would read that one."""
-    changed = edited(home.settings.company)
-    return Wait(changed) if changed else question(home, instance)
+    changed = edited(home.settings.company, home.settings.company_sha256)
+    return Wait(changed.sentence) if changed else question(home, instance)
 
 
 def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.SensorDefinition]:

@@ -1,7 +1,7 @@
 """Reading: a declaration's file as its types, or every fault in it at once.
 
-Here: parsing, and what is not as the types say. Not here: what a declaration may say (`declaration`), or what its parts
-have to agree on (`checking`).
+Here: parsing, what is not as the types say, and whether the file has changed since. Not here: what a declaration may
+say (`declaration`), or what its parts have to agree on (`checking`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec.structs import FieldInfo
 
 from churn_platform.company.checking import disagreements
 from churn_platform.company.declaration import Declaration, DeclarationError
+from churn_platform.files import sha256
 from churn_platform.shown import inert
 
 _SHIPPED = "streamflow.toml"
@@ -51,23 +52,45 @@ def read(file: Path) -> Declaration:
         text = content.decode("utf-8-sig")  # Windows' editors begin a file with a byte-order mark
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{file} is not UTF-8, as TOML has to be: {error.reason}") from error
-    _READ[file] = content
+    _READ[file] = sha256(content)
     return shipped() if text == shipped_text() else parse(text, file.name)
 
 
-_READ: dict[Path, bytes] = {}
-"""What this process has last read of each file."""
+_READ: dict[Path, str] = {}
+"""The SHA-256 of what this process has last read of each file."""
 
 
-def edited(file: Path | None) -> str | None:
-    """A sentence where a declaration's file is not what this process has read; programs that run long go on by that."""
-    if file is None or file not in _READ:
+def as_read(file: Path | None) -> str:
+    """The SHA-256 of what this process has last read of a declaration's file; empty where it has read none."""
+    return _READ.get(file, "") if file else ""
+
+
+class Edit(NamedTuple):
+    """A declaration's file is not what the platform was started with: a sentence, and what tells this from other edits.
+
+    A file that is changed, put back and changed again in the same way was edited twice.
+    """
+
+    sentence: str
+    mark: str
+
+
+def edited(file: Path | None, started: str) -> Edit | None:
+    """How a declaration's file was changed under the platform that was started with content of this SHA-256.
+
+    Where `started` is empty, it was started with what this process has read.
+    """
+    if file is None or not (before := started or as_read(file)):
         return None
     try:
-        same = file.read_bytes() == _READ[file]
-    except OSError:
-        same = False
-    return None if same else f"{file} (CHURN_COMPANY) has changed since this was started: start `churn up` again"
+        now, changed = sha256(file.read_bytes()), file.lstat().st_ctime_ns
+    except OSError as error:
+        now, changed = str(error.strerror), 0
+    if now == before:
+        return None
+    return Edit(
+        f"{file} (CHURN_COMPANY) has changed since the platform was started: start it again", f"{now} {changed}"
+    )
 
 
 def parse(text: str, name: str) -> Declaration:

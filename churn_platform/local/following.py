@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from churn_platform.automation import news
 from churn_platform.automation.instance import answering, open_instance
 from churn_platform.champion.promotion import paused
+from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake.drops import newest
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-async def deliveries(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Reload the definitions when a new month is delivered: they offer only the months they knew when loaded."""
+async def deliveries(settings: Settings, tell: Callable[[str], None], seconds: float = 2) -> None:
+    """Reload the definitions when a new month is delivered: they offer only the months they knew when loaded.
+
+    Not while the declaration is another than the platform was started with: they would be loaded by that one.
+    """
     known = newest(settings.drops, settings.first) or settings.first
     while True:
-        await asyncio.sleep(2)
+        await asyncio.sleep(seconds)
+        if edited(settings.company, settings.company_sha256):
+            continue
         month = newest(settings.drops, settings.first) or settings.first
         if month != known and await ask_grpc(code_server(settings), "ReloadCode", seconds=120):
             known = month

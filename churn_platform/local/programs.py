@@ -16,6 +16,8 @@ import msgspec
 from churn_platform import home
 from churn_platform.automation import instance
 from churn_platform.champion.registry import MODEL
+from churn_platform.company.reading import as_read
+from churn_platform.contracts import declared
 from churn_platform.files import replacing
 from churn_platform.local import first_start
 from churn_platform.local.health import answers, has_heartbeats, serves_grpc
@@ -125,10 +127,15 @@ def ports(settings: Settings) -> dict[str, int]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What the programs find in their environment in addition to what this process has in its own."""
+    """What the programs find in their environment in addition to what this process has in its own.
+
+    Raises DeclarationError.
+    """
+    declared(settings.company)  # the programs read the same, or notice that it has changed
     mlflow = _from_anywhere(settings.mlflow_tracking_uri.get_secret_value())
     return {
         "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
+        "CHURN_COMPANY_SHA256": as_read(settings.company),
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),
         "CHURN_MLFLOW_TRACKING_URI": mlflow,

@@ -23,7 +23,10 @@ from churn_platform.settings import Settings
 
 
 def up(settings: Settings) -> None:
-    """Run the platform until SIGINT or SIGTERM; then nothing of it is left running. Raises CannotStartError."""
+    """Run the platform until SIGINT or SIGTERM; then nothing of it is left running.
+
+    Raises CannotStartError and DeclarationError.
+    """
     with only_one(settings.home) as lock:
         refuse_taken_ports(settings)
         instance.prepare(settings)

@@ -40,6 +40,11 @@ class PlaceSettings(Group):
     company: DeclarationFile = Field(
         None, description="The file that declares the company; empty for StreamFlow, the example that is shipped."
     )
+    company_sha256: str = Field(
+        "",
+        description="The SHA-256 of that file as the platform was started with it, as `churn up` sets it: nothing is"
+        " started by itself while the file is another.",
+    )
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
     file_mode: FileMode = Field(

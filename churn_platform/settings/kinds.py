@@ -27,6 +27,14 @@ def _absolute(path: Path) -> Path:
         raise ValueError("there is no such place: it is a loop of links, or no user has the name after ~") from error
 
 
+def _as_named(path: Path) -> Path:
+    """Absolute, and not where its links lead: that may change while the platform runs, and is then a change of it."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("there is no such place: no user has the name after ~") from error
+
+
 def _month_key(key: str) -> str:
     return str(Month.parse(key))
 
@@ -51,7 +59,7 @@ def _declaration(file: object) -> object:
     return None if file == "" else file
 
 
-DeclarationFile = Annotated[Path | None, BeforeValidator(_declaration), AfterValidator(lambda f: f and _absolute(f))]
+DeclarationFile = Annotated[Path | None, BeforeValidator(_declaration), AfterValidator(lambda f: f and _as_named(f))]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 MonthKey = Annotated[str, AfterValidator(_month_key)]
 LastMonthKey = Annotated[str, AfterValidator(_last_month)]

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ from churn_platform.local.checks import refuse_taken_ports
 from churn_platform.local.lock import CannotStartError, only_one
 from churn_platform.local.programs import links, programs
 from churn_platform.local.screen import Screen
+from churn_platform.local.supervision import Supervisor
 from churn_platform.local.up import ending
 from churn_platform.settings import Settings
 from churn_platform_tests.decision_cases import Desk
@@ -88,6 +90,17 @@ def test_nothing_starts_where_a_port_is_taken(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "CHURN_DAGSTER_PORT" in result.output
     assert {path.name for path in (tmp_path / "home").iterdir()} == {"up.lock"}
+
+
+def test_nothing_starts_by_a_declaration_that_is_none(tmp_path: Path) -> None:
+    company = tmp_path / "company.toml"
+    company.write_text("[company")
+    ports = {f"CHURN_{name.upper()}": str(port) for name, port in zip(PORTS, _free(len(PORTS)), strict=True)}
+    places = {"CHURN_HOME": str(tmp_path / "home"), "CHURN_COMPANY": str(company)}
+    with patch.object(Supervisor, "run", side_effect=AssertionError("it was started")):
+        result = CliRunner().invoke(main, ["up"], env={**ports, **places})
+    assert result.exit_code == 1
+    assert "company.toml is not TOML" in result.output
 
 
 def test_one_platform_a_home(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ WRITES = {
 }  # fmt: skip
 """Which services write to volumes that do not bear their name."""
 UNSET = {  # by compose: each means something only where the platform runs as one program on one machine
-    "CHURN_DAGSTER_PORT", "CHURN_CODE_SERVER_PORT", "CHURN_MLFLOW_PORT",
+    "CHURN_COMPANY_SHA256", "CHURN_DAGSTER_PORT", "CHURN_CODE_SERVER_PORT", "CHURN_MLFLOW_PORT",
 }  # fmt: skip
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/serving.json").read_text())
 PROVISIONING = ROOT / "deploy/grafana/provisioning"
