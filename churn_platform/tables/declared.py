@@ -6,7 +6,7 @@ or what a run does about it (the assets).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from churn_platform.bundle import Feature
@@ -31,47 +31,98 @@ class Consequence:
     pressing: bool = False
 
 
+_Gap = tuple[Callable[[Sequence[Month], str], str], str]
+"""The sentence that tells of months what they were closed without, and what that is."""
+
+
 def of_months(lake: Lake) -> Iterator[Consequence]:
-    """What follows for the closed months whose features are not the declared ones, oldest first."""
+    """What follows for the closed months whose features are not the declared ones: one sentence for all alike."""
     more: set[str] = set()
+    gaps: dict[_Gap, list[Month]] = {}
     for month in lake.months(FEATURES):
         found = set(lake.read(FEATURES, month).columns)
-        yield from _of_month(lake, month, found)
+        for gap in _gaps(lake, month, found):
+            gaps.setdefault(gap, []).append(month)
         made = {feature.name for feature in schema(lake.contract)}
         more |= {name for name in found if past.called(lake.contract.former, name, made) not in made}
+    yield from (Consequence(told(months, what), pressing=True) for (told, what), months in gaps.items())
     more -= {lake.contract.key, AS_OF}
     if more and lake.contract.key in found:
         yield Consequence(f"closed months have {', '.join(sorted(more))}, declared no more: new versions do without")
 
 
-def _of_month(lake: Lake, month: Month, found: Set[str]) -> Iterator[Consequence]:
+def _gaps(lake: Lake, month: Month, found: Set[str]) -> Iterator[_Gap]:
     contract = lake.contract
     if contract.key not in found:
-        told = f"{month} was closed by another key than {contract.key}"
-        yield Consequence(f"{told}: declare the old key, or start with an empty CHURN_HOME", pressing=True)
+        yield _another_key, contract.key
         return
     if why := barred(lake, month):
-        yield Consequence(why, pressing=True)
+        yield _barred, why
         return
     for table in contract.states:
         if table.at(month).required and not lake.has(landed(table.name), month):
-            told = f"{month} was closed without {table.name}: declare `since`, `was` if the table had another name"
-            more = "(all that it had, the first one first), or put its file into the drop and close the month again"
-            yield Consequence(f"{told} {more}", pressing=True)
+            yield _no_table, table.name
     if changed := _changed_kinds(lake, month):
-        told = f"{month} has {', '.join(changed)} of another kind than is declared now"
-        yield Consequence(f"{told}: {RENAME}, or close it again (churn close {month})", pressing=True)
+        yield _other_kinds, ", ".join(changed)
     wanted = [feature.name for feature in schema(contract)]
     if lake.has(landed(contract.labels.name), month) and (unlike := unlike_labels(lake, month)):
-        told = f"the labels of {month} {unlike}, so no version is trained on them"
-        yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+        yield _no_labels, unlike
     unknown = [name for name in wanted if past.called(contract.former, name, found) not in found]
     if lacking := [name for name in unknown if name not in dated(contract)]:
-        told = f"{month} lacks {', '.join(lacking)}, so no version is trained on it"
-        yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+        yield _no_features, ", ".join(lacking)
     if other := [name for name in made_otherwise(lake, month) if name not in changed]:
-        told = f"{month} has {', '.join(other)}, made otherwise than is declared now, so no version is trained on it"
-        yield Consequence(f"{told}: close it again (churn close {month})", pressing=True)
+        yield _other_features, ", ".join(other)
+
+
+def _another_key(months: Sequence[Month], key: str) -> str:
+    told = f"{_all(months)} {_either(months, 'was', 'were')} closed by another key than {key}"
+    return f"{told}: declare the old key, or start with an empty CHURN_HOME"
+
+
+def _barred(_: Sequence[Month], why: str) -> str:
+    return why
+
+
+def _no_table(months: Sequence[Month], table: str) -> str:
+    told = f"{_all(months)} {_either(months, 'was', 'were')} closed without {table}"
+    again = _either(months, "the drop and close the month again", "the drops and close the months again")
+    was = "`was` if the table had another name (all that it had, the first one first)"
+    return f"{told}: declare `since`, {was}, or put its file into {again}"
+
+
+def _other_kinds(months: Sequence[Month], names: str) -> str:
+    told = f"{_all(months)} {_either(months, 'has', 'have')} {names} of another kind than is declared now"
+    return f"{told}: {RENAME}, or {_close(months)}"
+
+
+def _no_labels(months: Sequence[Month], unlike: str) -> str:
+    return f"the labels of {_all(months)} {unlike}, so no version is trained on them: {_close(months)}"
+
+
+def _no_features(months: Sequence[Month], names: str) -> str:
+    return f"{_all(months)} {_either(months, 'lacks', 'lack')} {names}, {_not_trained(months)}: {_close(months)}"
+
+
+def _other_features(months: Sequence[Month], names: str) -> str:
+    told = f"{_all(months)} {_either(months, 'has', 'have')} {names}, made otherwise than is declared now"
+    return f"{told}, {_not_trained(months)}: {_close(months)}"
+
+
+def _not_trained(months: Sequence[Month]) -> str:
+    return f"so no version is trained on {_either(months, 'it', 'them')}"
+
+
+def _close(months: Sequence[Month]) -> str:
+    return _either(months, f"close it again (churn close {months[0]})", "close them again (churn close --all)")
+
+
+def _all(months: Sequence[Month]) -> str:
+    *others, last = map(str, months)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _either(months: Sequence[Month], one: str, several: str) -> str:
+    return one if len(months) == 1 else several
 
 
 def _changed_kinds(lake: Lake, month: Month) -> list[str]:
@@ -120,12 +171,16 @@ def of_retraining(lake: Lake, number: int, version: Sequence[Feature]) -> Iterat
 
 def _ending(contract: Contract, trained: Month, version: Sequence[Feature]) -> dict[Month, list[str]]:
     """The columns that a version has learned from and that end with a month, by that month."""
+    columns = (column for table in contract.states for column in table.with_role(Role.FEATURE, Role.BASIS))
+    ending = [(column.until, column) for column in columns if column.until is not None and trained <= column.until]
+    if not ending:
+        return {}  # alerts ask every few seconds, and reading formulas takes its time
     learned = {feature.name for feature in version}.union(*(columns_of(feature.formula) for feature in version))
     found: dict[Month, list[str]] = {}
-    for column in (c for table in contract.states for c in table.with_role(Role.FEATURE, Role.BASIS)):
+    for until, column in ending:
         names = {name for old in (column.name, *column.was) for name in _made_of(contract, column, old)}
-        if column.until is not None and trained <= column.until and names & learned:
-            found.setdefault(column.until, []).append(column.name)
+        if names & learned:
+            found.setdefault(until, []).append(column.name)
     return found
 
 

@@ -46,7 +46,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "gym.toml"
     file.write_text(GYM, encoding="utf-8-sig")
     assert read(file) == parse(GYM, "gym.toml")
-    assert reading.edited(file) is None
+    assert reading.edited(file, "") is None
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from churn_platform.intake import deliveries
 from churn_platform.intake.meaning import meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables import origins
+from churn_platform.tables import declared, origins
 from churn_platform.tables.declared import of_months, of_version
 from churn_platform.tables.features import ChangedColumnError, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
@@ -66,17 +66,17 @@ def contract(*changes: tuple[str, str]) -> Contract:
     return Contract(parse(text, "company.toml"))
 
 
-def closed(folder: Path, said: Contract) -> Lake:
+def closed(folder: Path, said: Contract, month: Month = MONTH) -> Lake:
     """A month's features as they are made by this declaration, and its labels."""
     lake = Lake(folder, said)
     types = {feature.name: FEATURE_TYPES[feature.kind] for feature in schema(said)}
-    rows = {"id": ["a", "b"], "as_of": [MONTH.as_of] * 2, **{name: [1.0, None] for name in types}}
-    lake.write(FEATURES, MONTH, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}))
+    rows = {"id": ["a", "b"], "as_of": [month.as_of] * 2, **{name: [1.0, None] for name in types}}
+    lake.write(FEATURES, month, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}))
     for table in said.states:
-        lake.write(landed(table.name), MONTH, ibis.memtable({"id": ["a", "b"]}))
+        lake.write(landed(table.name), month, ibis.memtable({"id": ["a", "b"]}))
     labels = {"id": ["a", "b"], said.label: [True, False]}
-    lake.write(landed("labels"), MONTH, ibis.memtable(labels))
-    origins.record(lake, MONTH)
+    lake.write(landed("labels"), month, ibis.memtable(labels))
+    origins.record(lake, month)
     return lake
 
 
@@ -115,6 +115,54 @@ def test_what_is_made_otherwise_is_known(tmp_path: Path, changes: list[tuple[str
     assert told == f"{what}: close it again (churn close 2024-03)"
     with pytest.raises(NotTrainableError, match=r"made otherwise than is declared now: close 2024-03 again"):
         training_rows(lake, [MONTH])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            FORMULA,
+            "Visits * Fee",
+            "2024-03 and 2024-04 have each, made otherwise than is declared now, so no version is trained on them:"
+            " close them again (churn close --all)",
+        ),
+        (
+            'Fee = { kind = "number"',
+            'Age = { kind = "integer", meaning = "Years." }\nFee = { kind = "number"',
+            "2024-03 and 2024-04 lack Age, so no version is trained on them: close them again (churn close --all)",
+        ),
+        (
+            "[tables.members]",
+            '[label]\ntable = "labels"\ncolumn = "churned"\ninvoluntary = { column = "reason", values = ["unpaid"] }\n'
+            '[tables.labels]\nmeaning = "Who left."\n[tables.labels.columns]\n'
+            'churned = { kind = "boolean", role = "label", meaning = "Left." }\n'
+            'reason = { kind = "category", role = "ignored", meaning = "Why." }\n[tables.members]',
+            "the labels of 2024-03 and 2024-04 lack reason, so no version is trained on them:"
+            " close them again (churn close --all)",
+        ),
+        (
+            "[features.history]",
+            '[tables.calls]\nmeaning = "Calls."\n[tables.calls.columns]\n'
+            'Calls = { kind = "integer", role = "ignored", meaning = "Calls." }\n[features.history]',
+            "2024-03 and 2024-04 were closed without calls: declare `since`, `was` if the table had another name, or"
+            " put its file into the drops and close the months again",
+        ),
+        (
+            'key = "id"',
+            'key = "member"',
+            "2024-03 and 2024-04 were closed by another key than member: declare the old key, or start with an empty"
+            " CHURN_HOME",
+        ),
+    ],
+)
+def test_months_of_which_the_same_is_to_be_said_are_in_one_sentence(
+    tmp_path: Path, before: str, after: str, told: str
+) -> None:
+    for month in (MONTH, MONTH + 1):
+        closed(tmp_path, contract(), month)
+    assert [found.sentence for found in of_months(Lake(tmp_path, contract((before, after)))) if found.pressing] == [
+        told
+    ]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +239,21 @@ def test_a_version_that_has_learned_another_formula_is_told(tmp_path: Path) -> N
         told
     ]
     assert list(of_version(lake, 3, MONTH, learned)) == []
+
+
+def test_formulas_are_read_only_where_a_column_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, read = closed(tmp_path, contract()), list[str]()
+
+    def columns_of(sql: str) -> frozenset[str]:
+        read.append(sql)
+        return frozenset()
+
+    monkeypatch.setattr(declared, "columns_of", columns_of)
+    assert list(of_version(lake, 3, MONTH, schema(contract()))) == []
+    assert read == []
+    ends = Lake(lake.root, contract(("Fee = {", 'Fee = { until = "2024-03",')))
+    assert len(list(of_version(ends, 3, MONTH, schema(contract())))) == 1
+    assert FORMULA in read
 
 
 @pytest.mark.parametrize(
