@@ -2,7 +2,8 @@
 
 Here: what an alert is, remembering which were sent, sending. Not here: what is worth an alert (`news`).
 
-An alert is remembered after it was sent, so that a crash between the two repeats it rather than losing it.
+An alert is remembered after it was sent, so that a crash between the two repeats it rather than losing it. A lock is
+held meanwhile: a sensor and a command may both find the same alert new.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from churn_platform.files import replacing, sha256
+from churn_platform.files import locked, replacing, sha256
 
 MOST_AT_ONCE = 20
 """The most alerts in one round; services refuse floods, and the next round is seconds away."""
@@ -63,14 +64,21 @@ class Outbox:
         new = [alert for alert in alerts if not self.path(alert).exists()]
         sent = failed = 0
         for alert in new if not self._urls else new[:MOST_AT_ONCE]:
-            if self._urls and not self._notify(alert):
-                failed += 1
-                continue
-            sent += bool(self._urls)
-            remembered = Remembered(alert, bool(self._urls), datetime.now(UTC).isoformat(timespec="seconds"))
-            with replacing(self.path(alert)) as temporary:
-                temporary.write_bytes(msgspec.json.encode(remembered))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder / ".lock"):
+                if self.path(alert).exists():  # another process was faster
+                    continue
+                if self._urls and not self._notify(alert):
+                    failed += 1
+                    continue
+                sent += bool(self._urls)
+                self._remember(alert)
         return Round(sent, failed)
+
+    def _remember(self, alert: Alert) -> None:
+        remembered = Remembered(alert, bool(self._urls), datetime.now(UTC).isoformat(timespec="seconds"))
+        with replacing(self.path(alert)) as temporary:
+            temporary.write_bytes(msgspec.json.encode(remembered))
 
     def path(self, alert: Alert) -> Path:
         """Where an alert is remembered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -95,6 +96,19 @@ def test_an_event_is_told_once_even_by_another_process(tmp_path: Path, webhook: 
     assert Outbox(tmp_path, webhook.url).send([alert(1), alert(2), alert(3)]) == Round(1, 0)
     assert webhook.titles == ["title 1", "title 2", "title 3"]
     assert webhook.messages[0]["message"] == "body 1"
+
+
+def test_an_event_is_told_once_though_two_find_it_new_at_once(tmp_path: Path, webhook: Webhook) -> None:
+    both = threading.Barrier(2)
+
+    def found(number: int) -> Iterator[Alert]:
+        yield alert(number)
+        both.wait(20)
+
+    with ThreadPoolExecutor() as pool:
+        rounds = list(pool.map(lambda _: Outbox(tmp_path, webhook.url).send(found(1)), range(2)))
+    assert webhook.titles == ["title 1"]
+    assert sorted(done.sent for done in rounds) == [0, 1]
 
 
 def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, webhook: Webhook) -> None:
