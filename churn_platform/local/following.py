@@ -22,10 +22,14 @@ from churn_platform.local.health import ask_grpc
 from churn_platform.local.programs import FIRST_START, STORAGE, code_server
 from churn_platform.local.screen import Screen
 from churn_platform.local.supervision import Running
+from churn_platform.months import Month
 from churn_platform.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+
+_AWAY = (Fault, OSError)
+"""What says that a store or a folder is away for a while: it is looked at again, and nothing else is kept back."""
 
 
 async def deliveries(settings: Settings, tell: Callable[[str], None], seconds: float = 2) -> None:
@@ -33,15 +37,22 @@ async def deliveries(settings: Settings, tell: Callable[[str], None], seconds: f
 
     Not while the declaration is another than the platform was started with: they would be loaded by that one.
     """
-    known = newest(settings.drops, settings.first) or settings.first
+    known = month = _newest(settings) or settings.first
     while True:
         await asyncio.sleep(seconds)
         if edited(settings.company, settings.company_sha256):
             continue
-        month = newest(settings.drops, settings.first) or settings.first
+        month = _newest(settings) or month
         if month != known and await ask_grpc(code_server(settings), "ReloadCode", seconds=120):
             known = month
             tell(f"{month} was delivered: Dagster offers it now")
+
+
+def _newest(settings: Settings) -> Month | None:
+    """The newest month that has a drop; None where there is none, or none can be seen now."""
+    with suppress(*_AWAY):
+        return newest(settings.drops, settings.first)
+    return None
 
 
 async def pauses(settings: Settings, screen: Screen, seconds: float = 2) -> None:
@@ -51,7 +62,7 @@ async def pauses(settings: Settings, screen: Screen, seconds: float = 2) -> None
     """
     ledger, known = Home(settings).ledger, False
     while True:
-        with suppress(Fault):
+        with suppress(*_AWAY):
             why = await asyncio.to_thread(paused, ledger)
             screen.notice = why or ""
             if screen.notice and not known:
@@ -72,7 +83,7 @@ async def happenings(
             await running[name].arrived.wait()
     instance = None
     while instance is None:
-        with suppress(Fault):  # its database may be away for a while
+        with suppress(*_AWAY):  # its database may be away for a while
             instance = await asyncio.to_thread(open_instance, settings)
         await asyncio.sleep(0 if instance else seconds)
     home = Home(settings)
@@ -88,8 +99,8 @@ async def happenings(
 def _happening(home: Home, instance: dg.DagsterInstance) -> list[news.Happening]:
     """What happens now, as far as it can be read: what cannot does not keep back the rest."""
     found: list[news.Happening] = []
-    with suppress(Fault), answering(home.settings):
+    with suppress(*_AWAY), answering(home.settings):
         for kind in news.happening(home, instance, date.today()):
-            with suppress(Fault):
+            with suppress(*_AWAY):
                 found += kind
     return found

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import StringIO
+from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -21,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from churn_platform.automation import news
 from churn_platform.cli import main
 from churn_platform.local import first_start, following
 from churn_platform.local.checks import refuse_taken_ports
@@ -29,11 +32,13 @@ from churn_platform.local.programs import links, programs
 from churn_platform.local.screen import Screen
 from churn_platform.local.supervision import Supervisor
 from churn_platform.local.up import ending
+from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform_tests.decision_cases import Desk
 
 NOBODY = 2**22 + 1
 """A number that Linux gives to no process."""
+FIRST = Month(2024, 1)
 PORTS = ("dagster_port", "code_server_port", "serving_port", "mlflow_port")
 
 
@@ -163,6 +168,38 @@ def test_the_first_start_is_due_until_a_version_was_compared(tmp_path: Path) -> 
     after = {program.name: program for program in programs(settings, httpx.AsyncClient())}
     assert "first-start" not in after
     assert "first-start" not in after["dagster-daemon"].after
+
+
+def test_what_is_away_for_a_while_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, told, away = Settings(home=tmp_path), list[str](), PermissionError(13, "Permission denied")
+    months = chain([FIRST, away], repeat(FIRST + 1))
+    closed = news.Happening("closed", "2024-01 closed")
+    found = chain([[], away], repeat([[closed]]))
+
+    def next_of(answers: Iterator[Any]) -> Any:
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    async def reloaded(*_: object, **__: object) -> bool:
+        return True
+
+    async def follow() -> None:
+        tasks = [
+            asyncio.create_task(following.deliveries(settings, told.append, seconds=0.01)),
+            asyncio.create_task(following.happenings(settings, {}, told.append, seconds=0.01)),
+        ]
+        async with asyncio.timeout(60):
+            while len(told) < 2:
+                await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+
+    monkeypatch.setattr(following, "ask_grpc", reloaded)
+    monkeypatch.setattr(following, "newest", lambda *_: next_of(months))
+    monkeypatch.setattr(news, "happening", lambda *_: next_of(found))
+    asyncio.run(follow())
+    assert sorted(told) == ["2024-01 closed", "2024-02 was delivered: Dagster offers it now"]
 
 
 def test_a_pause_is_on_the_screen_until_it_ends(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def alerts(platform: Platform) -> list[str]:
     """What people were told, or would have been, in the order of the sentences."""
     files = (platform.settings.home / "alerts").glob("*.json")
     found = (msgspec.json.decode(file.read_bytes(), type=Remembered).alert for file in files)
-    return sorted(alert.body for alert in found if alert.event.startswith("declaration"))
+    return sorted(alert.body for alert in found if alert.title == "Champion and declaration differ")
 
 
 def predicted(platform: Platform) -> tuple[httpx.Response, httpx.Response]:
