@@ -135,6 +135,7 @@ def environment(settings: Settings) -> dict[str, str]:
     mlflow = _from_anywhere(settings.mlflow_tracking_uri.get_secret_value())
     return {
         "CHURN_LAST_MONTH": settings.last_month or DELIVERED,
+        "CHURN_COMPANY": str(settings.company or ""),  # absolute: each program has a folder of its own
         "CHURN_COMPANY_SHA256": as_read(settings.company),
         "CHURN_HOME": str(settings.home),
         "CHURN_DROPS": str(settings.drops),

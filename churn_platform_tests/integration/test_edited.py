@@ -84,6 +84,15 @@ def test_a_process_that_starts_later_knows_what_the_platform_was_started_with(se
         assert again.requested("drops").partition_key == "2024-01"
 
 
+def test_programs_find_a_declaration_that_was_named_from_the_current_folder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file_of(settings).parent)
+    named = settings.model_copy(update={"company": Settings(company=Path("company.toml")).company})
+    assert environment(named)["CHURN_COMPANY"] == str(file_of(settings))
+    assert environment(Settings())["CHURN_COMPANY"] == ""
+
+
 def test_nothing_is_loaded_again_while_the_declaration_is_another(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
