@@ -93,10 +93,8 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
 
 
 def _of_key(table: DeclaredTable) -> Iterator[str]:
-    columns = {
-        called.lower() for name, said in table.columns.items() for called in (name, *said.was, said.header or name)
-    }
-    if table.key and table.key.lower() in columns:
+    columns = {called for name, said in table.columns.items() for called in (name, *said.was, said.header)}
+    if table.key and table.key in columns:
         yield f"its key {inert(table.key)} is a column of it, too: give only one of them"
 
 

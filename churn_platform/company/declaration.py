@@ -164,7 +164,7 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
     trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
     the column: it is unknown there, even where one has it. `was` are the names that it had before. `header` is what
-    the file calls it, where another table has a column of that name.
+    the file calls it, where the key, or a column of another table, has that name.
     """
 
     kind: Kind
@@ -194,12 +194,13 @@ _DESCRIBING = (Role.FEATURE, Role.SEGMENT, Role.BASIS)
 class DeclaredTable(_Part, frozen=True, kw_only=True):
     """A table of a drop, but for its key. `customers` says that whoever has a row in it is active in the month.
 
-    `key` is what its file calls the customer's key, where that is another name than elsewhere. `snapshots` is what its
-    snapshots are called, where that is not the table's name with `_snapshots`. `file` is what its file is called,
-    without `.csv` or `.parquet`, where that is not the table's name; `*` stands for anything. The others say how a CSV
-    file writes things. `null_values` are what stands where nothing is known, besides nothing. Before the month `since`
-    and after the month `until`, drops need not have the table: what it says is unknown there. `was` are the names that
-    it and its file had before, the first one first, by which the lake goes on calling it.
+    `key` is what its file calls the customer's key, where that is another name than elsewhere: a column there that has
+    the key's name is about something else, and is ignored. `snapshots` is what its snapshots are called, where that is
+    not the table's name with `_snapshots`. `file` is what its file is called, without `.csv` or `.parquet`, where that
+    is not the table's name; `*` stands for anything. The others say how a CSV file writes things. `null_values` are
+    what stands where nothing is known, besides nothing. Before the month `since` and after the month `until`, drops
+    need not have the table: what it says is unknown there. `was` are the names that it and its file had before, the
+    first one first, by which the lake goes on calling it.
     """
 
     meaning: str

@@ -7,10 +7,10 @@ past is called (`past`), or everything else that a declaration's parts have to a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from churn_platform.company.declaration import Declaration, DeclaredColumn, Role
-from churn_platform.company.past import AS_OF, MONTHS, ago, change, days, features, ratio
+from churn_platform.company.declaration import Declaration, DeclaredColumn, DeclaredHistory, Role
+from churn_platform.company.past import AS_OF, MONTHS, ago, days, features, made_of
 
 RESERVED = frozenset(
     {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
@@ -42,29 +42,36 @@ def clashes(declaration: Declaration) -> Iterator[str]:
     """Names that do not stand for one thing; programs that read tables do not tell capitals from small letters."""
     key = declaration.customer.key
     if reason := of_key(key):
-        yield f"customer.key: {key} {reason}: give it another one"
+        yield f'customer.key: {key} {reason}: give it another one, and say `key = "{key}"` in each table'
     named = list(_everywhere(declaration))
     for name, place in named:
         if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
-            yield f"{place}: {name} is a name that the platform's own tables use: give it another one"
+            yield f"{place}: {name} is a name that the platform's own tables use: give it another one{_hint(place)}"
     for name, place in ((key, "customer.key"), *named):
         if len(name.encode()) > LONGEST_NAME:
             yield f"{place}: {name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
-    told = set[str]()
-    for group in (named, *(list(_within(declaration, name)) for name in declaration.tables)):
-        for sentence in _twins([(key, "customer.key"), *group]):
-            if sentence not in told:
-                yield sentence
-            told.add(sentence)
+    own = [(key, "customer.key")]
+    told = [*_twins([*own, *named], str.lower)]
+    for name, table in declaration.tables.items():
+        told += _twins([*own, *_within(declaration, name)], str.lower)
+        told += _twins([*([] if table.key else own), *_in_file(declaration, name)], str)
+    yield from dict.fromkeys(told)
 
 
-def _twins(named: list[tuple[str, str]]) -> Iterator[str]:
+def _twins(named: list[tuple[str, str]], same: Callable[[str], str]) -> Iterator[str]:
     places = defaultdict(list)
     for name, place in named:
-        places[name.lower()].append((name, place))
+        places[same(name)].append((name, place))
     for found in places.values():
         if len(found) > 1:
-            yield f"{' and '.join(f'{place} has {name}' for name, place in found)}: give each another name"
+            where = " and ".join(f"{place} has {name}" for name, place in found)
+            yield f"{where}: give each another name{_hint(*(place for _, place in found))}"
+
+
+def _hint(*places: str) -> str:
+    """How a name can be another one in the declaration while a file goes on as it is."""
+    is_delivered = any(place.startswith("tables.") for place in places)
+    return "; a column's `header` says what its file calls it" if is_delivered else ""
 
 
 def _everywhere(declaration: Declaration) -> _Named:
@@ -79,10 +86,10 @@ def _everywhere(declaration: Declaration) -> _Named:
     ]
     yield from ((column, place) for column, place, said in columns if said.role is not Role.IGNORED)
     for column, place, said in columns:
+        past_of = history if column in history.columns else None
         for old in _former(column, said):
-            yield old, f"{place}.{column}.was"
-            if said.role is not Role.IGNORED:
-                yield from ((name, f"{place}.{column}.was") for name in _made_of(old))
+            names = {old} if said.role is Role.IGNORED else {old, *_made_of(old, said, past_of)}
+            yield from ((name, f"{place}.{column}.was") for name in sorted(names))
     yield from ((days(name), "features") for name, said in declaration.described.items() if said.dates_a_feature)
     yield from ((name, "features.derived") for name in declaration.features.derived)
     yield from ((name, "features.history") for name, _ in features(history))
@@ -94,6 +101,12 @@ def _within(declaration: Declaration, table: str) -> _Named:
     for column, said in declaration.tables[table].columns.items():
         yield column, f"tables.{table}"
         yield from ((old, f"tables.{table}.{column}.was") for old in _former(column, said))
+
+
+def _in_file(declaration: Declaration, table: str) -> _Named:
+    """What a table's file calls its columns, now or before. Capitals count: no engine knows them by these names."""
+    yield from _within(declaration, table)
+    for column, said in declaration.tables[table].columns.items():
         if said.header:
             yield said.header, f"tables.{table}.{column}.header"
 
@@ -103,8 +116,10 @@ def _former(column: str, said: DeclaredColumn) -> Iterator[str]:
     return (old for old in said.was if old.lower() != column.lower())
 
 
-def _made_of(old: str) -> Iterator[str]:
-    """What features of a column may have been called when it had this name: a champion goes on asking for them so."""
-    yield days(old)
-    for months in MONTHS:
-        yield from (ago(old, months), change(old, months), ratio(old, months))
+def _made_of(old: str, said: DeclaredColumn, history: DeclaredHistory | None) -> Iterator[str]:
+    """What a column's features were called when it had this name, as a champion goes on asking for them, and its past.
+
+    Formulas of closed months call its past so.
+    """
+    yield from made_of(old, said, history)
+    yield from (ago(old, months) for months in MONTHS if history)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from churn_platform.company.declaration import Declaration, DeclaredHistory
+from churn_platform.company.declaration import Declaration, DeclaredColumn, DeclaredHistory
 
 AS_OF = "as_of"
 """The last day of the month that a row describes, which every table of the platform has."""
@@ -42,16 +42,22 @@ def features(history: DeclaredHistory) -> Iterator[tuple[str, str]]:
     yield from ((ratio(column, months), column) for months in history.ratio for column in history.columns)
 
 
+def made_of(name: str, column: DeclaredColumn, history: DeclaredHistory | None) -> Iterator[str]:
+    """The column's features where it has this name; without a history, those of its past are none."""
+    yield days(name) if column.dates_a_feature else name
+    if history:
+        yield from (change(name, months) for months in history.change)
+        yield from (ratio(name, months) for months in history.ratio)
+
+
 def former(declaration: Declaration) -> dict[str, str]:
     """What features were called before their columns were renamed, each with its present name."""
-    history, found = declaration.features.history, dict[str, str]()
+    found = dict[str, str]()
     for table in declaration.states.values():
         for name, column in table.columns.items():
+            history = declaration.features.history if name in declaration.features.history.columns else None
             for old in column.was:
-                found |= {days(old): days(name)} if column.dates_a_feature else {old: name}
-                if name in history.columns:
-                    found |= {change(old, months): change(name, months) for months in history.change}
-                    found |= {ratio(old, months): ratio(name, months) for months in history.ratio}
+                found |= zip(made_of(old, column, history), made_of(name, column, history), strict=True)
     return found
 
 

@@ -58,7 +58,7 @@ def for_csv(table: Table, data: bytes) -> str | None:
 
 def columns(table: Table, names: Sequence[str]) -> str | None:
     """How these columns differ from the contract's, whose order is free; None where they do not."""
-    known = set(table.file.columns)
+    known = {*table.file.columns, passed_over(table)}
     unknown = [name for name in names if name not in known]
     lacking = [_in_file(table, c) for c in table.columns if c.name not in set(names) and not c.optional]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
@@ -73,10 +73,18 @@ def columns(table: Table, names: Sequence[str]) -> str | None:
     )
 
 
+def key_of(table: Table) -> str:
+    """What the table's file calls the key."""
+    return next((called for called, name in table.file.renamed if name == table.key.name), table.key.name)
+
+
+def passed_over(table: Table) -> str | None:
+    """What to call the column that has the key's name where another one is the key; no column is declared so."""
+    return f" {table.key.name}" if key_of(table) != table.key.name else None
+
+
 def _in_file(table: Table, column: Column) -> str:
-    """What the table's file calls a column: its key may have a name of its own there."""
-    own = (old for old, now in table.file.renamed if now == table.key.name == column.name)
-    return next(own, column.name)
+    return key_of(table) if column.role is Role.KEY else column.name
 
 
 def _changed(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:

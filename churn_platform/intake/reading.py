@@ -101,7 +101,7 @@ def _csv(path: Path, name: str, table: Table) -> Text:
             f"{name}: table {table.name} has {len(found.starts):,} records, but {rows.num_rows:,} rows were read; "
             f"they differ from line {found.starts[min(same, len(found.starts) - 1)]} on"
         )
-    return Text(_known(rows, written.null_values), found.starts, found.unreadable)
+    return Text(_known(_own(rows, table), written.null_values), found.starts, found.unreadable)
 
 
 def _unpacked(path: Path) -> bytes:
@@ -126,7 +126,14 @@ def _sound_header(table: Table, names: Sequence[str]) -> tuple[str, ...]:
 def _as_called_now(table: Table, names: Sequence[str]) -> tuple[str, ...]:
     """A file's columns by the names that they have now."""
     now = {old: new for old, new in table.file.renamed if new not in names}
+    if other := mistaken.passed_over(table):
+        now = {table.key.name: other, **now, mistaken.key_of(table): table.key.name}
     return tuple(now.get(name, name) for name in names)
+
+
+def _own(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows without the column that only looks like the key."""
+    return rows.select([name for name in rows.column_names if name != mistaken.passed_over(table)])
 
 
 def _as_utf8(data: bytes, encoding: str) -> bytes:
@@ -179,7 +186,7 @@ def _parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str, table: Table
         # Not by DuckDB, which takes brackets in a path for a pattern, and key=value/ for a column.
         with parquet.ParquetFile(path) as file:
             header = _sound_header(table, file.schema_arrow.names)
-            found = file.read().rename_columns(list(header))
+            found = _own(file.read().rename_columns(list(header)), table)
         found.validate(full=True)  # texts are UTF-8
         con.register("parquet_read", found)
         columns = ", ".join(f"{quoted(column)}::VARCHAR AS {quoted(column)}" for column in found.column_names)

@@ -81,7 +81,8 @@ def key_of(con: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet], wanted: str 
     if wanted is None and names_a_customer(best) <= 0 and (len(likely) > 1 or names_a_customer(best) < 0):
         raise UnfitError(f"{_list(likely)} could each be the customer's key: say which one with --key COLUMN")
     if reason := of_key(best):
-        raise UnfitError(f"{uses[best][0].sheet.path}: {inert(best)} {reason}: give it another name in all files")
+        told = f"{uses[best][0].sheet.path}: {inert(best)} {reason}: give it another name in all files, or write the"
+        raise UnfitError(f'{told} declaration with another name, and `key = "{inert(best)}"` in each table')
     kind: Literal["text", "integer"] = "integer" if all(use.whole for use in uses[best]) else "text"
     first = uses[best][0]
     told = f"{first.different:,} of {first.sheet.rows:,} different values in {as_text(first.sheet.path.name, MOST)}"

@@ -64,19 +64,40 @@ def test_ignored_columns_of_other_tables_have_names_of_their_own() -> None:
 def test_what_a_file_calls_a_column_may_be_a_column_of_another_table_but_not_of_its_own() -> None:
     other = "Made = {{ kind = 'integer', header = '{}', meaning = 'Calls made.' }}\nCalls = {{"
     parse(GYM.replace("Calls = {", other.format("Visits")), "gym.toml")
-    for header in ("calls", "Member No"):
+    for header in ("Calls", "Member No"):
         found = told(GYM.replace("Calls = {", other.format(header)))
         assert f"tables.calls.Made.header has {header}" in found
+    keyed = GYM.replace('"Calls."\n[', '"Calls."\nkey = "Caller"\n[')
+    parse(keyed.replace("Calls = {", other.format("Member No")), "gym.toml")
+
+
+@pytest.mark.parametrize("name", ["member no", "VISITS", "entries"])
+def test_a_file_may_have_columns_that_differ_by_capitals_alone(name: str) -> None:
+    """The declaration cannot, since engines fold letters: `header` says which column of the file is meant."""
+    again = f'"{name}" = {{ kind = "text", role = "ignored", meaning = "x" }}\nVisits = {{'
+    assert "give each another name; a column's `header` says what its file calls it" in told(
+        GYM.replace("Visits = {", again)
+    )
+    other = again.replace(f'"{name}" = {{', f'Other = {{ header = "{name}",')
+    parse(GYM.replace("Visits = {", other), "gym.toml")
 
 
 @pytest.mark.parametrize(
     "name",
-    ["days_since_Joined", "entries_change_1m", "Entries_ratio_2m", "Entries_change_2m", "Entries__1m_ago"],
+    ["days_since_Joined", "entries_change_1m", "Entries_ratio_2m", "Entries__1m_ago"],
 )
 def test_what_features_were_called_is_not_the_name_of_another(name: str) -> None:
     """The champion that has learned the renamed column would be given the other feature."""
     derived = f'[features.derived]\n{name} = {{ sql = "Visits * 1000", meaning = "x" }}\n'
     assert f"features.derived has {name}: give each another name" in told(GYM + derived)
+
+
+@pytest.mark.parametrize(
+    "name", ["days_since_Entries", "Joined_change_1m", "Joined__1m_ago", "Entries_change_2m", "Entries_ratio_1m"]
+)
+def test_what_no_feature_was_called_is_a_name_like_others(name: str) -> None:
+    column = f'{name} = {{ kind = "number", meaning = "x" }}\nCalls = {{'
+    parse(GYM.replace("Calls = {", column), "gym.toml")
 
 
 def test_a_column_that_is_only_written_otherwise_keeps_its_features_names() -> None:
@@ -87,7 +108,7 @@ def test_a_column_that_is_only_written_otherwise_keeps_its_features_names() -> N
 def test_the_key_is_not_called_as_what_the_api_says_beside_it(field: str) -> None:
     found = told(GYM.replace("Member No", field))
     assert f"customer.key: {field} " in found
-    assert "give it another one" in found
+    assert f'give it another one, and say `key = "{field}"` in each table' in found
 
 
 def test_the_api_has_no_field_that_is_not_kept_from_keys() -> None:

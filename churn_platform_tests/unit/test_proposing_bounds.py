@@ -106,6 +106,15 @@ def test_a_name_that_only_a_person_can_change_is_told_with_its_file(
     assert told in str(caught.value)
 
 
+def test_a_key_that_the_api_has_a_field_for_is_told_with_both_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as caught:
+        proposed(tmp_path, {"people.csv": csv("features,plan", lambda n: f"c{n},{'ab'[n % 2]}")}, key="features")
+    assert str(caught.value).endswith(
+        "give it another name in all files, or write the declaration with another name, and "
+        '`key = "features"` in each table'
+    )
+
+
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("end", ["\r", "\r\n"])
 def test_lines_may_end_in_any_way(tmp_path: Path, end: str, delimiter: str) -> None:
