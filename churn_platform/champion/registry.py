@@ -60,8 +60,8 @@ class Version:
     bundle_sha256: str
 
 
-def _bounded(ask: Callable[Concatenate[Registry, P], T]) -> Callable[Concatenate[Registry, P], T]:
-    """A method that raises RegistryError where a store on another machine has not answered in time."""
+def bounded(ask: Callable[Concatenate[Registry, P], T]) -> Callable[Concatenate[Registry, P], T]:
+    """What asks a registry, and raises RegistryError where a store on another machine has not answered in time."""
 
     @wraps(ask)
     def asking(self: Registry, /, *arguments: P.args, **named: P.kwargs) -> T:
@@ -128,7 +128,7 @@ class Registry:
             ) from error
 
     @cached_property
-    @_bounded
+    @bounded
     def client(self) -> MlflowClient:
         """MLflow's client, once the store has its tables and the experiment.
 
@@ -151,7 +151,7 @@ class Registry:
                             raise
         return client
 
-    @_bounded
+    @bounded
     def champion(self) -> Version | None:
         """The version that serves, or None before the first promotion."""
         return self._aliased(CHAMPION)
@@ -168,7 +168,7 @@ class Registry:
                     return None  # no such model yet, or no such alias
                 raise
 
-    @_bounded
+    @bounded
     def version(self, number: int) -> Version:
         """One version. Raises NoVersionError where there is none of that number, and RegistryError."""
         from mlflow.exceptions import MlflowException
@@ -184,13 +184,13 @@ class Registry:
         names = ", ".join(map(str, known)) or "none yet"
         raise NoVersionError(f"{MODEL} has no version {number}; it has {names}")
 
-    @_bounded
+    @bounded
     def parameters(self, version: Version) -> dict[str, str]:
         """What the version's run was told, such as its estimator."""
         with self.reachable():
             return dict(self.client.get_run(version.run_id).data.params)
 
-    @_bounded
+    @bounded
     def register(self, run_id: str, model_id: str, bundle: Path, digest: str) -> Version:
         """Put a logged model's bundle beside it and register both as a new version, with the alias `challenger`.
 
@@ -225,21 +225,21 @@ class Registry:
             client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
         return _version(made)
 
-    @_bounded
+    @bounded
     def appoint(self, version: Version) -> None:
         """Make a version the champion, after its bundle has been fetched and verified."""
         self.bundle(version)
         with self.reachable():
             self.client.set_registered_model_alias(MODEL, CHAMPION, str(version.number))
 
-    @_bounded
+    @bounded
     def anchor(self) -> str | None:
         """What `keep_anchor` kept last, or None before that."""
         with self.reachable():
             found = self.client.search_registered_models(f"name='{MODEL}'")
             return found[0].tags.get(_ANCHOR) if found else None
 
-    @_bounded
+    @bounded
     def keep_anchor(self, text: str) -> None:
         """Keep a line about the receipts with the model, apart from the receipts themselves."""
         with self.reachable():
@@ -247,7 +247,7 @@ class Registry:
                 self.client.create_registered_model(MODEL)
             self.client.set_registered_model_tag(MODEL, _ANCHOR, text)
 
-    @_bounded
+    @bounded
     def keep_decision(self, number: int, receipt: str) -> None:
         """Tag a version with the receipt of the newest decision about it, for people who look at it in MLflow."""
         from mlflow.exceptions import MlflowException
@@ -266,7 +266,7 @@ class Registry:
         place.mkdir(parents=True, exist_ok=True)
         return plain(place)
 
-    @_bounded
+    @bounded
     def bundle(self, version: Version) -> Bundle:
         """A version's bundle, fetched and verified. Raises RegistryError, or BundleError if it must not serve."""
         with self.reachable(), scratch(self.scratch) as folder:
@@ -275,7 +275,7 @@ class Registry:
             local = download_artifacts(version.bundle_uri, dst_path=str(folder), tracking_uri=self.mlflow_uri)
             return Bundle.load(Path(local), version.bundle_sha256)
 
-    @_bounded
+    @bounded
     def model(self, version: Version) -> Pipeline:
         """A version's scikit-learn pipeline."""
         client = self.client

@@ -5,9 +5,10 @@ Here: finding one. Not here: registering versions (`registry`).
 
 from __future__ import annotations
 
-from churn_platform.champion.registry import MODEL, Registry
+from churn_platform.champion.registry import MODEL, Registry, bounded
 
 
+@bounded
 def identical(registry: Registry, number: int) -> int | None:
     """The oldest version that is the same as this one but older, if there is one. Raises RegistryError."""
     bundle = registry.version(number).bundle_sha256

@@ -24,7 +24,7 @@ def alike(one: str, other: str, declaration: Declaration) -> bool:
 
     try:
         return _plain(one, declaration) == _plain(other, declaration)
-    except (FormulaError, SqlglotError):
+    except (FormulaError, SqlglotError, RecursionError):
         return False
 
 
@@ -45,7 +45,7 @@ def _plain(sql: str, declaration: Declaration) -> str:
     import sqlglot
     from sqlglot import exp
 
-    from churn_platform.company.formulas import formula
+    from churn_platform.company.formulas import of_tree
 
     kinds = usable(declaration)
     present = {
@@ -61,4 +61,4 @@ def _plain(sql: str, declaration: Declaration) -> str:
 
     tree = sqlglot.parse_one(sql, dialect="duckdb").transform(renamed)
     numbers = {name: Kind.NUMBER if kind is Kind.INTEGER else kind for name, kind in kinds.items()}
-    return formula(tree.sql(dialect="duckdb"), numbers).sql
+    return of_tree(tree, numbers).sql

@@ -6,6 +6,8 @@ Here: which arguments the makers of `formulas` take, so that no other is lost in
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import sqlglot
 from sqlglot import TokenType, exp
 
@@ -36,4 +38,8 @@ def are_all_kept(sql: str, parsed: exp.Expr) -> bool:
 
 
 def _commas(sql: str) -> int:
-    return sum(token.token_type is TokenType.COMMA for token in sqlglot.tokenize(sql, dialect="duckdb"))
+    """How many values are separated: by no comma at a list's end, nor by MOD's, as the parser makes `%` of it."""
+    tokens = sqlglot.tokenize(sql, dialect="duckdb")
+    pairs = [(token, after.token_type) for token, after in pairwise(tokens)]
+    commas = sum(token.token_type is TokenType.COMMA and after is not TokenType.R_PAREN for token, after in pairs)
+    return commas - sum(token.text.upper() == "MOD" and after is TokenType.L_PAREN for token, after in pairs)

@@ -12,7 +12,8 @@ from datetime import date, datetime
 
 from churn_platform.shown import inert
 
-_FLAGS = re.compile(r"(?:\(\?[aimsux]+\))?")
+_FLAGS = re.compile(r"(?:(?:\s|#[^\n]*\n)*\(\?[aimsux]+\))*")
+"""The flags that a pattern begins with; Python takes blanks and comments between them where one of them is `x`."""
 _LOCAL = re.compile("%[cxX]")
 """Forms that Python writes otherwise than DuckDB reads."""
 _DAY = date(2001, 2, 3)
@@ -23,7 +24,7 @@ def whole(pattern: str) -> str:
     """The regular expression of texts that match a pattern from end to end. Flags such as `(?i)` have to come first."""
     flags = _FLAGS.match(pattern)
     assert flags is not None  # it matches nothing, too
-    end = "\n" if "x" in flags[0] else ""  # there, the pattern may end with a comment
+    end = "\n" if re.compile(pattern).flags & re.VERBOSE else ""  # there, the pattern may end with a comment
     return rf"{flags[0]}\A(?:{pattern[flags.end() :]}{end})\Z"
 
 

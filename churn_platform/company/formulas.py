@@ -61,18 +61,23 @@ def formula(sql: str, columns: Mapping[str, Kind]) -> Formula:
         raise FormulaError("has a NUL character in it, which databases take for the end")
     try:
         parsed = sqlglot.parse_one(sql, dialect="duckdb")
-        made, kind = _Maker(columns).made(parsed)
+        made = of_tree(parsed, columns)
         if not arguments.are_all_kept(sql, parsed):
             raise FormulaError("gives a function a value too many")
-        text = made.sql(dialect="duckdb", comments=False)
     except SqlglotError as error:
         raise FormulaError(f"is no SQL expression: {inert(str(error).splitlines()[0])}") from error
     except RecursionError as error:
         raise FormulaError("is nested too deeply") from error
+    return made
+
+
+def of_tree(parsed: exp.Expr, columns: Mapping[str, Kind]) -> Formula:
+    """The formula that sqlglot's tree is, however long its text. Raises FormulaError, SqlglotError, RecursionError."""
+    made, kind = _Maker(columns).made(parsed)
     if kind not in (Kind.NUMBER, Kind.BOOLEAN):
         found = _CALLED[kind] if kind else "never known"
         raise FormulaError(f"is {found}: a feature is a number, or true or false")
-    return Formula(kind, text)
+    return Formula(kind, made.sql(dialect="duckdb", comments=False))
 
 
 _Made = tuple[exp.Expr, Kind | None]

@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy
 
 from churn_platform.champion import opening
-from churn_platform.champion.registry import Registry, RegistryError
+from churn_platform.champion.registry import Registry, RegistryError, Version
+from churn_platform.champion.twins import identical
 from churn_platform.home import Home
+from churn_platform.months import Month
 from churn_platform_tests import homes
 
 
@@ -111,6 +115,15 @@ def test_a_server_that_never_ends_its_answer_is_not_waited_for(
     with dripping() as address, pytest.raises(RegistryError) as raised:
         ask(Registry(address, tmp_path))
     assert str(raised.value).startswith(f"the MLflow store {address} has not answered within ")
+
+
+def test_looking_for_a_twin_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "seconds", 0.2)
+    monkeypatch.setattr(Registry, "version", lambda *_: Version(2, Month(2024, 1), 0.5, "run", "uri", "hash"))
+    registry = Registry("http://127.0.0.1:1", tmp_path)
+    registry.client = Mock(**{"search_model_versions.side_effect": lambda _: sleep(3)})
+    with pytest.raises(RegistryError, match="has not answered within "):
+        identical(registry, 2)
 
 
 def test_a_postgresql_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

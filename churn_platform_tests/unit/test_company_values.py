@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from churn_platform.company.declaration import DeclarationError, Kind
-from churn_platform.company.engines import whole, wrong_date_format
+from churn_platform.company.engines import whole, wrong_date_format, wrong_pattern
 from churn_platform.company.reading import parse
 from churn_platform.contracts import Column, TableFile
 from churn_platform.intake.casting import cast_of
@@ -71,9 +71,15 @@ def test_only_texts_have_a_pattern() -> None:
         ("(?m)a", "b\na", False),
         ("(?x) a b  # both", "ab", True),
         ("(?i)a", "A", True),
+        ("(?a)(?i)[a-z]+", "aB", True),
+        ("(?i)(?x)[a-z]+ # code", "aB", True),
+        ("(?x) # code\n (?i)[a-z]+", "aB", True),
+        ("(?m)(?s)[A-Z]+", "bad\nABC", False),
     ],
 )
 def test_a_pattern_is_compared_with_the_whole_text(pattern: str, text: str, matches: bool) -> None:
+    assert wrong_pattern(pattern) is None
+    assert bool(re.fullmatch(pattern, text)) is matches
     assert bool(re.search(whole(pattern), text)) is matches
 
 

@@ -214,6 +214,13 @@ def test_a_formula_that_cannot_be_read_any_more_says_something_else() -> None:
     assert not alike("Visits /", FORMULA, contract().declaration)
 
 
+def test_a_formula_may_grow_beyond_the_longest_when_it_is_compared() -> None:
+    said = contract().declaration
+    terms = ["Visits::double"] * 110
+    assert alike(" + ".join(terms), "+".join(terms), said)
+    assert not alike(" + ".join(terms), "+".join(terms[1:]), said)
+
+
 def test_a_month_that_is_closed_again_is_as_declared(tmp_path: Path) -> None:
     closed(tmp_path, contract())
     now = contract((FORMULA, "Visits * Fee"))
