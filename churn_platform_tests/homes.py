@@ -143,7 +143,8 @@ def make_features(lake: Lake, month: Month) -> None:
     """The month's features, from its snapshots and earlier ones."""
     window = [month - ago for ago in range(min(WINDOW, month.since(MONTHS[0]) + 1))]
     snapshots = {name: [lake.read(name, m) for m in window] for name in lake.contract.snapshots}
-    lake.write(FEATURES, month, feature_table(lake.contract, month, snapshots))
+    built_from = [(name, m) for name in snapshots for m in window]
+    lake.write(FEATURES, month, feature_table(lake.contract, month, snapshots), built_from)
     origins.record(lake, month)
 
 

@@ -54,6 +54,7 @@ def features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) ->
         for name in contract.snapshots
     }
     inputs = lineage.inputs(home.lake, FEATURES, month, first)
+    origins.forget(home.lake, month)
     written = home.lake.write(FEATURES, month, feature_table(contract, month, snapshots), built_from=inputs)
     origins.record(home.lake, month)
     return dg.MaterializeResult(

@@ -54,7 +54,7 @@ from churn_platform.online import store
 from churn_platform.online.types import EarlierStoreError, StoreUnavailableError
 from churn_platform.tables import delivery, leaving, lineage, maturity, taking, training_set
 from churn_platform.tables.features import WINDOW
-from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, TARGET_DRIFT, landed
+from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, ORIGINS, TARGET_DRIFT, landed
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -145,7 +145,7 @@ def _is_stale(lake: Lake, month: Month, first: Month) -> bool:
     snapshots = lake.contract.snapshots
     inputs = [(landed(table.name), month) for table in snapshots.values()]
     inputs += [(name, month - ago) for name in snapshots for ago in range(WINDOW)]
-    return _stale(lake, month, first, _stamps(lake, [*inputs, (FEATURES, month)]))
+    return _stale(lake, month, first, _stamps(lake, [*inputs, (FEATURES, month), (ORIGINS, month)]))
 
 
 @lru_cache(maxsize=512)

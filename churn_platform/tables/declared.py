@@ -19,7 +19,7 @@ from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF, dated, schema
 from churn_platform.tables.kinds import RENAME, changed_kinds
 from churn_platform.tables.names import FEATURES, landed
-from churn_platform.tables.origins import barred, made_otherwise
+from churn_platform.tables.origins import barred, made_otherwise, unfinished
 from churn_platform.tables.training_set import unlike_labels
 
 
@@ -70,6 +70,8 @@ def _gaps(lake: Lake, month: Month, found: Set[str]) -> Iterator[_Gap]:
     unknown = [name for name in wanted if past.called(contract.former, name, found) not in found]
     if lacking := [name for name in unknown if name not in dated(contract)]:
         yield _no_features, ", ".join(lacking)
+    if unfinished(lake, month):
+        yield _unfinished, ""
     if other := [name for name in made_otherwise(lake, month) if name not in changed]:
         yield _other_features, ", ".join(other)
 
@@ -101,6 +103,10 @@ def _no_labels(months: Sequence[Month], unlike: str) -> str:
 
 def _no_features(months: Sequence[Month], names: str) -> str:
     return f"{_all(months)} {_either(months, 'lacks', 'lack')} {names}, {_not_trained(months)}: {_close(months)}"
+
+
+def _unfinished(months: Sequence[Month], _: str) -> str:
+    return f"a close of {_all(months)} did not come to its end, {_not_trained(months)}: {_close(months)}"
 
 
 def _other_features(months: Sequence[Month], names: str) -> str:

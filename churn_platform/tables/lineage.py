@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from churn_platform.lake import Lake
 from churn_platform.months import Month
+from churn_platform.tables import origins
 from churn_platform.tables.features import WINDOW
 from churn_platform.tables.names import FEATURES, landed
 
@@ -34,8 +35,11 @@ def _is_due(lake: Lake, snapshot: str, month: Month) -> bool:
 
 
 def is_stale(lake: Lake, month: Month, first: Month) -> bool:
-    """Whether any of the month's tables was built from something else than is there now. Raises DocumentError."""
-    if any(
+    """Whether any of the month's tables was built from something else than is there now, or a close did not end.
+
+    Raises DocumentError.
+    """
+    if origins.unfinished(lake, month) or any(
         lake.is_stale(name, month, inputs(lake, name, month, first))
         for name in lake.contract.snapshots
         if _is_due(lake, name, month)

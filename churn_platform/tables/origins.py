@@ -6,12 +6,15 @@ what is declared. Not here: making features (`features`), or what follows where 
 
 A record maps names to text: the key to the snapshots that say who is active; each column that anything is made of to
 its snapshots, with a word where it was unknown in the month, and the months in which a missing row was zero; each
-derived feature to its formula as declared. What is made of the past has a name that says how. A month without a record
-was closed before there were declarations, by the formulas that are shipped; of its columns nothing else is known than
-what is declared now.
+derived feature to its formula as declared. What is made of the past has a name that says how. An empty record says that
+a close has not come to its end, so that nobody knows what the features were made of. A month without a record was
+closed before there were declarations, by the formulas that are shipped; of its columns nothing else is known than what
+is declared now.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from churn_platform.company import past
 from churn_platform.company.alike import alike
@@ -20,14 +23,24 @@ from churn_platform.contracts import Column, Contract, Table, streamflow
 from churn_platform.intake import deliveries, meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables.features import WINDOW, ChangedColumnError, schema
+from churn_platform.tables.features import ChangedColumnError, schema
 from churn_platform.tables.kinds import kind_of
 from churn_platform.tables.names import FEATURES, ORIGINS
 
 
+def forget(lake: Lake, month: Month) -> None:
+    """Empty the record. Call it before the features are replaced: a crash leaves a month to be closed again."""
+    lake.write_document(ORIGINS, month, {})
+
+
 def record(lake: Lake, month: Month) -> None:
-    """Keep what the month's features were made of. After them: a crash in between leaves a month to be closed again."""
-    lake.write_document(ORIGINS, month, _origins(lake.contract, month))
+    """Keep what the month's features were made of. Call it after they are written."""
+    lake.write_document(ORIGINS, month, _origins(lake, month))
+
+
+def unfinished(lake: Lake, month: Month) -> bool:
+    """Whether a close of the month has not come to its end. Raises DocumentError."""
+    return lake.document(ORIGINS, month, dict[str, str]) == {}
 
 
 def made_otherwise(lake: Lake, month: Month) -> list[str]:
@@ -36,7 +49,7 @@ def made_otherwise(lake: Lake, month: Month) -> list[str]:
     Raises MissingTableError and DocumentError.
     """
     contract, found = lake.contract, lake.read(FEATURES, month).schema()
-    now, before = _origins(contract, month), lake.document(ORIGINS, month, dict[str, str])
+    now, before = _origins(lake, month), lake.document(ORIGINS, month, dict[str, str])
     formulas = _formulas(contract)
     if before is None:
         before = _formulas(streamflow())
@@ -100,11 +113,12 @@ def refuse_mixture(lake: Lake, month: Month, *, anew: bool) -> None:
             raise ChangedColumnError(told)
 
 
-def _origins(contract: Contract, month: Month) -> dict[str, str]:
+def _origins(lake: Lake, month: Month) -> dict[str, str]:
+    contract, built = lake.contract, lake.built_from(FEATURES, month)
     return {
         contract.key: contract.customers.snapshots,
         **{
-            _called(column): _origin(table, column, month)
+            _called(column): _origin(table, column, month, [m for name, m in built if name == table.snapshots])
             for table in contract.states
             for column in table.with_role(Role.FEATURE, Role.BASIS)
         },
@@ -120,8 +134,8 @@ def _formulas(contract: Contract) -> dict[str, str]:
     return {name: said.sql for name, said in contract.declaration.features.derived.items()}
 
 
-def _origin(table: Table, column: Column, month: Month) -> str:
-    """A column's snapshots, whether it is unknown, and the months looked at in which it is zero for who has no row."""
-    zero = [str(m) for m in (month - ago for ago in range(WINDOW)) if column.name in table.zero_in(m)]
+def _origin(table: Table, column: Column, month: Month, months: Iterable[Month]) -> str:
+    """A column's snapshots, whether it is unknown, and the months of those in which it is zero for who has no row."""
+    zero = [str(m) for m in sorted(months, reverse=True) if column.name in table.zero_in(m)]
     unknown = [] if column.counts_in(month) else ["unknown"]
     return " ".join([table.snapshots, *unknown, *(["zero"] if zero else []), *zero])

@@ -23,7 +23,7 @@ from churn_platform.tables import leaving, maturity
 from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES, TRAINING_ROWS, landed
-from churn_platform.tables.origins import barred, made_otherwise, read_otherwise
+from churn_platform.tables.origins import barred, made_otherwise, read_otherwise, unfinished
 
 if TYPE_CHECKING:
     import ibis
@@ -161,6 +161,10 @@ def _features_of(lake: Lake, month: Month, newest: Month) -> ibis.Table:
     contract, rows = lake.contract, lake.read(FEATURES, month)
     if told := barred(lake, month):
         raise NotTrainableError(told)
+    if unfinished(lake, month):
+        raise NotTrainableError(
+            f"a close of {month} did not come to its end: close {month} again (churn close {month})"
+        )
     if other := made_otherwise(lake, month):
         told = f"the features of {month} have {', '.join(other)}, made otherwise than is declared now"
         raise NotTrainableError(f"{told}: close {month} again (churn close {month})")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import Mock
 
+import dagster as dg
 import ibis
 import pytest
 
+from churn_platform.assets import snapshots
 from churn_platform.company.alike import alike
 from churn_platform.company.reading import parse
 from churn_platform.contracts import Contract
 from churn_platform.day import living_on
+from churn_platform.home import Home
 from churn_platform.intake import deliveries
 from churn_platform.intake.meaning import meaning
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables import declared, origins
+from churn_platform.tables import declared, lineage, origins
 from churn_platform.tables.declared import of_months, of_version
 from churn_platform.tables.features import ChangedColumnError, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
@@ -66,12 +72,14 @@ def contract(*changes: tuple[str, str]) -> Contract:
     return Contract(parse(text, "company.toml"))
 
 
-def closed(folder: Path, said: Contract, month: Month = MONTH) -> Lake:
+def closed(folder: Path, said: Contract, month: Month = MONTH, first: Month | None = None) -> Lake:
     """A month's features as they are made by this declaration, and its labels."""
     lake = Lake(folder, said)
     types = {feature.name: FEATURE_TYPES[feature.kind] for feature in schema(said)}
     rows = {"id": ["a", "b"], "as_of": [month.as_of] * 2, **{name: [1.0, None] for name in types}}
-    lake.write(FEATURES, month, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}))
+    first = first or month - 2
+    built_from = [(name, first + n) for name in said.snapshots for n in range(month.since(first) + 1)]
+    lake.write(FEATURES, month, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}), built_from)
     for table in said.states:
         lake.write(landed(table.name), month, ibis.memtable({"id": ["a", "b"]}))
     labels = {"id": ["a", "b"], said.label: [True, False]}
@@ -144,8 +152,8 @@ def test_what_is_made_otherwise_is_known(tmp_path: Path, changes: list[tuple[str
             "[features.history]",
             '[tables.calls]\nmeaning = "Calls."\n[tables.calls.columns]\n'
             'Calls = { kind = "integer", role = "ignored", meaning = "Calls." }\n[features.history]',
-            "2024-03 and 2024-04 were closed without calls: declare `since`, `was` if the table had another name, or"
-            " put its file into the drops and close the months again",
+            "2024-03 and 2024-04 were closed without calls: declare `since`, `was` if the table had another name"
+            " (all that it had, the first one first), or put its file into the drops and close the months again",
         ),
         (
             'key = "id"',
@@ -198,6 +206,32 @@ def test_what_was_gathered_by_another_declaration_is_not_current(tmp_path: Path)
         assert is_current(Lake(tmp_path, contract(*changes)), MONTH, gathered) == current, changes
     with pytest.raises(NotTrainableError, match="have each, made otherwise than is declared now: close 2024-03 again"):
         is_current(Lake(tmp_path, contract((FORMULA, "Visits * Fee"))), MONTH, gathered)
+
+
+def test_months_before_the_first_one_make_no_difference(tmp_path: Path) -> None:
+    closed(tmp_path, contract(), first=MONTH)
+    since = contract((ZERO, f'{ZERO}since = "2024-03"\n'))
+    assert origins.made_otherwise(Lake(tmp_path, since), MONTH) == []
+
+
+def test_a_close_that_does_not_end_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the declaration was then, and is now: it may be what the older features were made by."""
+    lake = closed(tmp_path, contract())
+    assert not origins.unfinished(lake, MONTH)
+    home = cast(Home, SimpleNamespace(lake=lake, contract=lake.contract, settings=SimpleNamespace(first=MONTH)))
+    with dg.build_asset_context(partition_key=str(MONTH)) as context, monkeypatch.context() as patched:
+        patched.setattr(lineage, "window", lambda *_: [])
+        patched.setattr(snapshots, "feature_table", lambda *_: lake.read(FEATURES, MONTH))
+        patched.setattr(origins, "record", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            snapshots.features(context, home)
+    told = "a close of 2024-03 did not come to its end"
+    assert f"{told}, so no version is trained on it: close it again (churn close 2024-03)" in [
+        found.sentence for found in of_months(lake) if found.pressing
+    ]
+    assert lineage.is_stale(lake, MONTH, MONTH)
+    with pytest.raises(NotTrainableError, match=told):
+        training_rows(lake, [MONTH])
 
 
 def test_a_renamed_column_is_the_same_in_a_formula(tmp_path: Path) -> None:
