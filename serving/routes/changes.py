@@ -72,10 +72,7 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
         responses=documented(401, 404, 503),
     )
     async def retrain_state(
-        run_id: Annotated[
-            str,
-            Parameter(description="As returned by /retrain.", examples=[_RUN_EXAMPLE]),
-        ],
+        run_id: Annotated[str, Parameter(description="As returned by /retrain.", examples=[_RUN_EXAMPLE])],
     ) -> RetrainState:
         """The run's state and, once it has been evaluated, the version, its metrics and the verdict."""
         with _asking_dagster():
