@@ -18,10 +18,11 @@ def auc_difference_interval(
 ) -> tuple[float, float]:
     """The percentile interval of AUC(new) - AUC(old), by a paired bootstrap over customers.
 
-    `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers as
-    there are, with replacement, and the same ones for both models, which cancels out the luck that both share (Efron
-    and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Draws that lack a class have no AUC and do not
-    count; they are rare with more than a dozen customers. Raises MeasurementError as `metrics.measure` does.
+    `labels`, `new` and `old` hold one value per customer, in the same order. Each draw takes as many customers as there
+    are, with replacement, and the same ones for both models, which cancels out the luck that both share (Efron and
+    Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Draws that lack a class have no AUC and do not
+    count; they are rare with more than a dozen customers of each class. Raises MeasurementError as `metrics.measure`
+    does.
     """
     labels, new = checked(labels, new)
     _, old = checked(labels, old)

@@ -3,12 +3,13 @@
 Here: what each feature's value does to one customer's churn probability. Not here: how much a feature matters for
 customers in general, or advice on what to do. numpy and the bundle are enough, so that serving can give reasons too.
 
-The method is interventional occlusion: a feature's contribution is the customer's log-odds minus the mean log-odds
-when that feature alone takes the values that it has among reference customers, while the others stay as they
-are (Robnik-Sikonja and Kononenko, IEEE Transactions on Knowledge and Data Engineering 20, 2008, "weight of evidence").
-Its limits: it is not a Shapley value, so contributions do not add up to the log-odds; of two features that say the
-same thing, each may hide behind the other; a replaced value may make a customer that cannot exist; and it explains the
-model, not the world: changing the value need not change what the customer does.
+The method is interventional occlusion: a feature's contribution is the customer's log-odds minus the mean log-odds when
+that feature alone takes the values that it has among reference customers, while the others stay as they are (after
+Robnik-Sikonja and Kononenko, IEEE Transactions on Knowledge and Data Engineering 20, 2008, "weight of evidence", who
+take the log-odds of the mean probability instead). Its limits: it is not a Shapley value, so contributions do not add
+up to the log-odds; of two features that say the same thing, each may hide behind the other; a replaced value may make a
+customer that cannot exist; and it explains the model, not the world: changing the value need not change what the
+customer does.
 """
 
 from __future__ import annotations

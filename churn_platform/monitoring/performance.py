@@ -69,9 +69,10 @@ class Realised(msgspec.Struct, frozen=True):
 
     `holdout_only` says that the version had learned from this month or a later one, so that only customers on whom no
     version is trained are counted. `metrics` are those of `modelling.metrics.measure`, empty if everyone or nobody
-    churned. A customer whose score reaches `threshold` counts as flagged: `found` are flagged customers who churned,
-    and could have been saved; `missed` churned without being flagged; `false_alarms` were flagged and stayed.
-    `served` says whether the scores are those that were delivered: if not, the version would have given them.
+    churned. A customer whose score reaches `threshold` counts as flagged: `found` are flagged customers who churned;
+    nobody knows how many of them could have been kept. `missed` churned without being flagged; `false_alarms` were
+    flagged and stayed. `served` says whether the scores are those that were delivered: if not, the version would have
+    given them.
     """
 
     expected: Expected
@@ -166,7 +167,8 @@ def expected_auc(probabilities: np.ndarray) -> float | None:
 
     Each pair of customers counts with the probability that the first churns and the second stays, and is in the right
     order where the first has the higher score, half where they tie; the expected number of pairs in the right order is
-    divided by that of all pairs (confidence-based performance estimation, as NannyML does it for ROC AUC).
+    divided by that of all pairs (confidence-based performance estimation, as NannyML does it for ROC AUC, but
+    without its calibration and its standard error).
     """
     ordered = np.sort(np.asarray(probabilities, dtype=np.float64))
     starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))

@@ -82,7 +82,7 @@ def _money(contract: Contract) -> tuple[Column, ...]:
     if contract.fee is None:
         return ()
     currency = f", in {contract.currency}" if contract.currency else ""
-    meaning = f"Probability times monthly fee: what is expected to be lost{currency}."
+    meaning = f"Probability times monthly fee: what is expected to be lost each month{currency}."
     return contract.columns[contract.fee], Column("value_at_risk", Kind.NUMBER, meaning)
 
 

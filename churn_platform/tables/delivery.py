@@ -102,8 +102,8 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
 
     Columns, in key order: the key, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
     riskiest tenth of the customers), the monthly fee and `value_at_risk` (probability times monthly fee: what is
-    expected to be lost) where the company declares a fee, `reasons` (what moves the risk most; for the EXPLAINED
-    riskiest), and `model_version`. Raises MissingTableError.
+    expected to be lost each month) where the company declares a fee, `reasons` (what moves the risk most; for the
+    EXPLAINED riskiest), and `model_version`. Raises MissingTableError.
     """
     import ibis
 
