@@ -25,7 +25,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *landing.assets(months, contract),
             *snapshots.assets(months, contract, settings.features_due_days),
             *models.assets(months, contract),
-            *decisions.assets(months, contract),
+            *decisions.assets(months, contract, settings.warning_gates),
             *monitoring.assets(months, contract),
             *delivery.assets(months),
             *(published.assets(months, contract) if settings.postgres_url.get_secret_value() else []),

@@ -13,7 +13,8 @@ from churn_platform.champion.books import Book, FileBook
 from churn_platform.champion.receipts import Ledger, Receipt
 from churn_platform.champion.registry import NoVersionError, Registry, Version
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.modelling.gate import Contender, Facts, decide
+from churn_platform.modelling.facts import Contender, Facts
+from churn_platform.modelling.gate import decide
 from churn_platform.months import Month
 
 
@@ -26,7 +27,7 @@ def evaluation(
         candidate=Contender(candidate, "2024-01", {"auc": auc}),
         champion=None if champion is None else Contender(champion, "2024-01", {"auc": champion_auc}),
         delta=0.01,
-        interval=None if champion is None else (0.05, 0.15),
+        interval=None if champion is None else (auc - champion_auc - 0.005, auc - champion_auc + 0.005),
         parity=parity,
         segments=(),
         rows=100,

@@ -1,6 +1,6 @@
 """The decision assets: the candidate's comparison with the champion, and the promotion that follows from it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion import promotion as promotions
+from churn_platform.champion import twins
 from churn_platform.champion.receipts import digest_of
 from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract
@@ -52,6 +53,8 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
             segments=customers[[column.name for column in home.contract.customers.with_role(Role.SEGMENT)]],
             delta=home.settings.delta,
             seed=home.settings.seed,
+            looks=twins.different(registry, month),
+            warn_only=sorted(home.settings.warning_gates),
         )
     lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(
@@ -87,9 +90,10 @@ def _shown(compared: Evaluation, labels: "np.ndarray", scores: Iterable[VersionS
         **({"champion_auc": champion.metrics["auc"]} if champion else {}),
         "metrics": _metrics(compared),
         "segments": markdown_table(
-            ("segment", "customers", "churned", "AUC"),
-            ((f"{s.column} {s.value}", s.rows, s.positives, s.auc) for s in compared.segments),
+            ("segment", "customers", "churned", "AUC", "the champion's"),
+            ((f"{s.column} {s.value}", s.rows, s.positives, s.auc, s.champion_auc) for s in compared.segments),
         ),
+        "looks": compared.looks,
         "holdout_customers": compared.rows,
         "churned": compared.positives,
         "roc": picture(plots.roc_curves(labels, curves)),
@@ -134,8 +138,10 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
     )
 
 
-def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[dg.AssetsDefinition]:
-    """The decision assets, for these months."""
+def assets(
+    months: dg.MonthlyPartitionsDefinition, contract: Contract, warn_only: Collection[str] = ()
+) -> list[dg.AssetsDefinition]:
+    """The decision assets, for these months; the gates of `warn_only` stop no promotion."""
     return [
         dg.asset(
             name=EVALUATION,
@@ -149,7 +155,7 @@ def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[d
                 dg.AssetCheckSpec(
                     gate.name,
                     asset=EVALUATION,
-                    blocking=gate.blocking,
+                    blocking=gate.blocks(warn_only),
                     partitions_def=months,
                     description=gate.question,
                 )

@@ -154,15 +154,12 @@ class Registry:
     @bounded
     def champion(self) -> Version | None:
         """The version that serves, or None before the first promotion."""
-        return self._aliased(CHAMPION)
-
-    def _aliased(self, alias: str) -> Version | None:
         from mlflow.exceptions import MlflowException
 
         client = self.client
         with self.reachable():
             try:
-                return _version(client.get_model_version_by_alias(MODEL, alias))
+                return _version(client.get_model_version_by_alias(MODEL, CHAMPION))
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None  # no such model yet, or no such alias
@@ -181,8 +178,7 @@ class Registry:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 known = sorted(int(found.version) for found in client.search_model_versions(f"name='{MODEL}'"))
-        names = ", ".join(map(str, known)) or "none yet"
-        raise NoVersionError(f"{MODEL} has no version {number}; it has {names}")
+        raise NoVersionError(f"{MODEL} has no version {number}; it has {', '.join(map(str, known)) or 'none yet'}")
 
     @bounded
     def parameters(self, version: Version) -> dict[str, str]:
@@ -262,8 +258,7 @@ class Registry:
     @property
     def scratch(self) -> Path:
         """Where temporary folders are kept, by a path that MLflow, which takes paths for URIs, does not change."""
-        place = self.artifacts.with_name("tmp")
-        place.mkdir(parents=True, exist_ok=True)
+        (place := self.artifacts.with_name("tmp")).mkdir(parents=True, exist_ok=True)
         return plain(place)
 
     @bounded

@@ -1,11 +1,12 @@
 """Twins: versions with the same bundle, to the byte, as training again without a change gives.
 
-Here: finding one. Not here: registering versions (`registry`).
+Here: finding one, and counting each once. Not here: registering versions (`registry`).
 """
 
 from __future__ import annotations
 
 from churn_platform.champion.registry import MODEL, Registry, bounded
+from churn_platform.months import Month
 
 
 @bounded
@@ -16,3 +17,11 @@ def identical(registry: Registry, number: int) -> int | None:
         same = registry.client.search_model_versions(f"name = '{MODEL}' and tag.bundle_sha256 = '{bundle}'")
     oldest = min((int(found.version) for found in same), default=number)
     return oldest if oldest < number else None
+
+
+@bounded
+def different(registry: Registry, month: Month) -> int:
+    """How many different models were registered for a month, whatever became of them. Raises RegistryError."""
+    with registry.reachable():
+        found = registry.client.search_model_versions(f"name = '{MODEL}' and tag.month = '{month}'", max_results=10_000)
+    return len({version.tags["bundle_sha256"] for version in found})

@@ -7,7 +7,7 @@ rules (`gate`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from churn_platform.bundle import Bundle, FeatureKind, misfits
 from churn_platform.modelling import estimators, export
+from churn_platform.modelling.cautions import LUCK, MIN_PER_CLASS
 from churn_platform.modelling.comparison import auc_difference_interval
 from churn_platform.modelling.encoding import encode_frame
-from churn_platform.modelling.gate import MIN_PER_CLASS, Contender, Facts, GateAnswer, Segment, decide
-from churn_platform.modelling.metrics import measure
+from churn_platform.modelling.facts import Contender, Facts, Segment
+from churn_platform.modelling.gate import GateAnswer, decide
+from churn_platform.modelling.metrics import auc, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,11 +89,14 @@ def evaluate(
     segments: pd.DataFrame,
     delta: float,
     seed: int,
+    looks: int,
+    warn_only: Sequence[str] = (),
 ) -> Evaluation:
     """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
 
     `segments` holds the same rows' segment columns; a customer whose value is unknown belongs to none of the column's
-    groups. `parity` is what `export.parity` found on the same rows. Raises MeasurementError as `metrics.measure` does.
+    groups. `parity` is what `export.parity` found on the same rows; for `looks` and `warn_only` see Facts. Raises
+    MeasurementError as `metrics.measure` does.
     """
     labels = np.asarray(labels, dtype=bool)
     facts = Facts(
@@ -103,24 +108,41 @@ def evaluate(
             auc_difference_interval(labels, candidate.probabilities, champion.probabilities, seed) if champion else None
         ),
         parity=parity,
-        segments=segment_aucs(labels, candidate.probabilities, segments),
+        segments=segment_aucs(
+            labels, candidate.probabilities, champion.probabilities if champion else None, segments, seed
+        ),
         rows=len(labels),
         positives=int(labels.sum()),
+        looks=looks,
+        warn_only=tuple(warn_only),
     )
     answer = decide(facts, champion.version if champion else None)
     return Evaluation(**msgspec.structs.asdict(facts), **msgspec.structs.asdict(answer))
 
 
-def segment_aucs(labels: np.ndarray, probabilities: np.ndarray, segments: pd.DataFrame) -> tuple[Segment, ...]:
-    """The AUC within every group of every segment column, by column and value."""
-    from sklearn.metrics import roc_auc_score
+def segment_aucs(
+    labels: np.ndarray, probabilities: np.ndarray, champions: np.ndarray | None, segments: pd.DataFrame, seed: int
+) -> tuple[Segment, ...]:
+    """Both versions' AUCs within every group of every segment column, by column and value, and how sure they differ."""
+    groups = [
+        (str(column), str(value), inside, _has_enough(labels[inside]))
+        for column in segments.columns
+        for value, inside in sorted(segments.groupby(column, observed=True).indices.items())
+    ]
+    level = 1 - 2 * LUCK / max(sum(enough for *_, enough in groups), 1)  # worse by luck: each group has its part
+    found: list[Segment] = []
+    for column, value, inside, enough in groups:
+        churned, new, old = labels[inside], probabilities[inside], None if champions is None else champions[inside]
+        rows, positives = len(churned), int(churned.sum())
+        if not enough:
+            found.append(Segment(column, value, rows, positives, None))
+        elif old is None:
+            found.append(Segment(column, value, rows, positives, auc(new, churned)))
+        else:
+            change = auc_difference_interval(churned, new, old, seed, level)
+            found.append(Segment(column, value, rows, positives, auc(new, churned), auc(old, churned), change))
+    return tuple(found)
 
-    groups: list[Segment] = []
-    for column in segments.columns:
-        for value, inside in sorted(segments.groupby(column, observed=True).indices.items()):
-            churned = labels[inside]
-            rows, positives = len(churned), int(churned.sum())
-            enough = min(positives, rows - positives) >= MIN_PER_CLASS
-            auc = float(roc_auc_score(churned, probabilities[inside])) if enough else None
-            groups.append(Segment(str(column), str(value), rows, positives, auc))
-    return tuple(groups)
+
+def _has_enough(churned: np.ndarray) -> bool:
+    return min(int(churned.sum()), int((~churned).sum())) >= MIN_PER_CLASS

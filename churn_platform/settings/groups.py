@@ -19,6 +19,7 @@ from churn_platform.settings.kinds import (
     Estimator,
     FileMode,
     Folder,
+    GateNames,
     LastMonthKey,
     MonthKey,
     OddityNames,
@@ -142,11 +143,22 @@ class ModelSettings(Group):
     delta: float = Field(
         0.01, ge=0, description="How much a candidate's AUC must exceed the champion's to be promoted."
     )
+    warn_only: GateNames = Field(
+        "",
+        description="Which gates only warn instead of stopping a promotion, separated by commas: `looks` (a win that"
+        " may be luck), `calibration` (a Brier score worse by more than 0.01), `worst_segment` (a group's AUC below the"
+        " champion's by more than 0.05).",
+    )
     git_commit: str = Field(
         "",
         validation_alias="GIT_COMMIT",
         description="The commit of the running code, for MLflow; images set it. Empty for the checkout's.",
     )
+
+    @property
+    def warning_gates(self) -> frozenset[str]:
+        """The gates that only warn."""
+        return frozenset(self.warn_only.replace(",", " ").split())
 
 
 class MonitoringSettings(Group):
@@ -158,7 +170,11 @@ class MonitoringSettings(Group):
         " `previous` month.",
     )
     drift_threshold: float = Field(
-        0.02, ge=0, le=1, description="The share of drifted feature columns at which a month counts as drifted."
+        0.02,
+        ge=0,
+        le=1,
+        description="The share of drifted feature columns at which a month counts as drifted. With fewer than"
+        " 50 columns, 0.02 means any one of them.",
     )
     realised_margin: float = Field(
         0.03, ge=0, description="How far the champion's realised AUC may fall below the promised one before retraining."

@@ -17,6 +17,9 @@ DELIVERED = "delivered"
 ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
 """What may be odd about a drop as a whole, see `intake.oddities`."""
 
+WARNING_GATES = ("looks", "calibration", "worst_segment")
+"""Gates that people may set to warn only, see `modelling.gate`."""
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -49,6 +52,12 @@ def _oddities(names: str) -> str:
     return names
 
 
+def _gates(names: str) -> str:
+    if unknown := set(names.replace(",", " ").split()) - set(WARNING_GATES):
+        raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(WARNING_GATES)}")
+    return names
+
+
 def _host_names(names: str) -> str:
     if not all(_HOST_NAME.fullmatch(name) for name in names.replace(",", " ").split()):
         raise ValueError("it must hold names of hosts such as churn.example.com, without scheme and port")
@@ -64,6 +73,7 @@ Folder = Annotated[Path, AfterValidator(_absolute)]
 MonthKey = Annotated[str, AfterValidator(_month_key)]
 LastMonthKey = Annotated[str, AfterValidator(_last_month)]
 OddityNames = Annotated[str, AfterValidator(_oddities)]
+GateNames = Annotated[str, AfterValidator(_gates)]
 HostNames = Annotated[str, AfterValidator(_host_names)]
 FileMode = Literal["600", "640"]
 Estimator = Literal["blend", "hist_gradient_boosting", "random_forest", "logistic_regression"]

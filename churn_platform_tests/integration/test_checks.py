@@ -8,12 +8,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from churn_platform.assets import decisions
+from churn_platform.assets.partitions import months_of
 from churn_platform.automation.history import failed_checks
+from churn_platform.champion import twins
 from churn_platform.home import Home
 from churn_platform.intake import expectations
+from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.gate import GATES
+from churn_platform.settings import Settings
+from churn_platform.tables.names import EVALUATION
 from churn_platform_tests import homes, made_assets
 from churn_platform_tests.conftest import Platform
+from churn_platform_tests.streamflow import STREAMFLOW
 
 FIRST, SECOND, _ = homes.MONTHS
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -150,6 +157,22 @@ def test_a_lost_comparison_is_a_green_run_with_a_warning(trained: Platform, tmp_
     assert parity.passed
     assert all(check.severity is dg.AssetCheckSeverity.WARN for check in found.values())
     assert all(found[f"evaluation {gate.name}"].blocking is gate.blocking for gate in GATES)
+
+
+def test_a_months_candidates_are_counted_and_twins_once(trained: Platform) -> None:
+    registry = trained.home.registry
+    assert {twins.different(registry, month) for month in (FIRST, SECOND)} == {1}  # versions 2 and 3 are twins
+    assert twins.different(registry, SECOND + 1) == 0
+    compared = trained.home.lake.document(EVALUATION, SECOND, Evaluation)
+    assert compared is not None and compared.looks == 1
+    assert all(segment.champion_auc is not None for segment in compared.segments if segment.auc is not None)
+
+
+def test_a_gate_that_is_set_to_warn_blocks_no_run() -> None:
+    [evaluation, _] = decisions.assets(months_of(Settings()), STREAMFLOW, ["looks"])
+    blocks = {spec.name: spec.blocking for spec in evaluation.check_specs}
+    assert blocks["looks"] is False
+    assert blocks["calibration"] is blocks["delta_rule"] is True
 
 
 def evaluated(passes: dict[str, bool], failing: str) -> dg.AssetsDefinition:

@@ -18,8 +18,10 @@ from churn_platform.modelling import evaluation as evaluations
 from churn_platform.modelling.comparison import auc_difference_interval, weighted_aucs
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions, segment_aucs
-from churn_platform.modelling.gate import Contender, Facts, GateAnswer, Segment, answers, decide, should_promote
+from churn_platform.modelling.facts import Contender, Segment
+from churn_platform.modelling.gate import decide, should_promote
 from churn_platform.modelling.metrics import MeasurementError, auc, lift, measure
+from churn_platform_tests.gate_cases import facts, gate_of
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 
 NAN = float("nan")
@@ -140,31 +142,18 @@ def test_the_default_delta_is_a_hundredth():
     assert not should_promote(0.8199, 0.81)
 
 
-def facts(new: float = 0.8312, old: float | None = 0.8101, **changes: object) -> Facts:
-    base = Facts(
-        month="2024-02",
-        candidate=Contender(3, "2024-02", {"auc": new}),
-        champion=None if old is None else Contender(2, "2024-01", {"auc": old}),
-        delta=0.01,
-        interval=None if old is None else (0.004, 0.031),
-        parity=2e-7,
-        segments=(Segment("user_gender", "Female", 900, 200, 0.82), Segment("user_gender", "Male", 880, 210, 0.84)),
-        rows=1780,
-        positives=410,
-    )
-    return msgspec.structs.replace(base, **changes)
-
-
-def gate_of(asked: Facts, name: str) -> GateAnswer:
-    (gate,) = (gate for gate in answers(asked) if gate.name == name)
-    return gate
-
-
 def test_a_win_is_promoted_and_said():
     answer = decide(facts(), serving=2)
     assert answer.promote
     assert all(gate.passed for gate in answer.gates)
-    assert [gate.name for gate in answer.gates if gate.blocking] == ["delta_rule", "onnx_parity", "month_order"]
+    assert [gate.name for gate in answer.gates if gate.blocking] == [
+        "delta_rule",
+        "onnx_parity",
+        "month_order",
+        "looks",
+        "calibration",
+        "worst_segment",
+    ]
     assert gate_of(facts(), "delta_rule").explanation == (
         "0.8312 > 0.8101 + 0.01: version 3 wins by 0.0211 (95 % interval 0.0040 to 0.0310)"
     )
@@ -218,6 +207,16 @@ def test_an_unknown_auc_never_wins():
         ({"parity": NAN}, "onnx_parity"),
         ({"champion": Contender(2, "2024-03", {"auc": 0.8101})}, "month_order"),
         ({"champion": Contender(2, "2024-02", {"auc": 0.8301})}, "delta_rule"),
+        ({"interval": (0.0001, 0.0511)}, "looks"),  # a small holdout
+        ({"looks": 24, "interval": (0.004, 0.036)}, "looks"),
+        (
+            {
+                "candidate": Contender(3, "2024-02", {"auc": 0.8312, "brier": 0.1601}),
+                "champion": Contender(2, "2024-01", {"auc": 0.8101, "brier": 0.15}),
+            },
+            "calibration",
+        ),
+        ({"segments": (Segment("user_gender", "Male", 880, 210, 0.78, 0.831, (-0.08, -0.01)),)}, "worst_segment"),
     ],
 )
 def test_each_blocking_gate_blocks_alone(changes, failed):
@@ -278,6 +277,8 @@ def test_an_evaluation_is_one_record_that_survives_json_and_can_be_asked_again()
         segments=segments,
         delta=0.01,
         seed=7,
+        looks=3,
+        warn_only=["calibration"],
     )
     assert evaluation.candidate.metrics == measure(labels, new, 0.5)
     assert evaluation.champion is not None
@@ -297,7 +298,15 @@ def test_an_evaluation_without_a_champion():
     labels, new = scores(200, 1.0)
     none = pd.DataFrame(index=range(200))
     evaluation = evaluate(
-        "2024-01", labels, VersionScores(1, "2024-01", 0.5, new), None, parity=0.0, segments=none, delta=0.01, seed=7
+        "2024-01",
+        labels,
+        VersionScores(1, "2024-01", 0.5, new),
+        None,
+        parity=0.0,
+        segments=none,
+        delta=0.01,
+        seed=7,
+        looks=1,
     )
     assert (evaluation.champion, evaluation.interval, evaluation.promote) == (None, None, True)
 
@@ -344,7 +353,7 @@ def test_each_schema_is_encoded_once_and_each_model_asked_once(champions_schema,
 def test_segments_leave_out_who_is_unknown_and_groups_that_are_too_small():
     labels, probabilities = scores(400, 1.0)
     frame = pd.DataFrame({"gender": ["Female", "Male", None, "Female"] * 100, "senior": [True] + [False] * 399})
-    found = {(s.column, s.value): s for s in segment_aucs(labels, probabilities, frame)}
+    found = {(s.column, s.value): s for s in segment_aucs(labels, probabilities, None, frame, 7)}
     assert list(found) == [("gender", "Female"), ("gender", "Male"), ("senior", "False"), ("senior", "True")]
     female = (frame["gender"] == "Female").to_numpy()
     assert found["gender", "Female"].auc == pytest.approx(roc_auc_score(labels[female], probabilities[female]))

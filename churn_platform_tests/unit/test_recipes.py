@@ -14,7 +14,8 @@ from churn_platform.contracts import declared
 from churn_platform.lake import Lake
 from churn_platform.modelling import gate
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.modelling.gate import Facts, Gate, decide
+from churn_platform.modelling.facts import Facts
+from churn_platform.modelling.gate import Gate, decide
 from churn_platform.tables.names import FEATURES
 from churn_platform_tests import decision_cases, homes
 
