@@ -51,11 +51,16 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
             "drift_share": found.drift_share,
             "drifted": found.drift_share >= settings.drift_threshold,
             "drifted_columns": ", ".join(found.drifted) or "none",
+            "shifted_columns": ", ".join(found.shifted) or "none",
             "threshold": settings.drift_threshold,
             "reference": ", ".join(found.reference),
             "columns": markdown_table(
                 ("column", "method", "score", "threshold", "drifted"),
                 ((c.column, c.method, c.score, c.threshold, "yes" if c.drifted else "no") for c in found.columns),
+            ),
+            "shifts": markdown_table(
+                ("column", "test against the month before", "p-value", "shifted"),
+                ((s.column, s.test, s.p_value, "yes" if s.shifted else "no") for s in found.shifts),
             ),
             "left_out": markdown_table(("column", "why it does not count"), found.left_out.items()),
             "dagster/row_count": found.customers,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from churn_platform.automation import unsafe
 from churn_platform.automation.alerts import Alert, Outbox
 from churn_platform.automation.history import failure_of, state_of
 from churn_platform.automation.triggers import CLOSE, EVENT_TAG, MATURE, RETRAIN, RunState
@@ -61,6 +62,7 @@ def alerts(home: Home, instance: dg.DagsterInstance, today: date) -> Iterator[Al
     yield from _of_disagreements(home)
     yield from _of_edits(home)
     yield from _of_declaration(home)
+    yield from _of_unsafety(home)
     yield from _of_decisions(home)
     yield from _of_features(home, today)
 
@@ -169,6 +171,17 @@ def _of_declaration(home: Home) -> Iterator[Alert]:
         return
     for told in (as_text(consequence.sentence) for consequence in found):
         yield Alert(f"declaration: {told}", "Champion and declaration differ", told)
+
+
+def _of_unsafety(home: Home) -> Iterator[Alert]:
+    """Whether the champion scores a month that is unlike what it has learned; as above."""
+    try:
+        found = unsafe.told(home) if home.ledger.newest() else None
+    except Fault:
+        return
+    if found:
+        title = "The champion may be wrong"
+        yield Alert(f"unsafe: {found}", title, as_text(found))
 
 
 def _of_decisions(home: Home) -> Iterator[Alert]:

@@ -52,6 +52,7 @@ from churn_platform.monitoring.status import Stopped
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.online.types import EarlierStoreError, StoreUnavailableError
+from churn_platform.settings import Settings
 from churn_platform.tables import delivery, leaving, lineage, maturity, taking, training_set
 from churn_platform.tables.features import WINDOW
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, ORIGINS, TARGET_DRIFT, landed
@@ -188,9 +189,12 @@ def retraining(home: Home, instance: dg.DagsterInstance) -> Action:
         return Wait(held)
     if running := under_way(instance, CLOSE, MATURE, RETRAIN):  # what a closing has yet to find may be a cause
         return Wait(running)
-    settings = home.settings
-    limits = Limits(settings.drift_threshold, settings.realised_margin, settings.retrain_cooldown_months)
-    return next_retraining(model_facts(home), limits, lambda month: runs_of(instance, month, RETRAIN))
+    return next_retraining(model_facts(home), limits(home.settings), lambda month: runs_of(instance, month, RETRAIN))
+
+
+def limits(settings: Settings) -> Limits:
+    """The settings that decide on causes."""
+    return Limits(settings.drift_threshold, settings.realised_margin, settings.retrain_cooldown_months)
 
 
 def model_facts(home: Home) -> ModelFacts:
@@ -220,6 +224,7 @@ def _drift(lake: Lake, month: Month) -> DriftFacts | None:
         drifted=frozenset(features.drifted) if features else frozenset(),
         columns=len(features.columns) if features else 0,
         target=f"{labels.reference_churn_share:.3f} -> {labels.churn_share:.3f}" if labels and labels.drifted else None,
+        shifted=frozenset(features.shifted) if features else frozenset(),
     )
 
 
@@ -240,12 +245,12 @@ def promoting(home: Home, instance: dg.DagsterInstance) -> Action:
 
 
 def _won(home: Home, instance: dg.DagsterInstance) -> list[WonFacts]:
-    blocking = [gate.name for gate in GATES if gate.blocking]
     settled = {receipt.evaluation_sha256 for receipt in home.ledger.all()}
     found = []
     for month in home.lake.months(FEATURES):
         compared = home.lake.document(EVALUATION, month, Evaluation, "churn retrain")
         if compared and compared.promote and (digest := digest_of(compared)) not in settled:
+            blocking = [gate.name for gate in GATES if gate.blocks(compared.warn_only)]
             failed = failed_checks(instance, EVALUATION, blocking, month)
             found.append(WonFacts(month, compared.candidate.version, digest, failed))
     return found

@@ -93,6 +93,8 @@ def _sentences(found: Status) -> Iterator[str]:
     yield from found.declaration
     yield from found.passed_over
     yield _champion(found.champion) if found.champion else "champion: none yet"
+    if found.unsafe:
+        yield found.unsafe
     yield from found.rollbacks[-ROLLBACKS:]
     if found.next:
         yield _next(found.next)

@@ -111,7 +111,8 @@ class Status(msgspec.Struct, frozen=True):
 
     `stopped` are months that could not be taken in, `rollbacks` sentences about each rollback, oldest first, and `next`
     is None before the first month is closed. `declaration` are sentences about what has to be done since it was
-    changed, and what the champion goes without. `paused` is a sentence if promotions and retrainings are; `findings`
+    changed, and what the champion goes without. `unsafe` is a sentence if the champion may be wrong about a month that
+    is unlike what it has learned. `paused` is a sentence if promotions and retrainings are; `findings`
     are sentences about what is wrong with the receipts, or between them and the registry.
     """
 
@@ -124,10 +125,17 @@ class Status(msgspec.Struct, frozen=True):
     rollbacks: tuple[str, ...] = ()
     next: NextMonth | None = None
     declaration: tuple[str, ...] = ()
+    unsafe: str | None = None
 
 
-def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str | None = None) -> Status:
-    """Where the platform stands now; `unread` is why nobody knows what has stopped.
+def read(
+    home: Home,
+    today: date,
+    stopped: tuple[Stopped, ...] = (),
+    unread: str | None = None,
+    unsafe: str | None = None,
+) -> Status:
+    """Where the platform stands now; `unread` is why nobody knows what has stopped, `unsafe` as in Status.
 
     Raises RegistryError, BookError, ReceiptError, MissingTableError, DamagedTableError and DocumentError.
     """
@@ -146,6 +154,7 @@ def read(home: Home, today: date, stopped: tuple[Stopped, ...] = (), unread: str
         ),
         next=_next(home, today),
         declaration=consequences.to_know(home),
+        unsafe=unsafe,
     )
 
 

@@ -69,7 +69,7 @@ class Backtest:
 
     def _tested(self, at_first: Settled, then: Settled) -> BacktestedMonth:
         month, lake, contract = at_first.month, self._player.home.lake, self._player.contract
-        known, day = month in training_set.matured(lake), self._known_from(month)
+        known, day = month in training_set.matured(lake), maturity.known_from(contract, month)
         serving = at_first.before if day <= month.as_of + timedelta(days=1) else at_first.after
         customers = training_set.holdout(lake, month) if known else None
         labels = np.array([]) if customers is None else customers[contract.label].to_numpy(dtype=bool)
@@ -91,10 +91,3 @@ class Backtest:
             never=measured(serving.first),
             each_month=measured(serving.fresh),
         )
-
-    def _known_from(self, month: Month) -> date:
-        """The day from which the month's labels counted here."""
-        contract = self._player.contract
-        if contract.leaves:
-            return (month + contract.leaves).as_of + timedelta(days=1)
-        return maturity.known_from(contract, month)

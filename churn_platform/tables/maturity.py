@@ -24,13 +24,18 @@ _EARLY = "early "
 
 
 def known_from(contract: Contract, month: Month) -> date:
-    """The day from which the month's labels count: before, not all who will churn have done so."""
+    """The day from which the month's labels count: before, not all who will churn have done so.
+
+    Where who leaves has churned, it is the first day after the month that shows who is gone.
+    """
+    if contract.leaves:
+        return (month + contract.leaves).as_of + timedelta(days=1)
     return month.as_of + timedelta(days=contract.declaration.label.horizon_days)
 
 
 def are_early(contract: Contract, month: Month) -> bool:
-    """Whether the month's labels do not count yet."""
-    return today() < known_from(contract, month)
+    """Whether labels that are delivered for the month do not count yet."""
+    return not contract.leaves and today() < known_from(contract, month)
 
 
 def content(contract: Contract, month: Month, labels: str | None) -> str | None:

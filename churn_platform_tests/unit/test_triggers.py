@@ -16,6 +16,8 @@ from churn_platform.automation.retraining import (
     Limits,
     ModelFacts,
     RealisedFacts,
+    Unanswered,
+    awaited,
     cause,
     next_retraining,
 )
@@ -360,18 +362,50 @@ def test_lasting_drift_that_no_training_can_use_is_trained_on_once() -> None:
     assert isinstance(next_of(replace(lost, drifts=(drift(FEB, target="x"), drift(MAR, target="x")))), Wait)
 
 
-def test_drift_whose_labels_are_late_is_trained_for_again_when_they_come() -> None:
+def test_drift_waits_for_the_labels_of_its_month() -> None:
     early = model(drifts=(QUIET, drift(MAR, "monthly_fee")))
-    assert launched(next_of(early)).month == FEB
-    trained = replace(early, trained=frozenset({JAN, FEB}))
-    assert isinstance(next_of(trained), Wait)
-    assert launched(next_of(replace(trained, matured=MAR))).month == MAR
+    told = (
+        "drift_share=0.03 >= 0.02 month=2024-03, but no version can learn from it before the labels of that month are"
+    )
+    assert waits(next_of(early)).startswith(told)
+    line = "drift_share=0.03 >= 0.02 month=2024-03"
+    assert awaited(early, LIMITS) == Unanswered(MAR, frozenset({"monthly_fee"}), line)
+    known = replace(early, matured=MAR)
+    assert launched(next_of(known)).month == MAR
+    assert awaited(known, LIMITS) is None
+    fallen = replace(early, realised=RealisedFacts(FEB, 1, 0.7))  # what is known already may call for one
+    assert launched(next_of(fallen)).month == FEB
+    assert awaited(fallen, LIMITS) is not None  # whatever else calls for one
+    assert isinstance(next_of(replace(early, drifts=(QUIET, drift(MAR, "fee")), trained=frozenset({MAR}))), Wait)
+
+
+def test_a_shift_is_learned_from_although_the_month_after_shows_it_no_more() -> None:
+    shift = replace(drift(MAR), shifted=frozenset({"contract_type"}))
+    both_known = model(matured=APR, drifts=(QUIET, shift, drift(APR)))
+    assert launched(next_of(both_known)).month == APR
+    passed = model(matured=APR, drifts=(QUIET, drift(MAR, "contract_type"), drift(APR)))
+    assert isinstance(next_of(passed), Wait)  # a distance from what the champion learned that is gone again
+    answered = replace(both_known, trained=frozenset({JAN, MAR}))
+    assert isinstance(next_of(answered), Wait)
+    again = replace(answered, drifts=(QUIET, shift, replace(shift, month=APR)))  # against March, it is another one
+    assert launched(next_of(again)).month == APR
+    far = replace(answered, drifts=(QUIET, shift, drift(APR, "contract_type")))  # what was small before is large now
+    assert launched(next_of(far)).month == APR
+
+
+def test_what_is_told_of_a_shift_is_its_month() -> None:
+    shift = DriftFacts(MAR, frozenset(), 40, None, frozenset({"contract_type"}))
+    found = awaited(model(drifts=(QUIET, shift, drift(APR))), LIMITS)
+    line = "drift_share=0.03 >= 0.02 month=2024-03"
+    assert found == Unanswered(MAR, frozenset({"contract_type"}), line)
 
 
 def test_nothing_is_trained_without_a_newer_matured_month() -> None:
     assert "no month has labels yet" in waits(next_of(model(champion=None, matured=None)))
     facts = model(matured=JAN, drifts=(drift(FEB, "monthly_fee"),))
-    assert "no month after 2024-01" in waits(next_of(facts))
+    assert "no version can learn from it before the labels of that month are known" in waits(next_of(facts))
+    fallen = replace(facts, drifts=(), realised=RealisedFacts(JAN, 1, 0.5))
+    assert "no month after 2024-01" in waits(next_of(fallen))
 
 
 def test_the_cooldown_counts_months() -> None:

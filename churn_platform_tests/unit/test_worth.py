@@ -97,7 +97,7 @@ DRIFTS = (
 )
 def test_causes_are_told_in_words(facts: dict[str, Any], words: str) -> None:
     champion = ChampionFacts(1, Month(2024, 1), 0.8)
-    known = {"champion": champion, "matured": None, "content": "", "drifts": (), "realised": None}
+    known = {"champion": champion, "matured": Month(2024, 3), "content": "", "drifts": (), "realised": None}
     found = cause(ModelFacts(**{**known, "trained": frozenset(), **facts}), Limits(0.3, 0.03, 0))
     months = [replace(month_of("2024-01", platform=None, never=None, each_month=None), causes=(f"{CAUSE}{found}",))]
     line = list(screen.tested([replace(months[0], version=None, customers=0)], None, ""))[1]
