@@ -30,8 +30,8 @@ _QUARANTINE = {"file": "string", "line": "int64", "column": "string", "value": "
 UNKNOWN_CUSTOMER = "is an unknown customer"
 RAGGED = "ragged line"
 
-_WORDS = 80
-"""How much of a rule a message shows: it may list many values."""
+_LISTED = 80
+"""How many characters a message shows of a rule that lists values: they may be many."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,15 @@ class Violation:
     def __str__(self) -> str:
         place = f"{inert(self.part) + ', ' if self.part else ''}{self.unit} {self.line}"
         value = "None" if self.value is None else f"'{inert(self.value)}'"
-        rule = self.rule if len(self.rule) <= _WORDS else f"{self.rule[:_WORDS].rpartition(', ')[0]}, ..."
-        return f"{place}{', column ' + self.column if self.column else ''}: {value} {rule}"
+        return f"{place}{', column ' + self.column if self.column else ''}: {value} {_cut(self.rule)}"
+
+
+def _cut(rule: str) -> str:
+    """A rule, without the rest of a list of values that is long; between two of them, where there are two."""
+    if not rule.startswith(rules.NOT_LISTED) or len(rule) <= _LISTED:
+        return rule
+    values, comma, _ = rule[:_LISTED].rpartition(", ")
+    return f"{values}, ..." if comma else f"{rule[:_LISTED]}..."
 
 
 def nothing_quarantined() -> ibis.Table:

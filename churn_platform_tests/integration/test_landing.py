@@ -335,6 +335,20 @@ def test_a_long_list_of_values_is_cut_in_a_message_and_its_cure_is_told(lake: La
     )
 
 
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ("does not match " + "[0-9]{2, 3}" * 20, None),
+        ("does not match " + "[A-Z]" * 50, None),
+        ("is not one of " + "x" * 90, "is not one of " + "x" * 66 + "..."),
+        ("is not one of short, " + "x" * 90, "is not one of short, ..."),
+    ],
+    ids=["a pattern with a comma", "a pattern", "one long value", "a short and a long one"],
+)
+def test_a_rule_stays_in_a_message_whatever_it_says(rule: str, shown: str | None) -> None:
+    assert str(Violation(3, "code", "q", rule)) == f"line 3, column code: 'q' {shown or rule}"
+
+
 # What follows from a customer who is taken out
 
 
