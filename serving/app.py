@@ -47,9 +47,9 @@ def create_app(settings: Settings) -> Edge:
     ledger = ReceiptReader(
         settings.home / "receipts", settings.postgres_url.get_secret_value(), settings.serving_timeout_seconds
     )
-    champions = Champions(registry, ledger, Shelf(settings.serving_home), settings, metrics)
     reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
     features = OnlineFeatures(reader, metrics)
+    champions = Champions(registry, ledger, Shelf(settings.serving_home), features, settings, metrics)
     prediction_log = PredictionLog(
         settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
     )

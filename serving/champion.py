@@ -1,8 +1,9 @@
 """The champion: the version that serves, and when it is replaced.
 
 Here: looking at the registry and the ledger, fetching and verifying what they name, swapping, falling back to the last
-good version. Not here: asking MLflow (`registry`), reading receipts (`ledger`), what is kept on disk (`shelf`), what a
-bundle is (`churn_platform.bundle`), or scoring (`scoring`).
+good version, and holding to it where the new one cannot score what is published. Not here: asking MLflow (`registry`),
+reading receipts (`ledger`), what is kept on disk (`shelf`), what a bundle is (`churn_platform.bundle`), or scoring
+(`scoring`).
 
 With `require_receipt` a version serves only once a receipt made it champion, whatever the registry's alias says; the
 registry then only says where that version's bundle is. Where there are no receipts at all, the alias counts.
@@ -20,19 +21,23 @@ from pathlib import Path
 
 from churn_platform.bundle import Bundle, BundleError, Manifest
 from churn_platform.files import sha256
-from churn_platform.online.types import Row
+from churn_platform.online.types import Row, RowSchema
 from churn_platform.settings.services import ServingSettings
 from serving.asking import NoAnswerError, decoded, shown, within
 from serving.comparing import Compared
+from serving.features import OnlineFeatures
 from serving.ledger import LedgerError, ReceiptReader, Standing
 from serving.metrics import Metrics, age
 from serving.registry import Identity, Registered, RegistryReader, RegistryUnavailableError
-from serving.scoring import Scored, score
+from serving.scoring import Scored, Unscorable, score, unscorable
 from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+
+_PUBLICATIONS = 2
+"""How many publications are judged once: the newest, and the one before, of which answers may be under way."""
 
 _FETCHING = 10
 """How many times as long as an answer of the registry a whole bundle may take."""
@@ -42,15 +47,16 @@ _FETCHING = 10
 class Champion:
     """A verified version, ready to score, and when this process began to serve it (UTC).
 
-    `score` is `scoring.score` with this bundle. It remembers its last answers by what was scored: the row as the store
-    holds it. They are a pure function of the row, so they cannot be out of date, and they are forgotten with the
-    champion.
+    `score` and `unscorable` are those of `scoring` with this bundle. They remember their last answers by what they were
+    asked of: the row as the store holds it, and what all rows of a publication share. They are pure functions of that,
+    so they cannot be out of date, and what they remember is forgotten with the champion.
     """
 
     identity: Identity
     bundle: Bundle
     since: datetime
     score: Callable[[Row], Scored]
+    unscorable: Callable[[RowSchema], Unscorable | None]
 
     @property
     def version(self) -> int:
@@ -65,13 +71,20 @@ class Champions:
     """
 
     def __init__(
-        self, registry: RegistryReader, ledger: ReceiptReader, shelf: Shelf, settings: ServingSettings, metrics: Metrics
+        self,
+        registry: RegistryReader,
+        ledger: ReceiptReader,
+        shelf: Shelf,
+        features: OnlineFeatures,
+        settings: ServingSettings,
+        metrics: Metrics,
     ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "champion: not looked for yet"
         self._registry = registry
         self._ledger = ledger
         self._shelf = shelf
+        self._features = features
         self._timeout = settings.serving_timeout_seconds
         self._remembered = settings.serving_remembered_scores
         self._require_receipt = settings.require_receipt
@@ -126,6 +139,8 @@ class Champions:
                 bundle = await self._load(wanted, registered)
             except BundleError as error:
                 return self._refuse(wanted, error)
+            if (why := await self._waits(bundle)) is not None:
+                return f"champion: version {wanted.number} waits: {why}"
         unnoted = await self._note(wanted)
         if bundle is not None:
             self._swap(wanted, bundle)
@@ -149,6 +164,17 @@ class Champions:
                 raise
             self._unread = f"champion: {error}"
         return self._standing or Standing()
+
+    async def _waits(self, bundle: Bundle) -> str | None:
+        """Why this bundle is not served yet: it cannot score what is published, and the one that serves can."""
+        await self._features.refresh()
+        if (publication := self._features.publication) is None:
+            return None
+        if (found := unscorable(bundle, publication.schema)) is None:
+            return None
+        if self.current is None:
+            await self._last_good()
+        return None if self.current is None or self.current.unscorable(publication.schema) else found.why
 
     async def _note(self, version: Identity) -> str | None:
         """Have the next start know this version as the last good one; returns what is wrong, if anything."""
@@ -195,8 +221,9 @@ class Champions:
         return {name: await self._registry.read(uri, name) for name in names} | {MANIFEST: raw}
 
     def _swap(self, version: Identity, bundle: Bundle) -> None:
-        remembering = lru_cache(self._remembered)(partial(score, bundle))
-        self.current = Champion(version, bundle, datetime.now(UTC), remembering)
+        judge = lru_cache(_PUBLICATIONS)(partial(unscorable, bundle))
+        remembering = lru_cache(self._remembered)(partial(score, bundle, judge))
+        self.current = Champion(version, bundle, datetime.now(UTC), remembering, judge)
         self._refused = None
         self._metrics.champion_version.set(version.number)
         log.info("version %d serves", version.number)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from churn_platform.bundle import Bundle, Feature, Misfits, Value, misfits
+from churn_platform.bundle import Bundle, Feature, Value, misfits
 from churn_platform.company import past
 from churn_platform.contracts import Column, Contract
 from churn_platform.online.types import Row, RowSchema
@@ -39,6 +38,13 @@ class Scored(NamedTuple):
     features_used: msgspec.Raw
 
 
+class Unscorable(NamedTuple):
+    """Why the rows of a publication cannot be scored, whatever their values, and the features that they lack."""
+
+    why: str
+    lacking: tuple[str, ...]
+
+
 def features_of(row: Row) -> dict[str, Value]:
     """A customer's features by name. Raises ProblemError 503."""
     try:
@@ -52,32 +58,32 @@ def by_present_names(features: dict[str, Value], contract: Contract) -> dict[str
     return {name: value for name, value in features.items() if contract.former.get(name) not in features}
 
 
-@lru_cache(maxsize=4)
-def unfit(bundle: Bundle, schema: RowSchema) -> str | None:
-    """Why the rows of a publication cannot be scored, whatever their values, in a sentence; None where they can be."""
-    lacking, other = _misfits(bundle, schema)
+def unscorable(bundle: Bundle, schema: RowSchema) -> Unscorable | None:
+    """What keeps a bundle from scoring the rows of a publication; None where nothing does."""
+    lacking, other = misfits(bundle.schema, dict(zip(schema.features, schema.kinds, strict=True)))
     faults = []
     if lacking:
         faults.append(f"lacks {', '.join(lacking)}, which the champion needs")
     if other:
         faults.append(f"has {', '.join(other)} of another kind than the champion knows")
-    again = f"publish the features again (churn close {schema.as_of[:7]})"
-    return f"the online store {', and '.join(faults)}: {again}" if faults else None
+    if not faults:
+        return None
+    cure = (
+        f"publish the features again (churn close {schema.as_of[:7]}); if that stops, promote a version that fits the"
+        " declaration, or declare what the champion knows and close again"
+    )
+    return Unscorable(f"the online store {', and '.join(faults)}: {cure}", lacking)
 
 
-def _misfits(bundle: Bundle, schema: RowSchema) -> Misfits:
-    return misfits(bundle.schema, dict(zip(schema.features, schema.kinds, strict=True)))
-
-
-def score(bundle: Bundle, row: Row) -> Scored:
-    """Score a customer as the store holds them.
+def score(bundle: Bundle, judge: Callable[[RowSchema], Unscorable | None], row: Row) -> Scored:
+    """Score a customer as the store holds them; `judge` is `unscorable` with this bundle.
 
     A feature that the store does not have at all counts as unknown only where the model's schema lets it be left out.
     Raises ProblemError 503.
     """
-    if why := unfit(bundle, row.schema):
-        lacking = _misfits(bundle, row.schema).lacking
-        raise ProblemError(503, "store_lacks_features", f"{why[0].upper()}{why[1:]}.", missing_features=lacking)
+    if found := judge(row.schema):
+        detail = f"{found.why[0].upper()}{found.why[1:]}."
+        raise ProblemError(503, "store_lacks_features", detail, missing_features=found.lacking)
     used = features_of(row)
     if used.keys() != bundle.feature_names:
         used = {feature.name: used.get(feature.name) for feature in bundle.schema}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from churn_platform.bundle import Manifest
+from churn_platform.bundle import Bundle, Manifest
 from churn_platform.files import sha256
+from churn_platform.months import Month
 from churn_platform_tests.serving.conftest import Service
-from churn_platform_tests.serving.world import World, user_id
+from churn_platform_tests.serving.world import World, customers, publish, user_id
+from churn_platform_tests.streamflow import SCHEMA
 from serving.registry import ALIAS, MODEL
 
 Serve = Callable[..., Service]
@@ -173,6 +176,75 @@ def test_no_champion_is_503_until_there_is_one(new_world: Callable[..., World], 
     world.client.delete_registered_model_alias(MODEL, ALIAS)
     service.until(lambda: "names none" in warnings(service))
     assert version(service) == 1
+
+
+@pytest.fixture
+def split(world: World) -> World:
+    """Version 2, which can do without the fee, is the champion, and what is published has none."""
+    folder = world.bundle_folder(world.register(2))
+    schema = [msgspec.structs.replace(f, required=False) if f.name == "monthly_fee" else f for f in SCHEMA]
+    (folder / "feature_schema.json").write_bytes(msgspec.json.encode(schema))
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
+    files = {**manifest.files, "feature_schema.json": sha256((folder / "feature_schema.json").read_bytes())}
+    world.client.set_model_version_tag(MODEL, "2", "bundle_sha256", rewrite(folder, files=files))
+    world.promote(2)
+    rows = [
+        (user, {name: v for name, v in features.items() if name != "monthly_fee"}) for user, features in customers(9)
+    ]
+    publish(world.settings.online_store, Month(2024, 2), rows)
+    return world
+
+
+WAY_OUT = "if that stops, promote a version that fits the declaration, or declare what the champion knows and close"
+
+
+def test_a_champion_waits_where_it_alone_cannot_score_what_is_published(split: World, serve: Serve) -> None:
+    first = serve(split.settings)
+    first.until(partial(_serves, first, 2))
+    split.promote(1)
+    first.until(lambda: "version 1 waits: the online store lacks monthly_fee" in warnings(first))
+    restarted = serve(split.settings)
+    restarted.until(lambda: "version 1 waits: the online store lacks monthly_fee" in warnings(restarted))
+    for service in (first, restarted):
+        assert WAY_OUT in warnings(service)
+        assert "; version 2, the last good one, serves" in warnings(service)
+        assert version(service) == 2
+    split.publish()
+    for service in (first, restarted):
+        service.until(partial(_serves, service, 1))
+        assert warnings(service) == ""
+
+
+def test_a_warning_ends_where_the_version_that_serves_is_named_again(split: World, serve: Serve) -> None:
+    service = serve(split.settings)
+    split.promote(1)
+    service.until(lambda: "waits" in warnings(service))
+    split.promote(2)
+    service.until(lambda: not warnings(service))
+    assert version(service) == 2
+
+
+def test_a_champion_that_cannot_score_does_not_wait_for_nobody(split: World, serve: Serve) -> None:
+    """It serves what-ifs, and says what to do."""
+    split.promote(1)
+    service = serve(split.settings, ready=False)
+    service.until(lambda: WAY_OUT in service.client.get("/ready").text)
+    assert service.client.get("/ready").status_code == 503
+    assert service.client.get("/model").json()["version"] == 1
+
+
+def test_nothing_of_a_champion_that_was_replaced_is_kept(world: World, serve: Serve) -> None:
+    def bundles() -> dict[int, Bundle]:
+        gc.collect()
+        return {id(thing): thing for thing in gc.get_objects() if type(thing) is Bundle}
+
+    world.register(2)
+    before = bundles()  # those of other tests, which stay as long as this one does
+    service = serve(world.settings)
+    for champion in (2, 1, 2):
+        world.promote(champion)
+        service.until(partial(_serves, service, champion))
+    service.until(lambda: len(bundles().keys() - before.keys()) == 1)
 
 
 def test_what_is_kept_says_which_version_it_is(world: World, serve: Serve) -> None:

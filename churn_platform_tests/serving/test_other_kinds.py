@@ -38,7 +38,10 @@ def test_another_kind_is_neither_ready_nor_scored(
     store.publish(store_url, FEBRUARY, {f.name: f.kind for f in SCHEMA} | {feature: kind}, rows)
     service = serve(world.settings, ready=False)
     service.until(lambda: service.client.get("/model").is_success)
-    told = f"he online store has {feature} of another kind than the champion knows: publish the features again"
+    told = (
+        f"he online store has {feature} of another kind than the champion knows: publish the features again"
+        " (churn close 2024-02); if that stops, promote a version that fits the declaration, or declare what"
+    )
     service.until(lambda: told in service.client.get("/ready").text)
     assert service.client.get("/ready").status_code == 503
     for path, asked in (("/predict", {"user_id": user_id(0)}), ("/predict/batch", {"user_ids": [user_id(0)]})):

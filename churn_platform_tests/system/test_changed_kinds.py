@@ -13,6 +13,7 @@ from churn_platform.online.store import published
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform, done, quick_platform
+from churn_platform_tests.serving.conftest import running
 from churn_platform_tests.system.test_changed_declarations import PARTNER, declare, predicted
 
 JANUARY = homes.MONTHS[0]
@@ -80,16 +81,35 @@ def test_another_kind_stops_and_a_version_that_knows_it_gets_there(
     champion = platform.home.registry.champion()
     if champion and champion.number == 1:
         done(platform, "promote", "2", "--reason", "it knows the new kind")
-    ready, answer = predicted(platform)  # what is published is still of the old kind
-    assert (ready.status_code, answer.status_code) == (503, 503)
-    for said in (ready.text, answer.text):
-        assert f"{column} of another kind than the champion knows: publish the features again (churn close 2024" in said
+    held(platform, 1, column)  # what is published is still of the old kind
 
     done(platform, "close", "2024-01")
     assert platform.home.lake.frame(CHURN_SCORES, JANUARY)["model_version"].unique().tolist() == [2]
     ready, answer = predicted(platform)
-    assert (ready.status_code, answer.status_code) == (200, 200), (ready.text, answer.text)
+    assert (ready.status_code, answer.json()["model_version"], ready.json()["warnings"]) == (200, 2, [])
     assert "declared features" in done(platform, "company", "check")
+
+    done(platform, "rollback", "--reason", "it was better")
+    held(platform, 2, column)  # what is published is of the new kind
+    assert "knows" in done(platform, "close", "2024-01", exit_code=1)
+    held(platform, 2, column)
+    done(platform, "promote", "2", "--reason", "it fits the declaration")
+    assert predicted(platform)[0].json()["warnings"] == []
+
+
+def held(platform: Platform, serves: int, column: str) -> None:
+    """This version answers, and a warning says why the champion does not, and what to do."""
+    with running(platform.settings) as service:
+        service.until(lambda: "waits" in service.client.get("/ready").text)
+        ready, answer = service.client.get("/ready"), service.client.post("/predict", json={"customerID": "0001-ABCDE"})
+    assert (ready.status_code, answer.status_code) == (200, 200), (ready.text, answer.text)
+    assert (ready.json()["model_version"], answer.json()["model_version"]) == (serves, serves)
+    (warning,) = ready.json()["warnings"]
+    assert warning == (
+        f"champion: version {3 - serves} waits: the online store has {column} of another kind than the champion knows:"
+        " publish the features again (churn close 2024-01); if that stops, promote a version that fits the"
+        f" declaration, or declare what the champion knows and close again; version {serves}, the last good one, serves"
+    )
 
 
 def test_a_feature_that_is_one_no_more_stops_and_leaves_what_is_served(closed: Platform, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from serving.messages import Health, Model, Ready
 from serving.metrics import Metrics
 from serving.predictor import Predictor, not_ready
 from serving.problems import documented
-from serving.scoring import unfit
 
 VERSION = version("churn-platform")
 
@@ -37,8 +36,8 @@ def routes(
         champion, publication = champions.current, features.publication
         if champion is None or publication is None or features.problem is not None:
             raise not_ready(champions.problem if champion is None else None, features.problem)
-        if found := unfit(champion.bundle, publication.schema):
-            raise not_ready(f"features: {found}")
+        if found := champion.unscorable(publication.schema):
+            raise not_ready(f"features: {found.why}")
         return Ready("ready", champion.version, publication.as_of, publication.customers, champions.warnings)
 
     @get("/model", summary="The champion", tags=_TAGS, responses=documented(503))
