@@ -93,7 +93,7 @@ def _of_table(name: str, table: DeclaredTable, declaration: Declaration) -> Iter
 
 
 def _of_key(table: DeclaredTable) -> Iterator[str]:
-    columns = {called for name, said in table.columns.items() for called in (name, *said.was, said.header)}
+    columns = {called for name, said in table.columns.items() for called in (name, *said.was, *said.headers)}
     if table.key and table.key in columns:
         yield f"its key {inert(table.key)} is a column of it, too: give only one of them"
 

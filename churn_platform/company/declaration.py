@@ -164,7 +164,8 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
     trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
     the column: it is unknown there, even where one has it. `was` are the names that it had before. `header` is what
-    the file calls it, where the key, or a column of another table, has that name.
+    the file calls it where the key or another column has that name: one of another table, or one of this table that is
+    there in other months. `header_was` are what the file called it before.
     """
 
     kind: Kind
@@ -181,6 +182,12 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     until: MonthName | None = None
     was: tuple[ColumnName, ...] = ()
     header: ColumnName | None = None
+    header_was: tuple[ColumnName, ...] = ()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """All that files call it, or have called it, besides its name and those that it had."""
+        return (*([self.header] if self.header else []), *self.header_was)
 
     @property
     def dates_a_feature(self) -> bool:
@@ -227,9 +234,8 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
 
     def renamed(self, key: str) -> tuple[tuple[str, str], ...]:
         """What its file calls columns or has called them, each with the present name; `key` is the customer's."""
-        headers = ((said.header, name) for name, said in self.columns.items())
-        former = tuple((old, name) for name, said in self.columns.items() for old in said.was)
-        return (*((file, name) for file, name in ((self.key, key), *headers) if file), *former)
+        others = ((old, name) for name, said in self.columns.items() for old in (*said.headers, *said.was))
+        return (*([(self.key, key)] if self.key else []), *others)
 
     @property
     def describes(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from churn_platform.company.declaration import Declaration, DeclaredColumn, DeclaredHistory, Role
+from churn_platform.company.declaration import Declaration, DeclaredColumn, DeclaredHistory, DeclaredTable, Role
 from churn_platform.company.past import AS_OF, MONTHS, ago, days, features, made_of
 
 RESERVED = frozenset(
@@ -70,8 +70,10 @@ def _twins(named: list[tuple[str, str]], same: Callable[[str], str]) -> Iterator
 
 def _hint(*places: str) -> str:
     """How a name can be another one in the declaration while a file goes on as it is."""
-    is_delivered = any(place.startswith("tables.") for place in places)
-    return "; a column's `header` says what its file calls it" if is_delivered else ""
+    tables = {place.split(".")[1] for place in places if place.startswith("tables.")}
+    if len(tables) > 1 and any(place.endswith(".was") for place in places):
+        return "; a name that only a file has had stands in `header_was`, not in `was`"
+    return "; a column's `header` says what its file calls it" if tables else ""
 
 
 def _everywhere(declaration: Declaration) -> _Named:
@@ -107,8 +109,26 @@ def _in_file(declaration: Declaration, table: str) -> _Named:
     """What a table's file calls its columns, now or before. Capitals count: no engine knows them by these names."""
     yield from _within(declaration, table)
     for column, said in declaration.tables[table].columns.items():
-        if said.header:
-            yield said.header, f"tables.{table}.{column}.header"
+        for header in dict.fromkeys(said.headers):
+            if header not in (column, *said.was) and not _only_at_other_times(
+                declaration.tables[table], column, header
+            ):
+                yield header, f"tables.{table}.{column}.header"
+
+
+def _only_at_other_times(table: DeclaredTable, column: str, header: str) -> bool:
+    """Whether the file calls other columns so, and each of them only before this one begins or after it ends."""
+    said = table.columns[column]
+    others = [
+        other
+        for name, other in table.columns.items()
+        if name != column and header in (name, *other.was, *other.headers)
+    ]
+    return bool(others) and all(_ends_before(other, said) or _ends_before(said, other) for other in others)
+
+
+def _ends_before(one: DeclaredColumn, other: DeclaredColumn) -> bool:
+    return one.until is not None and other.since is not None and one.until < other.since
 
 
 def _former(column: str, said: DeclaredColumn) -> Iterator[str]:

@@ -143,6 +143,26 @@ def test_two_tables_may_call_two_columns_alike(tmp_path: Path) -> None:
     assert judged[1].kept.columns == ("customerID", "Months")
 
 
+@pytest.mark.parametrize("header", ['header = "Calls"', 'header_was = ["Rings", "Calls"]'])
+def test_a_column_may_have_another_kind_from_a_month_on_under_its_name(tmp_path: Path, header: str) -> None:
+    """Each month has the one that is declared for it, and the other is unknown there."""
+    new = f'How = {{ kind = "category", since = "2024-02", {header}, meaning = "How often." }}\nCalls = {{'
+    said = foreign.CALLS.replace("Calls = {", f'{new} until = "2024-01",')
+    contract = Contract(parse(foreign.TELCO + said, "x"))
+    for month, kind in ((JANUARY, "integer"), (FEBRUARY, "category")):
+        drop = foreign.calls(foreign.telco(tmp_path / str(month), 60))
+        file = drop / "calls.csv"
+        calls = pd.read_csv(file)
+        if month == FEBRUARY:
+            calls["Calls"] = "often"
+            calls.to_csv(file, index=False)
+        _, found = judge_state(Lake(tmp_path / "lake", contract).engine, drop, contract, 0.01, month.as_of)
+        rows = found.kept.to_pandas()
+        assert found.fault is None
+        assert rows["Calls"].notna().all() == (kind == "integer")
+        assert rows["How"].tolist() == [None] * len(rows) if kind == "integer" else ["often"] * len(rows)
+
+
 def test_serving_finds_a_customer_by_the_key(bank: Platform) -> None:
     async def found(*keys: str) -> dict[str, object]:
         reader = open_reader(bank.settings.online_store, 2)

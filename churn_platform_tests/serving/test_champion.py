@@ -16,8 +16,9 @@ import pytest
 from churn_platform.bundle import Bundle, Manifest
 from churn_platform.files import sha256
 from churn_platform.months import Month
+from churn_platform_tests.online import publish
 from churn_platform_tests.serving.conftest import Service
-from churn_platform_tests.serving.world import World, customers, publish, user_id
+from churn_platform_tests.serving.world import World, customers, user_id
 from churn_platform_tests.streamflow import SCHEMA
 from serving.registry import ALIAS, MODEL
 

@@ -82,6 +82,44 @@ def test_a_file_may_have_columns_that_differ_by_capitals_alone(name: str) -> Non
     parse(GYM.replace("Visits = {", other), "gym.toml")
 
 
+def called(said: str) -> str:
+    """The club, with a column of the table of calls of which this is said besides."""
+    column = f'Made = {{ kind = "integer", {said}, meaning = "Calls made." }}'
+    return GYM.replace("Calls = {", f"{column}\nCalls = {{")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'header = "Cost", header_was = ["Visits"]',
+        'header_was = ["Sum", "Visits", "Visits"], was = ["Sum"]',
+        'header = "Made", header_was = ["made"]',
+    ],
+)
+def test_a_file_may_have_called_a_column_by_several_names(said: str) -> None:
+    contract = Contract(parse(called(said), "gym.toml"))
+    (calls,) = (table for table in contract.states if table.name == "calls")
+    assert dict(calls.file.renamed).keys() == {*re.findall(r'"(\w+)"', said)}
+    assert "Visits" not in contract.former  # it is another table's
+
+
+def test_a_name_that_only_a_file_had_is_sent_from_was_to_where_it_belongs() -> None:
+    cure = "; a name that only a file has had stands in `header_was`, not in `was`"
+    found = told(called('header = "Cost", was = ["Visits"]'))
+    assert f"tables.calls.Made.was has Visits: give each another name{cure}; " in found
+    assert cure not in told(GYM.replace('was = ["Joined"]', 'was = ["Visits"]'))  # it would not do there
+
+
+@pytest.mark.parametrize(("until", "sound"), [("2024-02", True), ("2024-03", False), ("", False)])
+def test_a_file_may_call_two_columns_alike_one_after_the_other(until: str, sound: bool) -> None:
+    text = called('header = "calls", since = "2024-03"')
+    text = text.replace("Calls = {", f'Calls = {{ until = "{until}", ' if until else "Calls = {")
+    if sound:
+        parse(text, "gym.toml")
+    else:
+        assert "tables.calls.Made.header has calls and tables.calls has Calls: give each another name" in told(text)
+
+
 @pytest.mark.parametrize(
     "name",
     ["days_since_Joined", "entries_change_1m", "Entries_ratio_2m", "Entries__1m_ago"],

@@ -66,6 +66,7 @@ since = "2024-02"
 until = "2024-11"
 was = ["Fee", "Price"]
 header = "Amount"
+header_was = ["Sum", "Total"]
 [tables.members.columns.Joined]
 kind = "date"
 earliest = 2010-01-01
