@@ -145,7 +145,7 @@ def _with_doubts(judged: ProposedColumn, habit: Habits, found: Thousands | None,
     said = judged.declared
     if said.role is Role.IGNORED:
         return judged
-    if found and found.sure:
+    if found and (found.sure or found.assumed):
         return ignored(column, Kind.TEXT, f"ignored: {found.told}")
     if found and said.kind in (Kind.INTEGER, Kind.NUMBER):
         return replace(judged, told=f"{judged.told}; {found.told}")

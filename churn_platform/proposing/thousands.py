@@ -24,11 +24,15 @@ _ALMOST_ALL = 0.9
 
 @dataclass(frozen=True)
 class Thousands:
-    """That a column's numbers may be written like that, with one of them; `sure`, where they can be nothing else."""
+    """That a column's numbers may be written like that, with one of them.
+
+    `sure`, where they can be nothing else; `assumed`, where they are taken for it although no value tells.
+    """
 
     sign: str
     example: str
     sure: bool
+    assumed: bool
 
     @property
     def told(self) -> str:
@@ -36,6 +40,9 @@ class Thousands:
         told = f"thousands set apart by a {_CALLED[self.sign]}"
         if self.sure:
             return f"{told}, as in {self.example}: deliver plain numbers"
+        if self.assumed:
+            likely = "no value tells, but files with semicolons often do"
+            return f"{self.example} may have {told}: {likely}; if it is a fraction, declare a number"
         return f"{self.example} may have {told}: no value tells, read as a fraction; ignore the column if that is wrong"
 
 
@@ -69,4 +76,4 @@ def _by(con: duckdb.DuckDBPyConnection, sheet: Sheet, habit: Habits, sign: str, 
     # Neither a fixed number of places nor the shortest way to write a fraction leaves both 12.000 and 980.
     mixed = zeros and others_short
     foreign = sign == "." and sheet.delimiter == ";" and not habit.fractions
-    return Thousands(sign, as_text(example, MOST), several or habit.decimal == other or mixed or foreign)
+    return Thousands(sign, as_text(example, MOST), several or habit.decimal == other or mixed, foreign)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def test_numbers_with_thousands_set_apart_are_ignored(
 def test_a_point_in_a_file_with_semicolons_sets_thousands_apart_unless_others_show_fractions(tmp_path: Path) -> None:
     table, said = told(tmp_path, ";", sold=written(LARGE, "."))
     assert (table.columns["sold"].role, table.decimal) == (Role.IGNORED, ".")
+    assert re.fullmatch(
+        r"ignored: [0-9.]+ may have thousands set apart by a point: no value tells, but files with semicolons often do;"
+        " if it is a fraction, declare a number",
+        said["sold"],
+    )
+    _, said = told(tmp_path, ";", sold=written(WHOLE, "."))  # 980 beside 12.000
     assert said["sold"].startswith("ignored: thousands set apart by a point, as in ")
     table, said = told(tmp_path, ";", size=PLACES, sold=written(AMOUNTS % 90, "", "."))
     assert [table.columns[name].kind for name in ("size", "sold")] == [Kind.NUMBER, Kind.NUMBER]
