@@ -29,7 +29,7 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
     month, url = month_of(context), home.settings.online_store
     with told_plainly():
         try:
-            store.refuse_older(url, month)
+            store.require_newest(url, month)
             features, rows = delivery.online_features(home.lake, month), delivery.online_rows(home.lake, month)
             if (champion := home.registry.champion()) is not None:
                 delivery.refuse_unfit(month, home.registry.bundle(champion), features)

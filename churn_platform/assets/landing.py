@@ -118,7 +118,7 @@ def land(
     with told_plainly():
         formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
-        origins.refuse_mixture(home.lake, month, anew=not archived and contract.customers in selected)
+        origins.refuse_barred(home.lake, month, anew=not archived and contract.customers in selected)
         awaited = not archived and _awaited(context, home, month)
         if not awaited:
             yield from (_as_landed if archived else _from_drop)(context, home, month, selected)

@@ -44,7 +44,7 @@ def check() -> None:
     closed, first = home.lake.months(FEATURES), home.settings.first
     delivered = drops.delivered(home.settings.drops, first).items()
     upcoming = {month: drop for month, drop in delivered if month >= first and month not in closed}
-    unfit = tuple(headers.unfit(contract, upcoming))
+    unfit = tuple(headers.not_as_declared(contract, upcoming))
     for sentence in unfit:
         say(sentence)
     if not closed:

@@ -16,7 +16,7 @@ from churn_platform.intake.reading import read_header
 from churn_platform.months import Month
 
 
-def unfit(contract: Contract, drops: Mapping[Month, Path]) -> Iterator[str]:
+def not_as_declared(contract: Contract, drops: Mapping[Month, Path]) -> Iterator[str]:
     """A sentence about each table of these months' drops that is not as it is declared."""
     tables = contract.states if contract.leaves else contract.tables
     for month, drop in drops.items():

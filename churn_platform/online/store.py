@@ -44,7 +44,7 @@ def publish(url: str, month: Month, features: Features, rows: Rows) -> Publicati
     return sqlite.publish(_path(url), month, features, rows)
 
 
-def refuse_older(url: str, month: Month) -> None:
+def require_newest(url: str, month: Month) -> None:
     """Raise OlderMonthError where the store holds a newer month than this one, as `publish` does.
 
     What cannot be read is no newer month: `publish` says what is wrong with it.

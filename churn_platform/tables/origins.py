@@ -103,7 +103,7 @@ def _table_of(contract: Contract, snapshots: str) -> str:
     return contract.snapshots[snapshots].name if snapshots in contract.snapshots else snapshots.removesuffix(SNAPSHOTS)
 
 
-def refuse_mixture(lake: Lake, month: Month, *, anew: bool) -> None:
+def refuse_barred(lake: Lake, month: Month, *, anew: bool) -> None:
     """Raise ChangedColumnError where the month would not go together with those that are closed.
 
     `anew` says that its own tables about customers are landed again, so that what they were before does not count.

@@ -348,10 +348,10 @@ def test_what_no_closing_again_mends_is_told_and_stops(
     with pytest.raises(NotTrainableError, match=re.escape(told)):
         training_rows(lake, [MONTH])
     with pytest.raises(ChangedColumnError, match=re.escape(told)):
-        origins.refuse_mixture(lake, MONTH + 1, anew=True)
+        origins.refuse_barred(lake, MONTH + 1, anew=True)
     with pytest.raises(ChangedColumnError, match=re.escape(told)):
-        origins.refuse_mixture(lake, MONTH, anew=False)  # its labels alone, or what was landed
-    origins.refuse_mixture(lake, MONTH, anew=True)  # no other month is closed
+        origins.refuse_barred(lake, MONTH, anew=False)  # its labels alone, or what was landed
+    origins.refuse_barred(lake, MONTH, anew=True)  # no other month is closed
 
 
 def test_a_column_that_moved_has_another_name_in_its_new_table(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_column_that_moved_has_another_name_in_its_new_table(tmp_path: Path) -
     lake = Lake(tmp_path, said := contract(ended, desk))
     assert [found.sentence for found in of_months(lake) if found.pressing] == []
     training_rows(lake, [MONTH])
-    origins.refuse_mixture(lake, MONTH + 1, anew=True)
+    origins.refuse_barred(lake, MONTH + 1, anew=True)
     assert [table.file.renamed for table in said.states if table.name == "desk"] == [(("Fee", "Desk Fee"),)]
 
 
