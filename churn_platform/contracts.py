@@ -127,15 +127,7 @@ class Table:
     def at(self, month: Month) -> Table:
         """The table as a month's drop has to have it: it need not be there before `since` and after `until`."""
         columns = tuple(column.at(month) for column in self.columns)
-        required = self.required and _is_within(self, month)
-        return replace(self, columns=columns, required=required, file=self._file_in(month), month=month)
-
-    def _file_in(self, month: Month) -> TableFile:
-        """The table's file: what two columns are called in it at different times is there the one that counts."""
-        there = {column.name for column in self.columns if column.counts_in(month)}
-        taken = there | {old for old, now in self.file.renamed if now in there}
-        renamed = tuple((old, now) for old, now in self.file.renamed if now in there or old not in taken)
-        return replace(self.file, renamed=renamed)
+        return replace(self, columns=columns, required=self.required and _is_within(self, month), month=month)
 
     def zero_in(self, month: Month) -> tuple[str, ...]:
         """The columns that are zero in a month for an active customer without a row, where a missing row means that."""

@@ -164,8 +164,7 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     `values` are a category's; one without any is open: its values are learned from the customers that a version is
     trained on, and others are unknown to it. Before the month `since` and after the month `until`, drops need not have
     the column: it is unknown there, even where one has it. `was` are the names that it had before. `header` is what
-    the file calls it where the key or another column has that name: one of another table, or one of this table that is
-    there in other months. `header_was` are what the file called it before.
+    the file calls it, where the key or another column has that name; `header_was` are what it called it before.
     """
 
     kind: Kind
@@ -193,9 +192,6 @@ class DeclaredColumn(_Part, frozen=True, kw_only=True):
     def dates_a_feature(self) -> bool:
         """Whether the days since this date are a feature."""
         return self.kind is Kind.DATE and self.role is Role.FEATURE
-
-
-_DESCRIBING = (Role.FEATURE, Role.SEGMENT, Role.BASIS)
 
 
 class DeclaredTable(_Part, frozen=True, kw_only=True):
@@ -240,7 +236,8 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     @property
     def describes(self) -> bool:
         """Whether it says anything of customers that a model or a person may look at."""
-        return self.customers or any(column.role in _DESCRIBING for column in self.columns.values())
+        describing = (Role.FEATURE, Role.SEGMENT, Role.BASIS)
+        return self.customers or any(column.role in describing for column in self.columns.values())
 
 
 Ago = Annotated[int, Meta(ge=1, le=2)]

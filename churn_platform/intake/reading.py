@@ -124,8 +124,11 @@ def _sound_header(table: Table, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _as_called_now(table: Table, names: Sequence[str]) -> tuple[str, ...]:
-    """A file's columns by the names that they have now."""
-    now = {old: new for old, new in table.file.renamed if new not in names}
+    """A file's columns by the names that they have now. Where two have had one there, it is the one that counts."""
+    there = {column.name for column in table.columns if table.month is None or column.counts_in(table.month)}
+    taken = there | {old for old, new in table.file.renamed if new in there}
+    renamed = ((old, new) for old, new in table.file.renamed if new in there or old not in taken)
+    now = {old: new for old, new in renamed if new not in names}
     if other := mistaken.passed_over(table):
         now = {table.key.name: other, **now, mistaken.key_of(table): table.key.name}
     return tuple(now.get(name, name) for name in names)
