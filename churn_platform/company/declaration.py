@@ -202,8 +202,7 @@ class DeclaredTable(_Part, frozen=True, kw_only=True):
     not the table's name with `_snapshots`. `file` is what its file is called, without `.csv` or `.parquet`, where that
     is not the table's name; `*` stands for anything. The others say how a CSV file writes things. `null_values` are
     what stands where nothing is known, besides nothing. Before the month `since` and after the month `until`, drops
-    need not have the table: what it says is unknown there. `was` are the names that it and its file had before, the
-    first one first, by which the lake goes on calling it.
+    need not have the table: it is unknown there. `was` are its and its file's former names; the lake keeps the first.
     """
 
     meaning: str
