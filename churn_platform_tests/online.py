@@ -1,4 +1,4 @@
-"""The online store, for tests that think of features by name, and as versions before 0.2 left it."""
+"""The online store, for tests that think of features by name, and as earlier versions left it."""
 
 from __future__ import annotations
 
@@ -69,3 +69,15 @@ def publish_as_earlier(url: str, month: Month) -> None:
     with closing(sqlite3.connect(made)) as connection:
         connection.executescript(_EARLIER.format(publication="", whole="INTEGER", number="", month=month))
     made.replace(path)
+
+
+def publish_without_kinds(url: str, month: Month) -> None:
+    """What versions left that had today's tables, but knew features by their names alone: one customer."""
+    publish(url, month, [("00000", {"number": 0})])
+    statement = """UPDATE online_month SET features = '["number"]'"""
+    if not url.startswith("sqlite"):
+        with psycopg.connect(url) as database:
+            database.execute(statement)
+        return
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute(statement)

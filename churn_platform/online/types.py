@@ -34,7 +34,7 @@ class StoreUnavailableError(OnlineStoreError):
 
 
 class EarlierStoreError(StoreUnavailableError):
-    """The store was published by a version before 0.2: its rows are not read, only replaced."""
+    """The store was published by an earlier version, in a form of its own: its rows are not read, only replaced."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -83,9 +83,14 @@ def publication_of(row: Sequence[object]) -> Publication:
 
 
 def schema_of(as_of: object, features: object) -> RowSchema:
-    """What all rows share, as a store keeps it: `features` is a JSON object of kinds. Raises StoreUnavailableError."""
+    """What all rows share, as a store keeps it: `features` is a JSON object of kinds. Raises StoreUnavailableError.
+
+    An array of names, without kinds, is an earlier version's: EarlierStoreError.
+    """
     try:
-        kinds = msgspec.json.decode(msgspec.convert(features, str), type=dict[str, FeatureKind])
+        kinds = msgspec.json.decode(msgspec.convert(features, str), type=dict[str, FeatureKind] | list[str])
+        if isinstance(kinds, list):
+            raise EarlierStoreError
         return RowSchema(msgspec.convert(as_of, str), tuple(kinds), tuple(kinds.values()))
     except ValueError as error:
         raise _unexpected(error) from error

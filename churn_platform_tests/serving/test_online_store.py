@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +27,7 @@ from churn_platform.online.types import (
     Row,
     StoreUnavailableError,
 )
-from churn_platform_tests.online import features, named, publish, publish_as_earlier
+from churn_platform_tests.online import features, named, publish, publish_as_earlier, publish_without_kinds
 from churn_platform_tests.postgres_proxy import Proxy, proxy
 
 JANUARY, FEBRUARY = Month(2024, 1), Month(2024, 2)
@@ -324,8 +324,11 @@ def test_published_is_what_a_store_holds(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("month", [JANUARY, Month(2024, 3)])
-def test_what_an_earlier_version_published_is_never_read_and_replaced(store_url: str, month: Month) -> None:
-    publish_as_earlier(store_url, month)
+@pytest.mark.parametrize("earlier", [publish_as_earlier, publish_without_kinds])
+def test_what_an_earlier_version_published_is_never_read_and_replaced(
+    store_url: str, month: Month, earlier: Callable[[str, Month], None]
+) -> None:
+    earlier(store_url, month)
     for look in (lambda: read(store_url, "00000"), lambda: published(store_url)):
         with pytest.raises(EarlierStoreError, match=r"an earlier version.*`refreshing` publishes it again"):
             look()
