@@ -77,12 +77,14 @@ def snapshot(table: Table, month: Month, landed: ibis.Table, previous: ibis.Tabl
     """`upsert(snapshot(M-1), landed(M))`: every customer known by the month's end, in key order.
 
     Columns: the table's, `last_seen` (the month that last delivered the customer) and `as_of`.
-    `previous` is None for the first month only.
+    `previous` is None for the first month only. A column is unknown outside of its months, whatever was landed: a month
+    whose drop is gone keeps what it had before that was declared.
     """
     import ibis
 
     names = [column.name for column in table.columns]
-    state = as_declared(landed, table).select(*names, **{LAST_SEEN: ibis.literal(str(month))})
+    unknown = {c.name: ibis.null(TYPES[c.kind]) for c in table.columns if not c.counts_in(month)}
+    state = as_declared(landed, table).mutate(**unknown).select(*names, **{LAST_SEEN: ibis.literal(str(month))})
     if previous is not None:
         kept = as_declared(previous, table).anti_join(landed, table.key.name).select(*names, LAST_SEEN)
         state = state.union(kept)

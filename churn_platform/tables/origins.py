@@ -25,7 +25,9 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables.features import ChangedColumnError, schema
 from churn_platform.tables.kinds import kind_of
-from churn_platform.tables.names import FEATURES, ORIGINS
+from churn_platform.tables.names import FEATURES, ORIGINS, landed
+
+_UNKNOWN = " unknown"
 
 
 def forget(lake: Lake, month: Month) -> None:
@@ -56,13 +58,25 @@ def made_otherwise(lake: Lake, month: Month) -> list[str]:
     names = []
     for name, origin in now.items():
         old = before.get(past.called(contract.former, name, before))
-        if old is not None and not (alike(old, origin, contract.declaration) if name in formulas else old == origin):
+        if old is None or (alike(old, origin, contract.declaration) if name in formulas else old == origin):
+            continue
+        # Versions that knew no such word closed months, too, whose drops lack the column.
+        if old != origin.replace(_UNKNOWN, "", 1) or _is_known(lake, month, name):
             names.append("its customers" if name == contract.key else name)
     for feature in schema(contract):
         there = past.called(contract.former, feature.name, found)
         if there in found and kind_of(found[there]) != feature.kind and feature.name not in names:
             names.append(feature.name)
     return [*names, *(name for name in read_otherwise(lake, month, deliveries.STATE) if name not in names)]
+
+
+def _is_known(lake: Lake, month: Month, name: str) -> bool:
+    """Whether the month delivered any value of a column, called as in a record."""
+    columns = [(table, column) for table in lake.contract.states for column in table.columns]
+    table, column = next((t, c) for t, c in columns if c.role in (Role.FEATURE, Role.BASIS) and _called(c) == name)
+    rows = lake.read(landed(table.name), month)
+    there = next((called for called in (column.name, *column.was) if called in rows.columns), None)
+    return there is not None and bool(rows[there].count().to_pyarrow().as_py())
 
 
 def read_otherwise(lake: Lake, month: Month, record: str) -> list[str]:
@@ -137,5 +151,5 @@ def _formulas(contract: Contract) -> dict[str, str]:
 def _origin(table: Table, column: Column, month: Month, months: Iterable[Month]) -> str:
     """A column's snapshots, whether it is unknown, and the months of those in which it is zero for who has no row."""
     zero = [str(m) for m in sorted(months, reverse=True) if column.name in table.zero_in(m)]
-    unknown = [] if column.counts_in(month) else ["unknown"]
-    return " ".join([table.snapshots, *unknown, *(["zero"] if zero else []), *zero])
+    unknown = "" if column.counts_in(month) else _UNKNOWN
+    return " ".join([table.snapshots + unknown, *(["zero"] if zero else []), *zero])

@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import dagster as dg
 import ibis
+import pandas as pd
 import pytest
 
 from churn_platform.assets import snapshots
@@ -81,7 +82,8 @@ def closed(folder: Path, said: Contract, month: Month = MONTH, first: Month | No
     built_from = [(name, first + n) for name in said.snapshots for n in range(month.since(first) + 1)]
     lake.write(FEATURES, month, ibis.memtable(rows, schema={"id": "string", "as_of": "date", **types}), built_from)
     for table in said.states:
-        lake.write(landed(table.name), month, ibis.memtable({"id": ["a", "b"]}))
+        values = {column.name: [1.0, None] for column in table.columns[1:]}
+        lake.write(landed(table.name), month, ibis.memtable({"id": ["a", "b"], **values}))
     labels = {"id": ["a", "b"], said.label: [True, False]}
     lake.write(landed("labels"), month, ibis.memtable(labels))
     origins.record(lake, month)
@@ -123,6 +125,27 @@ def test_what_is_made_otherwise_is_known(tmp_path: Path, changes: list[tuple[str
     assert told == f"{what}: close it again (churn close 2024-03)"
     with pytest.raises(NotTrainableError, match=r"made otherwise than is declared now: close 2024-03 again"):
         training_rows(lake, [MONTH])
+
+
+@pytest.mark.parametrize(("delivered", "names"), [(True, ["Fee", "Minutes"]), (False, [])])
+def test_a_column_that_the_month_did_not_deliver_was_unknown_whatever_its_record_says(
+    tmp_path: Path, delivered: bool, names: list[str]
+) -> None:
+    until = [(f"{name} = {{", f'{name} = {{ until = "2024-02",') for name in ("Fee", "Minutes")]
+    lake = closed(tmp_path, contract(*until))
+    record = lake.document(ORIGINS, MONTH, dict[str, str])
+    assert record is not None
+    assert origins.made_otherwise(lake, MONTH) == []
+    earlier = {name: origin.replace(" unknown", "") for name, origin in record.items()}
+    assert earlier != record
+    lake.write_document(ORIGINS, MONTH, earlier)
+    if not delivered:
+        for table in lake.contract.states:
+            rows = lake.frame(landed(table.name), MONTH)
+            blank = {name: pd.Series([None] * len(rows), dtype="float64") for name in ("Fee", "Minutes")}
+            kept = {name: values for name, values in blank.items() if name in rows}
+            lake.write(landed(table.name), MONTH, ibis.memtable(rows.assign(**kept)))
+    assert origins.made_otherwise(lake, MONTH) == names
 
 
 @pytest.mark.parametrize(
