@@ -69,18 +69,24 @@ def _awaited(context: dg.AssetExecutionContext, home: Home, month: Month) -> boo
     return True
 
 
-def _refuse_mixture(home: Home, month: Month, others: Sequence[Table], contents: Mapping[str, str | None]) -> None:
-    """Raise DropError where tables that are not selected have changed: a month's tables are taken in together."""
-    records = {deliveries.LATER if table is home.contract.labels else deliveries.STATE for table in others}
-    if home.contract.leaves:
+def _refuse_mixture(home: Home, month: Month, selected: Sequence[Table], contents: Mapping[str, str | None]) -> None:
+    """Raise DropError where others than the selected tables have changed: a month's tables are taken in together.
+
+    Those about customers share the record of what they were taken to mean. It says nothing of single ones.
+    """
+    contract = home.contract
+    others = [table for table in contract.tables if table not in selected]
+    records = {deliveries.LATER if table is contract.labels else deliveries.STATE for table in others}
+    if contract.leaves:
         records -= {deliveries.LATER}  # no drop has any
     taken = {record: deliveries.taken(home.lake, month, record) for record in deliveries.RECORDS}
-    taken[deliveries.LATER] = maturity.content(home.contract, month, taken[deliveries.LATER])
+    taken[deliveries.LATER] = maturity.content(contract, month, taken[deliveries.LATER])
+    together = f"and its tables are taken in together: close {month} (churn close {month})"
     if any(contents[record] != taken[record] for record in records):
-        raise DropError(
-            f"{month}: the drop is not the one that was landed, and its tables are taken in together: "
-            f"close {month} (churn close {month})"
-        )
+        raise DropError(f"{month}: the drop is not the one that was landed, {together}")
+    apart = deliveries.STATE in records and any(table in selected for table in contract.states)
+    if apart and (other := origins.read_otherwise(home.lake, month, deliveries.STATE)):
+        raise DropError(f"{month} was taken in as {', '.join(other)} was declared before, {together}")
 
 
 def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> tuple[list[landing.Judged], Oddities]:
@@ -92,8 +98,9 @@ def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> t
     customers = judged[0].kept if judged else home.lake.read(landed(contract.customers.name), month)
     if contract.labels in selected and not contract.leaves:
         # Judged again where only labels are taken in: rows of customers who were taken out then are no fault of theirs.
-        beside = judged[0] if judged else landing.judge_customers(engine, drop, contract, tolerance, month.as_of)
-        beside = replace(beside, kept=customers)
+        # They were accepted, so that whatever would stop them now does not excuse rows of strangers.
+        again = None if judged else landing.judge_customers(engine, drop, contract, tolerance, month.as_of)
+        beside = replace(again, kept=customers, fault=None) if again else judged[0]
         labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, beside)
         judged += [labels] if labels else []
     judged = [found for found in judged if found.table in selected]
@@ -118,7 +125,8 @@ def land(
     with told_plainly():
         formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
-        origins.refuse_barred(home.lake, month, anew=not archived and contract.customers in selected)
+        anew = not archived and all(table in selected for table in contract.states)
+        origins.refuse_barred(home.lake, month, anew=anew)
         awaited = not archived and _awaited(context, home, month)
         if not awaited:
             yield from (_as_landed if archived else _from_drop)(context, home, month, selected)
@@ -135,7 +143,7 @@ def _from_drop(
     meant = () if contract.leaves else misnamed(drop, (contract.labels,), contract.tables)
     if doubt := deliveries.in_doubt(lake, month, meant):
         raise DropError(doubt)
-    _refuse_mixture(home, month, [table for table in contract.tables if table not in selected], contents)
+    _refuse_mixture(home, month, selected, contents)
     tables, odd = _judge(home, month, drop, selected)
     for judged in tables:
         yield verdict(home, month, judged, odd[judged.table.name])

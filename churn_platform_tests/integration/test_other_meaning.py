@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from churn_platform.assets import landing
+from churn_platform.assets.partitions import months_of
 from churn_platform.contracts import declared
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform_tests import foreign, homes
@@ -58,3 +61,63 @@ def test_true_and_false_that_have_changed_places_are_taken_in_anew(platform: Pla
     done(platform, "close", "2024-01")
     assert (platform.home.lake.frame(FEATURES, JANUARY)["Active"] == ~before).all()
     done(platform, "company", "check")
+
+
+def test_a_column_is_unknown_outside_of_its_months_where_they_are_closed_again_without_a_drop(tmp_path: Path) -> None:
+    platform = quick_platform(tmp_path, f'{foreign.BANK}[features.history]\ncolumns = ["Balance"]\n')
+    lake, drops = platform.home.lake, platform.settings.drops
+    for month in (JANUARY, FEBRUARY):
+        foreign.bank(drops / str(month))
+        done(platform, "close", str(month))
+    assert lake.frame(FEATURES, FEBRUARY)["Balance_change_1m"].notna().any()
+    shutil.rmtree(drops)
+    drops.mkdir()
+    declare(platform, 'Balance = { kind = "number"', 'Balance = { since = "2024-02", kind = "number"')
+    assert "2024-01 has Balance, made otherwise" in done(platform, "company", "check", exit_code=1)
+    for month in (JANUARY, FEBRUARY):
+        done(platform, "close", str(month))
+    assert lake.frame(FEATURES, JANUARY)["Balance"].isna().all()
+    assert lake.frame(FEATURES, FEBRUARY)["Balance"].notna().any()
+    assert lake.frame(FEATURES, FEBRUARY)["Balance_change_1m"].isna().all()
+    done(platform, "company", "check")
+
+
+def test_one_table_alone_is_not_taken_in_where_another_means_something_else(tmp_path: Path) -> None:
+    platform = quick_platform(tmp_path, foreign.TELCO + foreign.CALLS)
+    foreign.calls(foreign.telco(platform.settings.drops / "2024-01", 60))
+    done(platform, "close", "2024-01")
+    lake = platform.home.lake
+    assert landed_alone(platform, "calls") is None
+    words = 'customers = true\ntrue_values = ["{}"]\nfalse_values = ["{}"]\n'
+    declare(platform, "customers = true\n", words.format("No", "Yes"))
+    before = homes.contents(lake.root, "**/*.*")
+    assert landed_alone(Platform(platform.settings), "calls") == (
+        "2024-01 was taken in as Partner was declared before, and its tables are taken in together: close 2024-01"
+        " (churn close 2024-01)"
+    )
+    assert homes.contents(lake.root, "**/*.*") == before
+
+
+def test_customers_alone_are_not_taken_in_by_a_key_of_another_kind(tmp_path: Path) -> None:
+    platform = quick_platform(tmp_path, foreign.TELCO + foreign.CALLS)
+    foreign.calls(foreign.telco(platform.settings.drops / "2024-01", 60))
+    done(platform, "close", "2024-01")
+    declare(platform, "pattern = '[0-9]{4}-[A-Z]{5}'", 'kind = "integer"')
+    told = landed_alone(Platform(platform.settings), "customers")
+    assert told is not None
+    assert told.startswith('2024-01 was closed with customerID of kind "text", and others are other customers')
+
+
+def landed_alone(platform: Platform, table: str) -> str | None:
+    """Materialize one landed table of January, and return why that failed, or None."""
+    result = dg.materialize(
+        landing.assets(months_of(platform.settings), platform.home.contract),
+        selection=[dg.AssetKey(["landed", table])],
+        partition_key=str(JANUARY),
+        resources={"home": platform.home},
+        instance=dg.DagsterInstance.ephemeral(),
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    told = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
+    return str(told[0].description) if told and told[0] else None

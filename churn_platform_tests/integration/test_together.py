@@ -142,6 +142,21 @@ def test_labels_that_come_alone_may_tell_of_a_customer_who_was_taken_out(
     assert len(platform.home.lake.frame(landed("labels"), FIRST)) == 58
 
 
+def test_labels_of_strangers_stop_where_the_customers_would_be_accepted_no_more(
+    platform: Platform, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_QUARANTINE_TOLERANCE", "0.02")
+    settings = platform.settings.model_copy(update={"quarantine_tolerance": 0.02})  # 1 of 60
+    homes.put(drop / "users.csv", 2, "user_gender", "diverse")
+    labels = (drop / "labels.csv").rename(drop.parent / "labels.csv")
+    assert Platform(settings).churn("close", "2024-01").exit_code == 0
+    platform = Platform(settings.model_copy(update={"quarantine_tolerance": 0.0}))
+    homes.edit(labels, lambda rows: [rows[0], *([f"{n:04d}-ZZZZZ", row[1]] for n, row in enumerate(rows[1:]))])
+    labels.rename(drop / "labels.csv")
+    assert not materialize(platform, "labels").success
+    assert not platform.home.lake.has(landed("labels"), FIRST)
+
+
 def materialize(platform: Platform, table: str) -> dg.ExecuteInProcessResult:
     from churn_platform_tests import made_assets
 
