@@ -31,6 +31,11 @@ _DATE = (
     "THEN CAST(try_strptime({0}[:10], '%Y-%m-%d') AS DATE) END"
 )
 _ISO = "%Y-%m-%d"
+
+TRUE = ("true", "t", "yes", "y", "1", "1.0")
+FALSE = ("false", "f", "no", "n", "0", "0.0")
+"""What is true and false where no words are declared, in capitals or not. pandas writes 1.0 in a column with blanks."""
+
 _ZEROS = r"'\b0'"
 
 
@@ -67,13 +72,14 @@ def cast_of(column: Column, file: TableFile, parquet: bool) -> Cast:
 
 def _boolean(text: str, file: TableFile, parquet: bool) -> Cast:
     if not file.true_values:
-        # pandas writes 1.0 where a column of ones and zeros has a blank.
-        floating = f"CASE {text} WHEN '1.0' THEN true WHEN '0.0' THEN false END"
-        return Cast(f"coalesce(TRY_CAST({text} AS BOOLEAN), {floating})", "is not True or False")
+        return _among(f"lower({text})", TRUE, FALSE, "is not True or False")
     true, false = (*file.true_values, *(["true"] if parquet else ())), file.false_values
     if parquet:
         false = (*false, "false")
-    wrong = f"is not {file.true_values[0]} or {file.false_values[0]}"
+    return _among(text, true, false, f"is not {file.true_values[0]} or {file.false_values[0]}")
+
+
+def _among(text: str, true: Iterable[str], false: Iterable[str], wrong: str) -> Cast:
     return Cast(f"CASE WHEN {text} IN ({texts(true)}) THEN true WHEN {text} IN ({texts(false)}) THEN false END", wrong)
 
 

@@ -16,20 +16,17 @@ import msgspec
 
 from churn_platform.company.declaration import Kind, Role
 from churn_platform.contracts import Contract, Table
-
-_TRUE = ("true", "t", "yes", "y", "1", "1.0")
-_FALSE = ("false", "f", "no", "n", "0", "0.0")
-"""What is true and false where no words are declared, in capitals or not."""
-
+from churn_platform.intake.casting import FALSE, TRUE
 
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 """What is written for true, and what for false."""
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """`key` is the key's kind; `words` are, by column, those for true and those for false.
+    """`key` is the key's kind, and `words` are, by column, those for true and those for false.
 
-    Where who leaves has churned, `leaves` is after how many months; otherwise it is None.
+    Of labels, nobody asks for `key`: their customers are those of the other tables. Where who leaves has churned,
+    `leaves` is after how many months; otherwise it is None.
     """
 
     key: Literal["text", "integer"]
@@ -41,7 +38,7 @@ def meaning(contract: Contract, tables: Iterable[Table]) -> Meaning:
     """What is declared of these tables, which are all that describe customers, or the labels."""
     found = list(tables)
     words = {
-        column.name: (table.file.true_values or _TRUE, table.file.false_values or _FALSE)
+        column.name: (table.file.true_values or TRUE, table.file.false_values or FALSE)
         for table in found
         for column in table.columns
         if column.kind is Kind.BOOLEAN and column.role is not Role.IGNORED
@@ -64,8 +61,9 @@ def otherwise(then: Meaning, contract: Contract, tables: Iterable[Table]) -> lis
 
 
 def _are_swapped(before: Words, now: Words) -> bool:
-    """Whether a word that was true is false now, or the other way round."""
-    if before == now:
-        return False  # in some files, capitals make the difference
-    true, false, is_true, is_false = ({word.casefold() for word in words} for words in (*before, *now))
+    """Whether a word that was true is false now, or the other way round: in capitals or not, where none is declared."""
+    told = [set(words) for words in (*before, *now)]
+    if (TRUE, FALSE) in (before, now):
+        told = [{word.lower() for word in words} for words in told]
+    true, false, is_true, is_false = told
     return bool(true & is_false or false & is_true)

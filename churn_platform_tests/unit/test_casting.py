@@ -9,7 +9,7 @@ import pytest
 
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Column, TableFile
-from churn_platform.intake.casting import cast_of
+from churn_platform.intake.casting import FALSE, TRUE, cast_of
 
 NAME = 'Fee "net", in %'
 COMMAS = TableFile("x", (), decimal=",")
@@ -68,6 +68,14 @@ def test_what_a_text_becomes(text: str, kind: Kind, file: TableFile, wanted: obj
 )  # fmt: skip
 def test_whole_keys_keep_all_their_digits(text: str, wanted: str | None) -> None:
     assert value(text, Kind.TEXT, whole=True) == wanted
+
+
+@pytest.mark.parametrize(("words", "meant"), [(TRUE, True), (FALSE, False)])
+def test_words_that_are_true_or_false_unless_others_are_declared(words: tuple[str, ...], meant: bool) -> None:
+    """What is remembered as read so in a month's files is what is read so."""
+    written = [way for word in words for way in (word, word.upper(), word.title())]
+    assert [value(text, Kind.BOOLEAN) for text in written] == [meant] * len(written)
+    assert [value(text, Kind.BOOLEAN) for text in ("on", "tru", "01", " yes", "")] == [None] * 5
 
 
 def test_parquet_has_types_of_its_own() -> None:

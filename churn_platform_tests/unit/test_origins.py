@@ -409,10 +409,26 @@ def test_what_was_true_and_is_false_now_is_read_otherwise(tmp_path: Path) -> Non
     assert origins.made_otherwise(Lake(tmp_path, contract(LOCKER, SWAPPED)), MONTH) == ["Locker"]
 
 
-def test_words_of_which_capitals_make_the_difference_are_no_others_than_they_were(tmp_path: Path) -> None:
-    said = contract(LOCKER, (SWAPPED[0], SWAPPED[1].replace('"no"', '"Y"').replace('"YES"', '"y"')))
-    taken_in(lake := closed(tmp_path, said))
-    assert origins.made_otherwise(lake, MONTH) == []
+@pytest.mark.parametrize(
+    ("before", "now", "names"),
+    [
+        (("Y", "y"), ('Y", "J', "y"), []),
+        (("Y", "y"), ('Y", "J', 'y", "n'), []),
+        (("Y", "y"), ("y", "Y"), ["Locker"]),
+        ((), ("Y", "y"), ["Locker"]),  # where none is declared, both are true
+    ],
+)
+def test_capitals_make_a_difference_where_words_are_declared(
+    tmp_path: Path, before: tuple[str, ...], now: tuple[str, ...], names: list[str]
+) -> None:
+    taken_in(closed(tmp_path, contract(LOCKER, *words(*before))))
+    assert origins.made_otherwise(Lake(tmp_path, contract(LOCKER, *words(*before))), MONTH) == []
+    assert origins.made_otherwise(Lake(tmp_path, contract(LOCKER, *words(*now))), MONTH) == names
+
+
+def words(*said: str) -> list[tuple[str, str]]:
+    """The change that declares a table's words for true and for false; none where nothing is said."""
+    return [(SWAPPED[0], SWAPPED[1].replace('"no"', f'"{said[0]}"').replace('"YES"', f'"{said[1]}"'))] if said else []
 
 
 LABELS = (
