@@ -140,8 +140,9 @@ def read(
     Raises RegistryError, BookError, ReceiptError, MissingTableError, DamagedTableError and DocumentError.
     """
     months = sorted({month for table in home.contract.states for month in home.lake.months(landed(table.name))})
+    delivered = _drops(home)
     return Status(
-        months=tuple(of_month(home, month) for month in months),
+        months=tuple(of_month(home, month, delivered.get(month)) for month in months),
         champion=_champion(home),
         passed_over=drops.passed_over(home.settings.drops, home.settings.first, home.contract.tables),
         paused=paused(home.ledger),
@@ -152,14 +153,14 @@ def read(
             for receipt in home.ledger.all()
             if receipt.verdict == "rolled back"
         ),
-        next=_next(home, today),
+        next=_next(home, today, delivered),
         declaration=consequences.to_know(home),
         unsafe=unsafe,
     )
 
 
-def of_month(home: Home, month: Month) -> MonthStatus:
-    """Where one month stands now."""
+def of_month(home: Home, month: Month, drop: Path | None) -> MonthStatus:
+    """Where one month stands now, whose drop is this one; None where it has none."""
     lake = home.lake
     is_matured = month in matured(lake)
     kept = not is_matured and lake.has(landed(EARLY_LABELS), month)
@@ -176,16 +177,17 @@ def of_month(home: Home, month: Month) -> MonthStatus:
         other_engine=_other_engine(lake, month),
         notes=deliveries.notes(lake, month),
         labels_from=str(maturity.known_from(lake.contract, month)) if kept else None,
-        labels_delivered=not is_matured and not kept and _labels_delivered(home, month),
+        labels_delivered=not (is_matured or kept or drop is None) and _labels_delivered(home, month, drop),
     )
 
 
-def _labels_delivered(home: Home, month: Month) -> bool:
-    """Whether the month's drop has labels that were not taken in."""
+def _labels_delivered(home: Home, month: Month, drop: Path) -> bool:
+    """Whether the month's drop has a file of labels that were not taken in: others may stand blank beside the rest."""
     contract = home.contract
-    drop = None if contract.leaves else _drops(home).get(month)
+    if contract.leaves or contract.labels.file.name in {table.file.name for table in contract.states}:
+        return False
     try:
-        if drop is None or drops.file_of(drop, contract.labels) is None:
+        if drops.file_of(drop, contract.labels) is None:
             return False
         content = drops.content_hash(drop, (contract.labels,))
     except (drops.DropError, OSError):  # a month that stops says so, and a file may be gone before it is read
@@ -259,9 +261,9 @@ def _reached(home: Home, version: Version) -> Reached | None:
     return Reached(str(month), found.auc, found.served, as_promised)
 
 
-def _next(home: Home, today: date) -> NextMonth | None:
+def _next(home: Home, today: date, delivered: Mapping[Month, Path]) -> NextMonth | None:
     if not (closed := home.lake.months(FEATURES)):
         return None
     month = max(closed) + 1
     due = month.as_of + timedelta(days=home.settings.features_due_days)
-    return NextMonth(str(month), str(month.as_of), str(due), today > due, month in _drops(home))
+    return NextMonth(str(month), str(month.as_of), str(due), today > due, month in delivered)

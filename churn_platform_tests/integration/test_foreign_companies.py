@@ -182,6 +182,10 @@ def test_labels_that_are_blank_at_first_come_with_a_later_file(telco: Platform, 
     assert matured(platform.home.lake) == (JANUARY,)
     assert "2024-02: " in done(platform, "close", "2024-02")
     assert status_of(platform, FEBRUARY)
+    file = drop / "Telco-Customer-Churn.csv"
+    file.write_text(file.read_text().replace("One year", "Two year", 1))
+    assert "2024-02: " in (told := done(platform, "status"))
+    assert "delivered but not taken in" not in told  # what is corrected has no label
     (drop / "Telco-Customer-Churn.csv").unlink()
     drop.rmdir()
     foreign.telco(drop)

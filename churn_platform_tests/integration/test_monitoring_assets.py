@@ -131,7 +131,7 @@ def test_with_a_champion_a_month_is_scored_and_judged(platform: Platform, instan
     assert made["realised_performance"]["realised_auc"] == found.auc
     reference = [month for month in bundle.manifest.months if month < "2024-03"]
     assert made["drift_report"]["reference"] == ", ".join(reference)
-    assert made["drift_report"]["drift_share"] == status.of_month(home, MARCH).drift_share
+    assert made["drift_report"]["drift_share"] == status.of_month(home, MARCH, None).drift_share
     assert (settings.reports / made["drift_report"]["report"].partition("/reports/")[2]).is_file()
     assert made["drift_report"]["columns"].count("\n") > 20
 
