@@ -56,7 +56,7 @@ class ModelFacts:
     `matured` is the newest month that can be trained for, `content` the hash of all that it would be trained on: a
     retraining that an older month stopped is started again when that month has changed. `drifts` are the closed months'
     since the champion's, oldest first; `realised` is the newest matured month's. `trained` are the months for
-    which a candidate was compared.
+    which a candidate was compared. `refused` says on which labels of the months to learn from nothing is trained.
     """
 
     champion: ChampionFacts | None
@@ -65,6 +65,7 @@ class ModelFacts:
     drifts: tuple[DriftFacts, ...]
     realised: RealisedFacts | None
     trained: frozenset[Month]
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,4 +172,6 @@ def next_retraining(facts: ModelFacts, limits: Limits, history: History) -> Acti
     last = max(facts.trained, default=None)
     if champion and last and month.since(last) < limits.cooldown:
         return Wait(f"{found}, but a candidate was trained for {last}: the next can be for {last + limits.cooldown}")
+    if facts.refused:
+        return Wait(f"{found}, but {facts.refused}")
     return launch(RETRAIN, month, event, f"RETRAINING_TRIGGERED {found}", runs)

@@ -198,7 +198,7 @@ def limits(settings: Settings) -> Limits:
 
 
 def model_facts(home: Home) -> ModelFacts:
-    """What a retraining is decided from. Raises RegistryError."""
+    """What a retraining is decided from. Raises RegistryError, MissingTableError and DocumentError."""
     lake, version = home.lake, home.registry.champion()
     matured = max(training_set.matured(lake), default=None)
     closed = lake.months(FEATURES)
@@ -211,6 +211,7 @@ def model_facts(home: Home) -> ModelFacts:
         drifts=tuple(found for m in closed if version and m > version.month and (found := _drift(lake, m)) is not None),
         realised=_realised(lake, matured, version.number) if matured and version else None,
         trained=frozenset(month for month in closed if lake.path(EVALUATION, month, ".json").exists()),
+        refused=training_set.refused_labels(lake, months),
     )
 
 

@@ -33,7 +33,7 @@ TYPES: Mapping[Kind, str] = {
 RENAME = "give the column another name"
 """What to do where a column is not of the kind that it had under its name. Whoever tells of one says so."""
 
-_KINDS: Mapping[str, Kind] = {TYPES[kind]: kind for kind in reversed(Kind)}
+_KINDS = {type_: " or ".join(kind for kind in Kind if TYPES[kind] == type_) for type_ in TYPES.values()}
 
 
 def changed_kinds(rows: ibis.Table, table: Table) -> dict[str, str]:

@@ -66,7 +66,11 @@ class TrainingSet(msgspec.Struct, frozen=True):
 
 
 def matured(lake: Lake) -> tuple[Month, ...]:
-    """The closed months whose labels have landed, oldest first."""
+    """The closed months whose labels have landed, oldest first: those to train for.
+
+    What was landed may not be what is declared now. Training asks `unlike_labels` and refuses; what only measures takes
+    the months that are left (`judging`).
+    """
     return tuple(month for month in lake.months(landed(lake.contract.labels.name)) if lake.has(FEATURES, month))
 
 
@@ -76,7 +80,10 @@ def judging(lake: Lake) -> tuple[Month, ...]:
 
 
 def months_to_learn_from(lake: Lake, month: Month) -> tuple[Month, ...]:
-    """The matured months up to `month`, oldest first. Raises NotTrainableError unless `month` is one of them."""
+    """The matured months up to `month`, oldest first. Raises NotTrainableError unless `month` is one of them.
+
+    None is left out for labels that are not the declared ones: `labels_of` refuses them, so that somebody closes it.
+    """
     known = matured(lake)
     if month not in known:
         closed = lake.has(FEATURES, month)
@@ -120,13 +127,21 @@ def labels_of(lake: Lake, month: Month) -> ibis.Table:
     Raises MissingTableError, and NotTrainableError where they are not what is declared now.
     """
     contract, labels = lake.contract, lake.contract.labels
-    if told := unlike_labels(lake, month):
-        raise NotTrainableError(f"the labels of {month} {told}: close {month} again (churn close {month})")
+    if told := refused_labels(lake, [month]):
+        raise NotTrainableError(told)
     rows = as_declared(lake.read(landed(labels.name), month), labels)
     if chosen := contract.declaration.label.involuntary:
         reason = rows[chosen.column]
         rows = rows.filter(reason.isnull() | reason.notin(chosen.values))
     return rows.select(contract.key, contract.label)
+
+
+def refused_labels(lake: Lake, months: Iterable[Month]) -> str | None:
+    """Which month's labels nothing can be trained on, why, and what to do; None where that holds for none of them."""
+    for month in months:
+        if told := unlike_labels(lake, month):
+            return f"the labels of {month} {told}: close {month} again (churn close {month})"
+    return None
 
 
 def unlike_labels(lake: Lake, month: Month) -> str | None:
@@ -137,7 +152,7 @@ def unlike_labels(lake: Lake, month: Month) -> str | None:
     if not contract.leaves and maturity.are_early(contract, month):
         return f"count from {maturity.known_from(contract, month)} on"
     if contract.leaves and not all(lake.has(*source) for source in leaving.sources(lake, month)):
-        return f"are known once {month + contract.leaves} is closed"
+        return f"are to be withdrawn until {month + contract.leaves} is closed"
     if other := read_otherwise(lake, month, deliveries.LATER):
         return f"were taken in as {', '.join(other)} was declared before"
     return None

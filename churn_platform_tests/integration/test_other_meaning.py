@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -10,10 +11,13 @@ import pytest
 
 from churn_platform.assets import landing
 from churn_platform.assets.partitions import months_of
+from churn_platform.automation import watch
 from churn_platform.contracts import declared
+from churn_platform.day import living_on
 from churn_platform.tables.names import FEATURES, landed
 from churn_platform_tests import foreign, homes
 from churn_platform_tests.conftest import Platform, done, quick_platform
+from churn_platform_tests.trigger_cases import waits
 
 JANUARY, FEBRUARY = homes.MONTHS[:2]
 SWAP = ('true_values = ["ja"]\nfalse_values = ["nein"]', 'true_values = ["nein"]\nfalse_values = ["ja"]')
@@ -80,6 +84,15 @@ def test_a_column_is_unknown_outside_of_its_months_where_they_are_closed_again_w
     assert lake.frame(FEATURES, FEBRUARY)["Balance"].notna().any()
     assert lake.frame(FEATURES, FEBRUARY)["Balance_change_1m"].isna().all()
     done(platform, "company", "check")
+
+
+def test_a_retraining_waits_for_labels_that_are_not_the_declared_ones(platform: Platform) -> None:
+    declare(platform, "[label]\n", "[label]\nhorizon_days = 90\n")
+    with living_on(date(2024, 2, 1)), dg.DagsterInstance.ephemeral() as instance:
+        decision = watch.retraining(Platform(platform.settings).home, instance)
+    assert waits(decision) == (
+        "no champion yet, but the labels of 2024-01 count from 2024-04-30 on: close 2024-01 again (churn close 2024-01)"
+    )
 
 
 def test_one_table_alone_is_not_taken_in_where_another_means_something_else(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables import delivery, origins
 from churn_platform.tables.declared import of_months
-from churn_platform.tables.features import schema
+from churn_platform.tables.features import ChangedColumnError, as_declared, schema
 from churn_platform.tables.kinds import FEATURE_TYPES, TYPES, kind_of
 from churn_platform.tables.names import FEATURES, landed
 
@@ -98,6 +98,12 @@ def test_a_closed_month_tells_of_another_kind_whatever_the_role(
 )
 def test_what_becomes_the_declared_kind_is_not_told(closed: Lake, before: str, after: str) -> None:
     assert [one for one in of_months(Lake(closed.root, contract(before, after))) if one.pressing] == []
+
+
+def test_a_kind_that_is_stored_like_another_is_told_as_either(closed: Lake) -> None:
+    said = contract('Plan = { kind = "category"', 'Plan = { kind = "boolean"')
+    with pytest.raises(ChangedColumnError, match="Plan was text or category when an earlier month was closed"):
+        as_declared(closed.read("members_snapshots", MONTH), said.customers)
 
 
 def test_labels_of_another_kind_are_told(closed: Lake, tmp_path: Path) -> None:

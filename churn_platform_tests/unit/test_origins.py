@@ -446,7 +446,7 @@ LABELS = (
         ([LABELS, ("[tables.members]", "[label]\nhorizon_days = 90\n[tables.members]")], date(2024, 6, 28),
          "count from 2024-06-29 on"),
         ([("[tables.members]", "[label]\nleaves = { after_months = 3 }\n[tables.members]")], date(2025, 1, 1),
-         "are known once 2024-06 is closed"),
+         "are to be withdrawn until 2024-06 is closed"),
     ],
 )  # fmt: skip
 def test_labels_that_are_not_the_declared_ones_are_learned_from_no_more(

@@ -299,6 +299,11 @@ def test_quiet_months_train_nothing() -> None:
     assert waits(next_of(model())) == "nothing calls for a retraining"
 
 
+def test_labels_that_nothing_is_trained_on_are_waited_for() -> None:
+    found = waits(next_of(model(champion=None, refused="the labels of 2024-01 lack reason")))
+    assert found == "no champion yet, but the labels of 2024-01 lack reason"
+
+
 @pytest.mark.parametrize(
     ("facts", "line"),
     [
