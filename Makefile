@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help run test test-unit test-integration test-system test-browser test-containers torture coverage lint format types docs
-.PHONY: bench bench-serving hooks lock clean
+.PHONY: evidence bench bench-serving hooks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -66,6 +66,9 @@ docs: $(INSTALLED) ## renew the generated pages
 
 hooks: $(INSTALLED) ## have git check each commit
 	$(BIN)/pre-commit install
+
+evidence: $(INSTALLED) ## how often the platform is right in simulated worlds: hours, and it goes on where it was cut off
+	$(BIN)/python -m benchmarks.evidence --table docs/evidence.md
 
 bench: $(INSTALLED) ## what closing a month costs
 	$(BIN)/python -m benchmarks.closing

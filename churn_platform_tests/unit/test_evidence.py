@@ -1,0 +1,41 @@
+"""Evidence: rates have exact intervals, and a run that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.evidence import __main__ as evidence
+from benchmarks.evidence.rates import Rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "interval"),
+    [(Rate(0, 20), (0.0, 0.168)), (Rate(20, 20), (0.832, 1.0)), (Rate(1, 60), (0.0004, 0.0894))],
+)
+def test_intervals_are_exact(rate: Rate, interval: tuple[float, float]) -> None:
+    assert rate.interval == pytest.approx(interval, abs=5e-4)
+
+
+def test_what_was_worked_out_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def study(customers: int, seed: int) -> dict[str, bool]:
+        asked.append((customers, seed))
+        return {"happened": seed == 1}
+
+    monkeypatch.setattr(evidence, "STUDIES", {"study": study})
+    table = tmp_path / "table.md"
+    monkeypatch.setattr(sys, "argv", ["evidence", "--quick", "--kept", str(tmp_path), "--table", str(table)])
+    (tmp_path / "study-1000-0.json").write_text(json.dumps({"happened": False}))
+    for _ in range(2):
+        evidence.main()
+        told = json.loads(capsys.readouterr().out)
+        assert told == [{"question": "happened", "customers": 1000, "hits": 1, "trials": 3}]
+    assert asked == [(1000, 1), (1000, 2)]
+    assert "| happened | 1,000 | 1 of 3 (0.008 to 0.906) |" in table.read_text()
