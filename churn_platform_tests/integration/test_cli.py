@@ -51,12 +51,13 @@ def test_close_all(closed: Platform) -> None:
 
 
 def test_retrain(trained: Platform) -> None:
-    first, second, third = trained.said
+    first, second, same, third = trained.said
     assert re.fullmatch(r"version 1 is promoted: its AUC is 0\.\d{4}, and there is no champion to beat", first)
     assert re.match(
         r"version 2 is (not )?promoted: 0\.\d{4,8} (>|<=) 0\.\d{4,8} \+ 0\.01: version [12] (wins|stays)", second
     )
     assert third.startswith("version 3 is not promoted: ")
+    assert same.startswith("version 3 is identical to version 2")
 
 
 def test_an_honest_auc(trained: Platform) -> None:

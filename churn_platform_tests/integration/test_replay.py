@@ -175,7 +175,7 @@ def test_each_month_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     head, promoted, without = told.out.splitlines()
     assert head.split() == ["month", "drift", "champion", "candidate", "serves", "best", "cause"]
     assert promoted.split("  ")[0] == "2024-01"
-    assert " 0.8000     promoted      0.8500  0.9000  RETRAINING_TRIGGERED no champion yet; again; " in promoted
+    assert " 0.8000     promoted      0.8500  0.9000  first training; again; " in promoted
     assert "not promoted" in without
     follow(months, 2, Progress(by_task=True), quiet=True)
     assert capsys.readouterr().out == ""

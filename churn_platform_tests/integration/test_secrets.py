@@ -120,7 +120,7 @@ BUG = """
 import logging, threading
 from churn_platform.tables import features
 from churn_platform.settings import Settings
-def buggy(*_):
+def buggy(*_, **__):
     url = Settings().online_store_url.get_secret_value()
     logging.getLogger("a").error("logged %s", url)
     logging.getLogger("a").error("logged wrongly %s %d", url)

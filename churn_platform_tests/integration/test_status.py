@@ -69,4 +69,4 @@ def test_without_the_champions_bundle_all_else_is_shown(trained: Platform, tmp_p
 def test_a_month_is_due_until_its_last_day(begun: Platform) -> None:
     days = {date(2024, 3, 10): False, date(2024, 3, 11): True}  # ten days after February, by CHURN_FEATURES_DUE_DAYS
     for today, overdue in days.items():
-        assert read(begun.home, today).next == NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue)
+        assert read(begun.home, today).next == NextMonth("2024-02", "2024-02-29", "2024-03-10", overdue, delivered=True)

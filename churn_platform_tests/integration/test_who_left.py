@@ -124,7 +124,8 @@ def test_a_label_of_another_name_is_made_again(club: Platform, tmp_path: Path) -
     (tmp_path / "other.toml").write_text(foreign.CLUB.replace('column = "Left"', 'column = "Gone"'))
     platform = Platform(platform.settings.model_copy(update={"company": tmp_path / "other.toml"}))
     told = done(platform, "company", "check", exit_code=1)
-    assert "the labels of 2024-01 lack Gone, so no version is trained on them: close it again" in told
+    lacking = "the labels of 2024-01, 2024-02 and 2024-03 lack Gone, so no version is trained on them"
+    assert f"{lacking}: close them again (churn close --all)" in told
     assert "the labels of 2024-01 lack Gone" in done(platform, "retrain", "2024-03", exit_code=1)
     assert all(facts.to_mature for facts in month_facts(platform.home, 0)[:3])
     done(platform, "close", "2024-01")
