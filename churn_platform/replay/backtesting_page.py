@@ -28,7 +28,6 @@ def write(contract: Contract, months: Sequence[BacktestedMonth], found: Comparis
         company=escape(as_text(contract.declaration.company.name)),
         summary=_summary(found, contract),
         graph=_graph(months),
-        legend="".join(f'<li class="{name}">{called}</li>' for name, called in _LINES),
         rows="".join(map(_row, months)),
     )
     with replacing(path) as temporary:
@@ -72,7 +71,10 @@ def _number(value: float | None, places: int, none: str = _NOTHING) -> str:
 
 
 def _graph(months: Sequence[BacktestedMonth]) -> str:
-    """The AUC of each month, as one line for each way; months in which one is not known break its line."""
+    """The AUC of each month, as one line for each way; months in which one is not known break its line.
+
+    Nothing where none is known.
+    """
     known = [auc for month in months for name, _ in _LINES if (auc := getattr(month, name).auc) is not None]
     if not known:
         return ""
@@ -103,4 +105,6 @@ def _graph(months: Sequence[BacktestedMonth]) -> str:
         f'<text x="{_MARGIN}" y="{_HEIGHT - 8}">{escape(months[0].month)}</text>'
         f'<text x="{_WIDTH - _MARGIN}" y="{_HEIGHT - 8}" text-anchor="end">{escape(months[-1].month)}</text>'
     )
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="AUC by month">{"".join(drawn)}{labels}</svg>'
+    legend = "".join(f'<li class="{name}">{called}</li>' for name, called in _LINES)
+    svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="AUC by month">{"".join(drawn)}{labels}</svg>'
+    return f"<h2>AUC of each month</h2>{svg}<ul>{legend}</ul>"

@@ -121,7 +121,9 @@ def test_a_page_shows_values_and_never_runs_them(tmp_path: Path) -> None:
     assert "<td>none</td>" in page and "<td></td>" not in page
     assert "<p>2 months can be compared: too few to say which way is better. " in page
     backtesting_page.write(STREAMFLOW, [], None, tmp_path / "page.html")
-    assert "nothing can be compared" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "nothing can be compared" in page
+    assert "AUC of each month" not in page
 
 
 def test_a_backtest_needs_every_month(tmp_path: Path) -> None:
