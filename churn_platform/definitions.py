@@ -7,7 +7,7 @@ import dagster as dg
 from churn_platform.assets import decisions, delivery, landing, models, monitoring, published, snapshots, tracking
 from churn_platform.assets.partitions import months_of
 from churn_platform.automation import jobs
-from churn_platform.automation.dagster_private import blank_errors
+from churn_platform.automation.dagster_private import blank_errors, end_every_run
 from churn_platform.automation.schedules import schedules
 from churn_platform.automation.sensors import sensors
 from churn_platform.home import Home
@@ -39,4 +39,5 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
 
 
 blank_errors()
+end_every_run()
 defs = build_defs()

@@ -37,6 +37,9 @@ from dagster._core.event_api import PartitionKeyFilter as PartitionKeyFilter
 # itself and leaves out where the job comes from; the UI leaves such runs out of its timeline and of their job's page.
 from dagster._core.execution.api import execute_run_iterator as execute_run_iterator
 
+# Which steps of a run are next: `end_every_run` says why.
+from dagster._core.execution.plan.active import ActiveExecution as ActiveExecution
+
 # What a launcher answers to run monitoring: part of what a custom launcher has to implement.
 from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
 from dagster._core.launcher.base import WorkerStatus as WorkerStatus
@@ -75,6 +78,8 @@ from churn_platform.telling import safe
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.events import DagsterEvent
+    from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
     from dagster._grpc.client import DagsterGrpcClient
 
 
@@ -93,6 +98,26 @@ def _safe(kind: type[SerializableErrorInfo], found: traceback.TracebackException
     made: SerializableErrorInfo = _from_traceback(kind, found)  # those that caused it come by this function too
     stack = [safe(line) for line in made.stack]
     return kind(safe(made.message), stack, made.cls_name, made.cause, made.context)
+
+
+_plan_events = ActiveExecution.plan_events_iterator
+
+
+def end_every_run() -> None:
+    """Have this process's Dagster end runs in which some steps fail and others are skipped. A second time does nothing.
+
+    A step that waits for both is skipped only once what failed is given up, after which Dagster skips nothing any more:
+    it looks for the next step for ever, and no signal ends that.
+    """
+    ActiveExecution.plan_events_iterator = _all_plan_events  # type: ignore[method-assign]
+
+
+def _all_plan_events(
+    self: ActiveExecution, job_context: PlanExecutionContext | PlanOrchestrationContext
+) -> Iterator[DagsterEvent]:
+    yield from _plan_events(self, job_context)
+    while self._pending_skip or self._pending_abandon:
+        yield from _plan_events(self, job_context)
 
 
 @contextmanager
