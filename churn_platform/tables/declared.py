@@ -150,9 +150,8 @@ def of_version(lake: Lake, number: int, trained: Month, version: Sequence[Featur
     champion = f"the champion, version {number},"
     if needed := [feature.name for feature in gone if feature.must_be_given]:
         told = f"{champion} cannot score a month without {', '.join(needed)}"
-        yield Consequence(
-            f"{told}: declare it with `until`, or retrain and promote a version that does without", pressing=True
-        )
+        cure = "declare it with `until`, or as a feature again, or retrain and promote a version that does without"
+        yield Consequence(f"{told}: {cure}", pressing=True)
     if missed := [feature.name for feature in gone if not feature.must_be_given]:
         yield Consequence(f"{champion} goes on with {', '.join(missed)} unknown")
     if other := [f.name for f in version if (name := called[f.name]) in now and now[name].kind != f.kind]:

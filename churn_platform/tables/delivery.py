@@ -66,8 +66,8 @@ def refuse_unfit(month: Month, bundle: Bundle, found: Mapping[str, FeatureKind])
     faults = []
     if lacking:
         faults.append(
-            f"the champion needs {', '.join(lacking)}, which {month} does not have: declare it again, or retrain and"
-            " promote a version without it"
+            f"the champion needs {', '.join(lacking)}, which {month} does not have as a feature: declare it as one,"
+            " or retrain and promote a version without it"
         )
     if other:
         faults.append(

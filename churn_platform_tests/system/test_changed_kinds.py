@@ -115,4 +115,6 @@ def held(platform: Platform, serves: int, column: str) -> None:
 def test_a_feature_that_is_one_no_more_stops_and_leaves_what_is_served(closed: Platform, tmp_path: Path) -> None:
     basis = PARTNER.replace("kind", 'role = "basis", kind')
     platform = changed(closed, tmp_path, PARTNER, basis, lambda frame: frame)
-    stops(platform, "the champion needs Partner, which 2024-01 does not have: declare it again, or retrain")
+    stops(
+        platform, "the champion needs Partner, which 2024-01 does not have as a feature: declare it as one, or retrain"
+    )

@@ -135,9 +135,9 @@ def test_a_month_that_the_champion_cannot_take_is_one_sentence(closed: Lake) -> 
     with pytest.raises(delivery.UnfitFeaturesError) as refused:
         delivery.refuse_unfit(MONTH, version(Price="category", Joined="number", Visits="number"), found)
     assert str(refused.value) == (
-        "the champion needs Joined, which 2024-03 does not have: declare it again, or retrain and promote a version"
-        " without it; the champion knows Price as another kind than 2024-03 has: give the column another name, or"
-        " retrain for 2024-03 and promote that version (churn company check)"
+        "the champion needs Joined, which 2024-03 does not have as a feature: declare it as one, or retrain and promote"
+        " a version without it; the champion knows Price as another kind than 2024-03 has: give the column another"
+        " name, or retrain for 2024-03 and promote that version (churn company check)"
     )
     with pytest.raises(delivery.UnfitFeaturesError, match="knows Visits as another kind"):
         delivery.scored(closed, MONTH, version(Visits="category"))
