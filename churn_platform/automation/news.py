@@ -174,7 +174,7 @@ def _of_declaration(home: Home) -> Iterator[Alert]:
 
 
 def _of_unsafety(home: Home) -> Iterator[Alert]:
-    """Whether the champion scores a month that is unlike what it has learned; as above."""
+    """Whether the champion scores a month unlike what it has learned. While a store is away, others report that."""
     try:
         found = unsafe.told(home) if home.ledger.newest() else None
     except Fault:

@@ -78,12 +78,6 @@ def webhook() -> Iterator[Webhook]:
         yield server
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
 def alert(number: int) -> Alert:
     return Alert(f"event {number}", f"title {number}", f"body {number}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -22,12 +21,6 @@ from churn_platform_tests.streamflow import STREAMFLOW
 
 JANUARY, FEBRUARY, _ = homes.MONTHS
 NOW = Month.of(date.today())
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
 
 
 def at_once(settings: Settings) -> Settings:

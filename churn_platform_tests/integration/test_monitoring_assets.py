@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,6 @@ from churn_platform_tests.streamflow import LABELS
 JANUARY, FEBRUARY, MARCH = (Month(2024, number) for number in (1, 2, 3))
 SCORED = {"churn_scores", "expected_performance", "realised_performance"}
 JUDGED = {"drift_report", "target_drift"}
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
 
 
 @pytest.fixture

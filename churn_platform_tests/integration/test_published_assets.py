@@ -32,12 +32,6 @@ def url(postgres: str) -> Iterator[str]:
         yield made
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
 def run(
     settings: Settings, job: str, month: Month, instance: dg.DagsterInstance, *names: str
 ) -> dg.ExecuteInProcessResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -31,12 +30,6 @@ from churn_platform_tests.daemon import Daemon
 
 JANUARY, FEBRUARY, MARCH = homes.MONTHS
 Status = dg.DagsterRunStatus
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
 
 
 def copy_of(platform: Platform, folder: Path) -> Settings:
