@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.evidence import leaks, studies
 from benchmarks.evidence.rates import Rate
-from benchmarks.evidence.studies import STUDIES, Answers, questions
+from benchmarks.evidence.studies import Answers, questions
+
+STUDIES: Mapping[str, Callable[[int, int], Answers]] = {
+    "drift": studies.drift,
+    "promotions": studies.promotions,
+    "luck": studies.luck,
+    "leaks": leaks.study,
+}
+"""Each takes the number of customers and a seed."""
 
 WORLDS = {1_000: 20, 7_043: 20, 50_000: 6}
 """How many seeds there are, by the number of customers."""

@@ -5,15 +5,16 @@ Here: each study as a function that gives yes or no to named questions. Not here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmarks.evidence.worlds import months_of, world
+from churn_platform.champion import earlier
 from churn_platform.company.declaration import Role
 from churn_platform.lake import Lake
-from churn_platform.modelling import estimators
+from churn_platform.modelling import estimators, tripwires
 from churn_platform.modelling.encoding import encode_frame, learned
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate
 from churn_platform.modelling.training import Training, train
@@ -23,12 +24,13 @@ from churn_platform.settings import Settings
 from churn_platform.simulation.hazard import ShockKind
 from churn_platform.tables import training_set
 from churn_platform.tables.features import schema
+from churn_platform.tables.names import EVALUATION
 
 if TYPE_CHECKING:
     from churn_platform.bundle import Feature
 
-Answers = Mapping[str, bool]
-"""What happened in one world, by the question."""
+Answers = Mapping[str, bool | list[bool]]
+"""What happened in one world, by the question; a list where it was asked several times."""
 
 SETTINGS = Settings()
 WORSE = (ShockKind.PRICE_RISE, ShockKind.SERVICE_OUTAGE, ShockKind.NEW_PLAN)
@@ -50,7 +52,9 @@ def promotions(customers: int, seed: int) -> Answers:
     for name, shock in (("promoted in a quiet month", None), *((f"promoted after {kind}", kind) for kind in WORSE)):
         with world(customers, seed, 3, shock) as lake:
             first, *_, last = months_of(lake)
-            found[name] = compared(lake, last, _trained(lake, first), _trained(lake, last)).promote
+            champion = trained(lake, first, 1)
+            compared(lake, first, None, champion)
+            found[name] = compared(lake, last, champion, trained(lake, last, 2)).promote
     return found
 
 
@@ -58,49 +62,57 @@ def luck(customers: int, seed: int, candidates: int = 24) -> Answers:
     """Whether any of many candidates, which differ only in their seeds, is promoted in a quiet month."""
     with world(customers, seed, 2) as lake:
         first, last = months_of(lake)
-        champion = _trained(lake, first)
-        looks = enumerate(_trained(lake, last, seed) for seed in range(candidates))
+        champion = trained(lake, first, 1)
+        looks = enumerate(trained(lake, last, 2 + seed, seed) for seed in range(candidates))
         evaluations = [compared(lake, last, champion, candidate, look + 1) for look, candidate in looks]
     by_delta = any(_wins_by_delta(evaluation) for evaluation in evaluations)
     return {"a lucky one passes delta": by_delta, "a lucky one is promoted": any(e.promote for e in evaluations)}
 
 
-STUDIES: Mapping[str, Callable[[int, int], Answers]] = {"drift": drift, "promotions": promotions, "luck": luck}
-
-
 class Model:
     """A trained pipeline with the features that it knows."""
 
-    def __init__(self, training: Training, features: tuple[Feature, ...]) -> None:
-        self.training, self._features = training, features
+    def __init__(self, training: Training, features: tuple[Feature, ...], number: int) -> None:
+        self.training, self._features, self.number = training, features, number
 
-    def scores(self, number: int, customers: pd.DataFrame) -> VersionScores:
-        """What it gives to these customers, as the version of this number."""
+    def scores(self, customers: pd.DataFrame) -> VersionScores:
+        """What it gives to these customers."""
         probabilities = estimators.predict(self.training.pipeline, encode_frame(self._features, customers))
-        return VersionScores(number, self.training.months[-1], self.training.threshold, probabilities)
+        return VersionScores(self.number, self.training.months[-1], self.training.threshold, probabilities)
 
 
-def compared(lake: Lake, month: Month, champion: Model, candidate: Model, looks: int = 1) -> Evaluation:
-    """Both on the month's holdout customers, as the platform compares them."""
+def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model, looks: int = 1) -> Evaluation:
+    """Both on the month's holdout customers, as the platform compares them; kept for the months after."""
     customers, contract = training_set.holdout(lake, month), lake.contract
-    return evaluate(
+    now, *before = earlier.labelled(lake, month, appointed)
+    found = evaluate(
         str(month),
         customers[contract.label].to_numpy(dtype=bool),
-        candidate.scores(2, customers),
-        champion.scores(1, customers),
+        candidate.scores(customers),
+        champion.scores(customers) if champion else None,
         parity=0.0,
         segments=customers[[column.name for column in contract.customers.with_role(Role.SEGMENT)]],
         delta=SETTINGS.delta,
         seed=SETTINGS.seed,
         looks=looks,
+        earlier=earlier.usual(lake, month, appointed),
+        watched=tripwires.watch(earlier.watched(contract), now, before),
     )
+    lake.write_document(EVALUATION, month, found)
+    return found
 
 
-def _trained(lake: Lake, month: Month, seed: int = SETTINGS.seed) -> Model:
+def appointed(_: int) -> bool:
+    """In studies nobody makes a version champion that a gate has stopped."""
+    return False
+
+
+def trained(lake: Lake, month: Month, number: int, seed: int = SETTINGS.seed) -> Model:
+    """A version of this number for the month, as the platform trains one."""
     months = training_set.months_to_learn_from(lake, month)
     rows = training_set.training_rows(lake, months).to_pandas()
     features = tuple(learned(schema(lake.contract), rows))
-    return Model(train(rows, lake.contract, features, SETTINGS.estimator, seed), features)
+    return Model(train(rows, lake.contract, features, SETTINGS.estimator, seed), features, number)
 
 
 def _wins_by_delta(evaluation: Evaluation) -> bool:
@@ -113,5 +125,5 @@ def questions(results: Iterator[Answers]) -> dict[str, list[bool]]:
     found: dict[str, list[bool]] = {}
     for answers in results:
         for question, answer in answers.items():
-            found.setdefault(question, []).append(answer)
+            found.setdefault(question, []).extend(answer if isinstance(answer, list) else [answer])
     return found

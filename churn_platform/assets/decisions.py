@@ -11,12 +11,13 @@ from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
+from churn_platform.champion import earlier, twins
 from churn_platform.champion import promotion as promotions
-from churn_platform.champion import twins
 from churn_platform.champion.receipts import digest_of
 from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract
 from churn_platform.home import Home
+from churn_platform.modelling import tripwires
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
 from churn_platform.tables import delivery
@@ -44,6 +45,7 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         kinds = delivery.kinds(lake, month, names)
         scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate), kinds)
         labels = customers[home.contract.label].to_numpy(dtype=bool)
+        now, *before = earlier.labelled(lake, month, home.ledger.appointed)
         compared = evaluate(
             str(month),
             labels,
@@ -55,6 +57,8 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
             seed=home.settings.seed,
             looks=twins.different(registry, month),
             warn_only=sorted(home.settings.warning_gates),
+            earlier=earlier.usual(lake, month, home.ledger.appointed),
+            watched=tripwires.watch(earlier.watched(home.contract), now, before),
         )
     lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(

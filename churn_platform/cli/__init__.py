@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from churn_platform.cli.auditing import audit
 from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
 from churn_platform.cli.declaring import company
@@ -44,6 +45,6 @@ def main() -> None:
 
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
-    *(receipts, serve, predict, status, company, simulate, replay, backtest, backup, restore),
+    *(receipts, audit, serve, predict, status, company, simulate, replay, backtest, backup, restore),
 ):
     main.add_command(_command)

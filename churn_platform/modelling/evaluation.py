@@ -19,7 +19,7 @@ from churn_platform.modelling import estimators, export
 from churn_platform.modelling.cautions import LUCK, MIN_PER_CLASS
 from churn_platform.modelling.comparison import auc_difference_interval
 from churn_platform.modelling.encoding import encode_frame
-from churn_platform.modelling.facts import Contender, Facts, Segment
+from churn_platform.modelling.facts import UNWATCHED, Contender, Earlier, Facts, Segment, Watched
 from churn_platform.modelling.gate import GateAnswer, decide
 from churn_platform.modelling.metrics import auc, measure
 
@@ -91,11 +91,13 @@ def evaluate(
     seed: int,
     looks: int,
     warn_only: Sequence[str] = (),
+    earlier: Sequence[Earlier] = (),
+    watched: Watched = UNWATCHED,
 ) -> Evaluation:
     """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
 
     `segments` holds the same rows' segment columns; a customer whose value is unknown belongs to none of the column's
-    groups. `parity` is what `export.parity` found on the same rows; for `looks` and `warn_only` see Facts. Raises
+    groups. `parity` is what `export.parity` found on the same rows; for `looks` and what follows it see Facts. Raises
     MeasurementError as `metrics.measure` does.
     """
     labels = np.asarray(labels, dtype=bool)
@@ -115,6 +117,8 @@ def evaluate(
         positives=int(labels.sum()),
         looks=looks,
         warn_only=tuple(warn_only),
+        earlier=tuple(earlier),
+        watched=watched,
     )
     answer = decide(facts, champion.version if champion else None)
     return Evaluation(**msgspec.structs.asdict(facts), **msgspec.structs.asdict(answer))

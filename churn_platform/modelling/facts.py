@@ -33,12 +33,72 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
     change: tuple[float, float] | None = None
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """An earlier month's evaluation: the better AUC of the two versions compared, and its standard error."""
+
+    month: str
+    auc: float
+    error: float
+
+
+class Lone(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How well a feature by itself ranks the month's customers, see `alone.rank`.
+
+    `before` is its highest AUC of the earlier months, or for a feature that none of them knows any feature's highest;
+    None where there is no earlier month. `error` is the standard error of the difference. `of` is how many features
+    were looked at.
+    """
+
+    feature: str
+    auc: float
+    before: float | None
+    error: float
+    of: int
+    new: bool = False
+
+
+class Marked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The customers for whom a feature is `known`, or unknown: how many they are, and how many of them churned.
+
+    `everyone` is the churn share of all customers; `rows_before` and `churned_before` count the same in earlier months.
+    """
+
+    feature: str
+    known: bool
+    rows: int
+    churned: int
+    everyone: float
+    rows_before: int = 0
+    churned_before: int = 0
+
+
+class Watched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What features by themselves tell of who left.
+
+    `lone` are those that tell more than in any earlier month, or come nearest to that, most first. `highest` is
+    the highest AUC of any feature in the earlier months. `faded` is the feature that tells less by most; its `before`
+    is its lowest AUC of the earlier months. `marked` are those whose known, or unknown, customers left more often than
+    everyone, the surest first.
+    """
+
+    lone: tuple[Lone, ...] = ()
+    highest: float | None = None
+    faded: Lone | None = None
+    marked: tuple[Marked, ...] = ()
+
+
+UNWATCHED = Watched()
+"""Where nobody looked at features by themselves."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the gates go by, measured on the holdout customers of `month`.
 
     `interval` is the paired bootstrap's 95 % interval of the AUC difference, candidate minus champion; `parity` the
     largest difference between the candidate's ONNX and scikit-learn probabilities; `positives` counts churned rows.
     `looks` is how many candidates were compared on this month so far, this one counted; 0 where nobody counted.
+    `earlier` are months before this one, and `watched` is what features by themselves tell of all the month's labelled
+    customers: empty before 0.2.0.
     `warn_only` names gates that do not stop a promotion, as set at the time (CHURN_WARN_ONLY).
     A fact that is added later needs a default: the evaluations in earlier receipts lack it. Defaults are not written,
     so that the hashes of those evaluations still match.
@@ -55,3 +115,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     positives: int
     looks: int = 0
     warn_only: tuple[str, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    watched: Watched = UNWATCHED

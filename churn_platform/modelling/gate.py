@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from churn_platform.bundle import TOLERANCE
-from churn_platform.modelling import cautions
+from churn_platform.modelling import cautions, leaks
 from churn_platform.modelling.cautions import Finding, in_words
 from churn_platform.modelling.facts import Facts
 from churn_platform.months import Month
@@ -130,6 +130,24 @@ GATES = (
         "Is the win larger than luck, with so many candidates compared on the month and so many customers?",
         True,
         cautions.looks,
+    ),
+    Gate(
+        "implausible_jump",
+        "Does the candidate rank no better than is plausible after the company's earlier months?",
+        True,
+        leaks.implausible_jump,
+    ),
+    Gate(
+        "lone_feature",
+        "Does no feature alone tell more than it did in earlier months, without customers having changed?",
+        True,
+        leaks.lone_feature,
+    ),
+    Gate(
+        "telling_gaps",
+        "Is no feature known, or unknown, mostly for customers who left?",
+        True,
+        leaks.telling_gaps,
     ),
     Gate(
         "calibration",

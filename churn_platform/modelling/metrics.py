@@ -27,7 +27,8 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> 
 
     `auc` (area under the ROC curve), `average_precision`, `f1` and `accuracy` (where everyone whose probability
     reaches `threshold` is called churning), `brier` and `log_loss` (calibration; lower is better) as scikit-learn
-    defines them, and `lift_at_10` (see `lift`). Raises MeasurementError if all labels are of one class.
+    defines them, `auc_error` (see there) and `lift_at_10` (see `lift`). Raises MeasurementError if all labels are of
+    one class.
     """
     from sklearn.metrics import (
         accuracy_score,
@@ -42,6 +43,7 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> 
     called = probabilities >= threshold
     return {
         "auc": float(roc_auc_score(labels, probabilities)),
+        "auc_error": auc_error(probabilities, labels),
         "average_precision": float(average_precision_score(labels, probabilities)),
         "f1": float(f1_score(labels, called, zero_division=0)),
         "accuracy": float(accuracy_score(labels, called)),
@@ -63,6 +65,20 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float | None:
     _, position, ties = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(ties) - (ties - 1) / 2)[position]
     return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def auc_error(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The standard error of `auc` with some customers of each class (DeLong et al., Biometrics 44, 1988).
+
+    Each churned customer's share of stayed ones below, and each stayed one's of churned ones above, ties counting half,
+    have the AUC as their mean; both means vary with who happens to be there.
+    """
+    churned, stayed = np.sort(scores[labels]), np.sort(scores[~labels])
+    below = (np.searchsorted(stayed, churned, "left") + np.searchsorted(stayed, churned, "right")) / 2 / len(stayed)
+    above = 1 - (np.searchsorted(churned, stayed, "left") + np.searchsorted(churned, stayed, "right")) / 2 / len(
+        churned
+    )
+    return float(np.sqrt(sum(part.var(ddof=1) / len(part) if len(part) > 1 else 1.0 for part in (below, above))))
 
 
 def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:

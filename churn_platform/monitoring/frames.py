@@ -13,24 +13,13 @@ from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.shown import inert
-from churn_platform.tables.features import AS_OF, WINDOW, schema
+from churn_platform.tables.features import AS_OF, WINDOW, sample, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES
 
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
-
-
-def sample(rows: ibis.Table, key: str, total: int, most: int) -> ibis.Table:
-    """About `most` of `total` rows, by customer: the same customers in every month, whatever the rows' order.
-
-    The hash's digits after the first decide: the first says who is a holdout customer, and both kinds are wanted here.
-    """
-    if total <= most:
-        return rows
-    border = f"{int(most / total * 16**8):08x}"
-    return rows.filter(rows[key].hexdigest("sha256").substr(1, 8) < border)
 
 
 def frame(lake: Lake, months: Sequence[Month], most: int) -> tuple[pd.DataFrame, int]:

@@ -146,7 +146,8 @@ class ModelSettings(Group):
     warn_only: GateNames = Field(
         "",
         description="Which gates only warn instead of stopping a promotion, separated by commas: `looks` (a win that"
-        " may be luck), `calibration` (a Brier score worse by more than 0.01), `worst_segment` (a group's AUC below the"
+        " may be luck), `implausible_jump`, `lone_feature` and `telling_gaps` (a feature that carries the label may be"
+        " why), `calibration` (a Brier score worse by more than 0.01), `worst_segment` (a group's AUC below the"
         " champion's by more than 0.05).",
     )
     git_commit: str = Field(

@@ -17,7 +17,7 @@ DELIVERED = "delivered"
 ODDITIES = ("fewer_customers", "repeated_month", "few_labels", "equal_labels")
 """What may be odd about a drop as a whole, see `intake.oddities`."""
 
-WARNING_GATES = ("looks", "calibration", "worst_segment")
+WARNING_GATES = ("looks", "implausible_jump", "lone_feature", "telling_gaps", "calibration", "worst_segment")
 """Gates that people may set to warn only, see `modelling.gate`."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")

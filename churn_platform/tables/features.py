@@ -273,3 +273,14 @@ def is_holdout(key: ir.StringValue) -> ir.BooleanValue:
     The first hexadecimal digit of the id's SHA-256 decides, so every engine and every month agree.
     """
     return key.hexdigest("sha256").left(1).isin(["0", "1", "2", "3"])
+
+
+def sample(rows: ibis.Table, key: str, total: int, most: int) -> ibis.Table:
+    """About `most` of `total` rows, by customer: the same customers in every month, whatever the rows' order.
+
+    The hash's digits after the first decide: the first says who is a holdout customer, and both kinds are wanted here.
+    """
+    if total <= most:
+        return rows
+    border = f"{int(most / total * 16**8):08x}"
+    return rows.filter(rows[key].hexdigest("sha256").substr(1, 8) < border)

@@ -20,7 +20,7 @@ from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
 from churn_platform.months import Month
 from churn_platform.tables import leaving, maturity
-from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, schema
+from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, sample, schema
 from churn_platform.tables.kinds import FEATURE_TYPES
 from churn_platform.tables.names import FEATURES, TRAINING_ROWS, landed
 from churn_platform.tables.origins import barred, made_otherwise, read_otherwise, unfinished
@@ -112,6 +112,13 @@ def holdout(lake: Lake, month: Month) -> pd.DataFrame:
     rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
     rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
     return _by_all_names(rows.order_by(key).to_pandas(), lake.contract)
+
+
+def labelled(lake: Lake, month: Month, most: int) -> pd.DataFrame:
+    """About `most` of the month's labelled customers with their features as the month has them, in key order."""
+    rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
+    chosen = sample(rows, lake.contract.key, lake.rows(FEATURES, month), most)
+    return _by_all_names(chosen.order_by(lake.contract.key).to_pandas(), lake.contract)
 
 
 def _by_all_names(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:

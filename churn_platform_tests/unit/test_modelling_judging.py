@@ -151,6 +151,9 @@ def test_a_win_is_promoted_and_said():
         "onnx_parity",
         "month_order",
         "looks",
+        "implausible_jump",
+        "lone_feature",
+        "telling_gaps",
         "calibration",
         "worst_segment",
     ]

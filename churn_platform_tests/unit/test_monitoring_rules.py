@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from churn_platform.lake import Lake
-from churn_platform.monitoring import drift, frames, target
+from churn_platform.monitoring import drift, target
 from churn_platform.months import Month
-from churn_platform.tables.features import is_holdout
+from churn_platform.tables.features import is_holdout, sample
 from churn_platform.tables.names import TARGET_DRIFT, landed
 from churn_platform_tests.streamflow import KEY, LABEL, LABELS
 
@@ -54,13 +54,13 @@ def test_a_sample_takes_the_same_customers_of_every_month_and_holdout_customers_
 
     keys = [f"{number:04d}-ABCDE" for number in range(8000)]
     many, shuffled = (ibis.memtable({KEY: values}) for values in (keys, keys[::-1]))
-    chosen = set(lake.engine.execute(frames.sample(many, KEY, 8000, 2000))[KEY])
-    assert chosen == set(lake.engine.execute(frames.sample(shuffled, KEY, 8000, 2000))[KEY])
+    chosen = set(lake.engine.execute(sample(many, KEY, 8000, 2000))[KEY])
+    assert chosen == set(lake.engine.execute(sample(shuffled, KEY, 8000, 2000))[KEY])
     assert len(chosen) == pytest.approx(2000, rel=0.1)
     sampled = ibis.memtable({KEY: sorted(chosen)})
     held_out = lake.engine.execute(sampled.filter(is_holdout(sampled[KEY])).count())
     assert held_out / len(chosen) == pytest.approx(0.25, abs=0.05)
-    assert frames.sample(many, KEY, 8000, 8000) is many
+    assert sample(many, KEY, 8000, 8000) is many
 
 
 @pytest.mark.parametrize(
