@@ -15,7 +15,7 @@ from churn_platform.assets.partitions import month_of
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import Contract
 from churn_platform.home import Home
-from churn_platform.monitoring import drift, performance, target
+from churn_platform.monitoring import drift, performance, reference, rejected, target
 from churn_platform.months import Month
 from churn_platform.shown import counted
 from churn_platform.tables import delivery
@@ -26,6 +26,7 @@ from churn_platform.tables.names import (
     FEATURES,
     REACHED,
     REALISED,
+    REJECTED,
     TARGET_DRIFT,
     landed,
 )
@@ -38,11 +39,11 @@ def drift_report(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     """Compare the month's features with the reference's."""
     month, lake, settings = month_of(context), home.lake, home.settings
     with told_plainly():
-        reference = drift.reference_months(month, _trained_on(home), lake.months(FEATURES))
-        if not reference:
+        earlier = drift.reference_months(month, _trained_on(home), lake.months(FEATURES))
+        if not earlier:
             return not_due(context, f"{month} has no reference: no earlier month is closed")
         pages = settings.reports / "drift"
-        found = drift.compare(lake, month, reference, settings.drift_threshold, pages)
+        found = drift.compare(lake, month, earlier, settings.drift_threshold, pages)
     lake.write_document(DRIFT_REPORT, month, found)
     if found.sampled:
         context.log.info(f"{month}: compared {counted(found.rows, 'customer')}, a sample by the hash of their id")
@@ -79,10 +80,10 @@ def target_drift(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     if not lake.has(landed(home.contract.labels.name), month):
         return not_due(context, f"{month} has no labels")
     with told_plainly():
-        reference = drift.reference_months(month, _trained_on(home), judging(lake))
-        if not reference:
+        earlier = drift.reference_months(month, _trained_on(home), judging(lake))
+        if not earlier:
             return not_due(context, f"{month} has no reference: no earlier month has matured")
-        found = target.compare(lake, month, reference)
+        found = target.compare(lake, month, earlier)
     lake.write_document(TARGET_DRIFT, month, found)
     return dg.MaterializeResult(
         metadata={
@@ -103,20 +104,23 @@ def expected_performance(context: dg.AssetExecutionContext, home: dg.ResourcePar
     with told_plainly():
         if (version := _served_by(home, month)) is None:
             return not_due(context, f"{month} has no scores, so there is nothing to judge: no version served it")
-        found = performance.expect(lake, month, version)
+        gathered = reference.gather(lake, month, version, home.registry.bundle(version))
+        found = performance.expect(lake, month, version, gathered)
     lake.write_document(EXPECTED, month, found)
     return dg.MaterializeResult(metadata={**_expected(found), "dagster/row_count": found.customers})
 
 
 def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
-    """Compare the served scores with the labels, and with them those that the champion would have given."""
+    """Compare the served scores with the labels, with the champion's, and with those of the newest rejected version."""
     month, lake, registry = month_of(context), home.lake, home.registry
     if not lake.has(landed(home.contract.labels.name), month):
         return not_due(context, f"{month} has no labels, so there is nothing to compare its scores with")
     shown: dict[str, Any] = {}
     with told_plainly():
         if (version := _served_by(home, month)) is not None:
-            found = performance.realise(lake, month, version, registry.bundle(version).manifest.threshold)
+            bundle = registry.bundle(version)
+            gathered = reference.gather(lake, month, version, bundle)
+            found = performance.realise(lake, month, version, bundle.manifest.threshold, gathered)
             lake.write_document(REALISED, month, found)
             if not found.metrics:
                 context.log.warning(f"{month}: everyone or nobody churned, so there is no AUC")
@@ -127,6 +131,10 @@ def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourcePar
                 f"version {reached.expected.version}, which did not serve {month}, would have reached "
                 + (f"an AUC of {reached.auc:.4f}" if reached.auc is not None else "no AUC: nobody or everyone churned")
             )
+        champion = registry.champion()
+        if champion is not None and (compared := rejected.compare(home, month, champion)) is not None:
+            lake.write_document(REJECTED, month, compared)
+            shown["rejected_candidate"] = compared.sentence
     if not shown:
         return not_due(context, f"{month} has no scores, and the champion cannot be measured on it")
     return dg.MaterializeResult(metadata=shown)
@@ -156,10 +164,15 @@ def _served_by(home: Home, month: Month) -> Version | None:
 
 
 def _expected(found: performance.Expected) -> dict[str, Any]:
+    told = {
+        "expected_auc": found.expected_auc,
+        "expected_auc_error": found.error,
+        "estimate": found.figure and f"{found.figure}, {performance.SUPPOSED}; {found.calibration}",
+    }
     return {
         "version": found.version,
         "promised_auc": found.promised_auc,
-        **({} if found.expected_auc is None else {"expected_auc": found.expected_auc}),
+        **{name: value for name, value in told.items() if value is not None},
         "expected_churn_share": found.expected_churn_share,
     }
 
@@ -173,6 +186,7 @@ def _realised(found: performance.Realised) -> dict[str, Any]:
     return {
         **_expected(found.expected),
         **{"realised_auc" if name == "auc" else name: value for name, value in found.metrics.items()},
+        **({} if found.as_expected is None else {"as_expected": found.as_expected}),
         "churn_share": found.churn_share,
         "dagster/row_count": found.expected.customers,
         "customers_counted": _counted(found),
@@ -225,9 +239,12 @@ def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[d
             deps=[CHURN_SCORES],
             partitions_def=months,
             group_name=GROUP,
-            kinds={"numpy"},
+            kinds={"scikitlearn"},
             owners=OWNERS,
-            description="What the scores promise if their probabilities are right, before it is known who churned.",
+            description=(
+                "The AUC to expect before it is known who churned, if churn still follows the same pattern: calibrated"
+                " on earlier months' labels, with its standard error."
+            ),
         )(expected_performance),
         dg.asset(
             name=REALISED,
@@ -238,8 +255,8 @@ def assets(months: dg.MonthlyPartitionsDefinition, contract: Contract) -> list[d
             owners=OWNERS,
             description=(
                 "What the served scores turned out to be worth, beside what was promised at promotion and what was"
-                " expected since; and what the champion's would have been where another version served. Waits for the"
-                " month's labels."
+                " expected since; what the champion's would have been where another version served; and whether the"
+                " newest version that was not promoted would have been better. Waits for the month's labels."
             ),
         )(realised_performance),
     ]

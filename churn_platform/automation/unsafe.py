@@ -9,7 +9,7 @@ from __future__ import annotations
 from churn_platform.automation import watch
 from churn_platform.automation.retraining import awaited
 from churn_platform.home import Home
-from churn_platform.monitoring.performance import Expected
+from churn_platform.monitoring.performance import SUPPOSED, Expected
 from churn_platform.months import Month
 from churn_platform.shown import as_text, counted
 from churn_platform.tables import maturity
@@ -41,9 +41,9 @@ def told(home: Home) -> str | None:
 def _estimate(home: Home, month: Month) -> str:
     """What the scores alone say, and what they cannot."""
     expected = home.lake.document(EXPECTED, month, Expected)
-    if expected is None or expected.expected_auc is None:
+    if expected is None or expected.figure is None:
         return ""
     return (
-        f". By its own scores its AUC would be {expected.expected_auc:.4f}: that shows whether customers are harder to"
-        " tell apart, but not whether they leave for other reasons than before"
+        f". By its own scores its AUC would be {expected.figure}, {SUPPOSED}: that shows whether customers are harder"
+        " to tell apart, but not whether they leave for other reasons than before"
     )

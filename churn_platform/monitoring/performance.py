@@ -16,8 +16,11 @@ from churn_platform.champion.registry import Version
 from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.lake import Lake
+from churn_platform.modelling import estimates
 from churn_platform.modelling.metrics import measure
+from churn_platform.monitoring.reference import Gathered, gather
 from churn_platform.months import Month
+from churn_platform.shown import counted
 from churn_platform.tables import delivery, training_set
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES, REACHED, REALISED
@@ -29,15 +32,21 @@ if TYPE_CHECKING:
 
 BINS = 10
 
+SUPPOSED = "if churn still follows the same pattern"
+"""What every estimate before labels supposes."""
+
 
 class UnlabelledError(Fault):
     """A month with labels for none of its scored customers; the message names the month and says what to do."""
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What a month's scores promise if its probabilities are right; `promised_auc` is the version's at promotion.
+    """What a month's scores promise if churn still follows the same pattern; `promised_auc` is the version's own.
 
-    `expected_auc` is None if the scores leave no chance of a pair in which one customer churns and the other stays.
+    `expected_auc` and its standard `error` are those of `modelling.estimates`, None if the scores leave no chance of a
+    pair in which one customer churns and the other stays. They are calibrated on `calibrated_by` labelled customers of
+    the months `calibrated_on`: on none where there are too few, and the scores are taken for probabilities. What an
+    earlier version of the platform has written has no `error`.
     """
 
     month: str
@@ -47,6 +56,37 @@ class Expected(msgspec.Struct, frozen=True):
     customers: int
     expected_auc: float | None
     expected_churn_share: float
+    error: float | None = None
+    calibrated_on: tuple[str, ...] = ()
+    calibrated_by: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """What holds the realised AUC in 95 % of cases if churn still follows the same pattern; None if unknown."""
+        if self.expected_auc is None or self.error is None:
+            return None
+        return estimates.interval(self.expected_auc, self.error)
+
+    @property
+    def figure(self) -> str | None:
+        """The AUC and how sure it is, in words; None where there is none."""
+        if self.expected_auc is None:
+            return None
+        if self.error is None:
+            return f"{self.expected_auc:.4f}"
+        return f"{self.expected_auc:.4f}, give or take {estimates.IN_95 * self.error:.4f} (95 %)"
+
+    @property
+    def calibration(self) -> str:
+        """What the figure was calibrated on, in words; nothing where that is not known."""
+        if self.error is None:
+            return ""
+        if self.calibrated_on:
+            return f"calibrated on {counted(self.calibrated_by, 'customer')} of {', '.join(self.calibrated_on)}"
+        return (
+            f"not calibrated: that takes {estimates.ENOUGH} customers who churned in earlier months and as many who "
+            f"stayed, none of whom version {self.version} has learned from"
+        )
 
 
 class Bin(msgspec.Struct, frozen=True):
@@ -91,14 +131,23 @@ class Realised(msgspec.Struct, frozen=True):
         """The realised AUC; None unless some customers churned and some stayed."""
         return self.metrics.get("auc")
 
+    @property
+    def as_expected(self) -> bool | None:
+        """Whether the realised AUC lies within the interval of what was expected; None where either is unknown."""
+        interval = self.expected.interval
+        return None if interval is None or self.auc is None else interval[0] <= self.auc <= interval[1]
 
-def expect(lake: Lake, month: Month, version: Version) -> Expected:
-    """What the month's scores, made by `version`, promise. Raises MissingTableError."""
-    return _expected(month, version, lake.read(CHURN_SCORES, month).probability.to_pandas().to_numpy())
+
+def expect(lake: Lake, month: Month, version: Version, gathered: Gathered) -> Expected:
+    """What the month's scores, made by `version`, promise, calibrated on these. Raises MissingTableError."""
+    return _expected(month, version, lake.read(CHURN_SCORES, month).probability.to_pandas().to_numpy(), gathered)
 
 
-def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Realised:
-    """What the month's scores, made by `version`, were worth. Raises MissingTableError and UnlabelledError."""
+def realise(lake: Lake, month: Month, version: Version, threshold: float, gathered: Gathered) -> Realised:
+    """What the month's scores, made by `version`, were worth, beside what was to be expected by calibrating on these.
+
+    Raises MissingTableError and UnlabelledError.
+    """
     leaked = version.month >= month
     rows = _labelled(lake, month, holdout_only=leaked)
     if rows.empty:
@@ -106,7 +155,8 @@ def realise(lake: Lake, month: Month, version: Version, threshold: float) -> Rea
             f"no {'holdout ' if leaked else ''}customer of {month} has both a score and a label: "
             f"correct the labels in its drop, and close it again (churn close {month})"
         )
-    return _judged(month, version, threshold, rows, holdout_only=leaked, served=True)
+    expected = _expected(month, version, rows["probability"].to_numpy(), gathered)
+    return _judged(expected, threshold, rows, holdout_only=leaked, served=True)
 
 
 def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realised | None:
@@ -120,7 +170,8 @@ def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realise
     rows = _named(scores.merge(labels, on=key).sort_values(key), lake.contract)
     if rows.empty:
         return None
-    return _judged(month, version, bundle.manifest.threshold, rows, holdout_only=False, served=False)
+    expected = _expected(month, version, rows["probability"].to_numpy(), gather(lake, month, version, bundle))
+    return _judged(expected, bundle.manifest.threshold, rows, holdout_only=False, served=False)
 
 
 def of_version(lake: Lake, month: Month, version: int) -> Realised | None:
@@ -142,14 +193,12 @@ def measurable(lake: Lake, version: Version) -> tuple[Month, ...]:
     return tuple(month for month in training_set.judging(lake) if month > version.month)
 
 
-def _judged(
-    month: Month, version: Version, threshold: float, rows: pd.DataFrame, *, holdout_only: bool, served: bool
-) -> Realised:
+def _judged(expected: Expected, threshold: float, rows: pd.DataFrame, *, holdout_only: bool, served: bool) -> Realised:
     probabilities, labels = rows["probability"].to_numpy(), rows["churned"].to_numpy(dtype=bool)
     flagged = probabilities >= threshold
     fees = rows["fee"].to_numpy(dtype=np.float64) if "fee" in rows else None
     return Realised(
-        expected=_expected(month, version, probabilities),
+        expected=expected,
         holdout_only=holdout_only,
         threshold=threshold,
         churn_share=float(labels.mean()),
@@ -162,40 +211,25 @@ def _judged(
     )
 
 
-def expected_auc(probabilities: np.ndarray) -> float | None:
-    """The AUC to expect of probabilities [n] if each customer churns with exactly that probability; None if undefined.
-
-    Each pair of customers counts with the probability that the first churns and the second stays, and is in the right
-    order where the first has the higher score, half where they tie; the expected number of pairs in the right order is
-    divided by that of all pairs (confidence-based performance estimation, as NannyML does it for ROC AUC, but
-    without its calibration and its standard error).
-    """
-    ordered = np.sort(np.asarray(probabilities, dtype=np.float64))
-    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))
-    if not len(starts):
-        return None
-    churn, stay = np.add.reduceat(ordered, starts), np.add.reduceat(1 - ordered, starts)
-    with_itself = float((ordered * (1 - ordered)).sum())  # nobody forms a pair with themselves
-    right = float((churn * (np.cumsum(stay) - stay / 2)).sum()) - with_itself / 2
-    pairs = float(churn.sum() * stay.sum()) - with_itself
-    return right / pairs if pairs > 0 else None
-
-
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Bin, ...]:
     """Mean probability against churn share in up to BINS groups of equal size, by rising score."""
     groups = np.array_split(np.argsort(probabilities, kind="stable"), min(BINS, len(labels)))
     return tuple(Bin(len(g), float(probabilities[g].mean()), float(labels[g].mean())) for g in groups)
 
 
-def _expected(month: Month, version: Version, probabilities: np.ndarray) -> Expected:
+def _expected(month: Month, version: Version, probabilities: np.ndarray, gathered: Gathered) -> Expected:
+    found = estimates.estimate(probabilities, gathered.reference)
     return Expected(
         month=str(month),
         version=version.number,
         version_month=str(version.month),
         promised_auc=version.auc,
         customers=len(probabilities),
-        expected_auc=expected_auc(probabilities),
-        expected_churn_share=float(probabilities.mean()),
+        expected_auc=found.auc if found else None,
+        expected_churn_share=found.churn_share if found else float(probabilities.mean()),
+        error=found.error if found else None,
+        calibrated_on=tuple(map(str, gathered.months)),
+        calibrated_by=len(gathered.reference.labels) if gathered.reference else 0,
     )
 
 

@@ -16,7 +16,8 @@ from churn_platform.shown import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from churn_platform.monitoring.status import ChampionStatus, MonthStatus, NextMonth, Status
+    from churn_platform.monitoring.standing import ChampionStatus, Reached
+    from churn_platform.monitoring.status import MonthStatus, NextMonth, Status
 
 ROLLBACKS = 3
 """How many rollbacks are shown; `churn receipts` has all of them."""
@@ -92,7 +93,7 @@ def _sentences(found: Status) -> Iterator[str]:
     yield from _to_do(found)
     yield from found.declaration
     yield from found.passed_over
-    yield _champion(found.champion) if found.champion else "champion: none yet"
+    yield from _champion(found.champion) if found.champion else ["champion: none yet"]
     if found.unsafe:
         yield found.unsafe
     yield from found.rollbacks[-ROLLBACKS:]
@@ -100,17 +101,30 @@ def _sentences(found: Status) -> Iterator[str]:
         yield _next(found.next)
 
 
-def _champion(champion: ChampionStatus) -> str:
-    """Who serves, what it promised, and what it has reached since."""
-    promise = f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f}"
-    reached = champion.reached
+def _champion(champion: ChampionStatus) -> Iterator[str]:
+    """Who serves, what it promised and has reached since, what is expected of it, and whether another was better."""
+    yield (
+        f"champion: version {champion.version}, trained for {champion.month}, AUC {champion.auc:.4f} at that time; "
+        + _reached(champion.reached)
+    )
+    if estimate := champion.expected:
+        yield f"estimate for {estimate.month}, before its labels: AUC {estimate.sentence}"
+    if champion.rejected:
+        yield champion.rejected.sentence
+
+
+def _reached(reached: Reached | None) -> str:
     if reached is None:
-        return f"{promise} at that time; how good it is on a later month with labels is not known yet"
+        return "how good it is on a later month with labels is not known yet"
     how = "as served" if reached.served else "had it served that month"
     if reached.auc is None:
-        return f"{promise} at that time; on {reached.month}: no AUC, since everyone or nobody churned, {how}"
+        return f"on {reached.month}: no AUC, since everyone or nobody churned, {how}"
     kept = "still as good as promised" if reached.as_promised else "no longer as good as promised"
-    return f"{promise} at that time; on {reached.month}: AUC {reached.auc:.4f}, {how}: {kept} (CHURN_REALISED_MARGIN)"
+    told = f"on {reached.month}: AUC {reached.auc:.4f}, {how}: {kept} (CHURN_REALISED_MARGIN)"
+    if reached.estimate is None:
+        return told
+    held = "the truth lies within" if reached.as_expected else "the truth lies outside"
+    return f"{told}; without its labels {reached.estimate} was to be expected: {held}"
 
 
 def _next(month: NextMonth) -> str:

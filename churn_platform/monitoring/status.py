@@ -1,6 +1,7 @@
 """Status: where the platform stands, from what is on disk and in the registry.
 
-Here: one record of every month and of the champion. Not here: how it is shown (`screen`).
+Here: one record of every month and of what else people should know. Not here: how good the champion is (`standing`), or
+how it is shown (`screen`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import msgspec
 
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
-from churn_platform.champion.registry import Version
 from churn_platform.company.declaration import EARLY_LABELS
-from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, drops
 from churn_platform.lake import Lake, engine
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.monitoring import consequences, drift, performance
+from churn_platform.monitoring import consequences, drift
+from churn_platform.monitoring.standing import ChampionStatus, of_champion
 from churn_platform.months import Month
 from churn_platform.tables import maturity
 from churn_platform.tables.names import DRIFT_REPORT, EVALUATION, FEATURES, landed, quarantine
@@ -60,30 +60,6 @@ class MonthStatus(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     labels_from: str | None = None
     labels_delivered: bool = False
-
-
-class Reached(msgspec.Struct, frozen=True):
-    """The champion's AUC on a matured month's customers: as it served them or, where not `served`, would have.
-
-    `as_promised` says whether it is within CHURN_REALISED_MARGIN of the one that was promised; None without an AUC.
-    """
-
-    month: str
-    auc: float | None
-    served: bool
-    as_promised: bool | None
-
-
-class ChampionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who serves, the month that it was trained for, and its AUC on that month's holdout customers.
-
-    `reached` is of the newest month where it can be measured: one after that month, with labels. Left out before that.
-    """
-
-    version: int
-    month: str
-    auc: float
-    reached: Reached | None = None
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -143,7 +119,7 @@ def read(
     delivered = _drops(home)
     return Status(
         months=tuple(of_month(home, month, delivered.get(month)) for month in months),
-        champion=_champion(home),
+        champion=of_champion(home),
         passed_over=drops.passed_over(home.settings.drops, home.settings.first, home.contract.tables),
         paused=paused(home.ledger),
         findings=(*findings(home.registry, home.ledger), *([unread] if unread else [])),
@@ -234,31 +210,6 @@ def _candidate(home: Home, month: Month) -> Candidate | None:
         champion_auc=found.champion.metrics["auc"] if found.champion else None,
         promoted=None if is_open else promoted,
     )
-
-
-def _champion(home: Home) -> ChampionStatus | None:
-    version = home.registry.champion()
-    return ChampionStatus(version.number, str(version.month), version.auc, _reached(home, version)) if version else None
-
-
-def _reached(home: Home, version: Version) -> Reached | None:
-    """As measured; worked out now where that has not been done yet, as right after a rollback.
-
-    None where that cannot be done: `declaration` says what is wrong with the version, the features or the labels.
-    """
-    month = max(performance.measurable(home.lake, version), default=None)
-    if month is None:
-        return None
-    found = performance.of_version(home.lake, month, version.number)
-    try:
-        found = found or performance.reach(home.lake, month, version, home.registry.bundle(version))
-    except Fault:
-        return None
-    if found is None:
-        return None
-    margin = home.settings.realised_margin
-    as_promised = None if found.auc is None else not performance.falls_short(found.auc, version.auc, margin)
-    return Reached(str(month), found.auc, found.served, as_promised)
 
 
 def _next(home: Home, today: date, delivered: Mapping[Month, Path]) -> NextMonth | None:

@@ -29,7 +29,10 @@ REALISED = "realised_performance"
 REACHED = "champion_performance"
 """The document beside the one of the served scores, where the champion has not made those."""
 
-FROM_LABELS = (TRAINING_SET, CANDIDATE, EVALUATION, TARGET_DRIFT, REALISED, REACHED)
+REJECTED = "rejected_performance"
+"""The document beside both that compares the champion with the newest version that was not promoted."""
+
+FROM_LABELS = (TRAINING_SET, CANDIDATE, EVALUATION, TARGET_DRIFT, REALISED, REACHED, REJECTED)
 """The documents of a month that are about its labels, and go when those are withdrawn."""
 
 

@@ -7,13 +7,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from churn_platform.champion.registry import Version
 from churn_platform.lake import Lake
+from churn_platform.modelling.estimates import Reference, estimate
 from churn_platform.monitoring import performance
+from churn_platform.monitoring.reference import Gathered
 from churn_platform.months import Month
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES, REALISED, landed
@@ -45,47 +45,49 @@ def served(lake: Lake) -> tuple[Lake, np.ndarray, np.ndarray]:
     return lake, probabilities, labels
 
 
-@given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.3, 0.5, 0.9, 1.0]), min_size=2, max_size=12))
-def test_the_expected_auc_counts_every_pair(probabilities: list[float]) -> None:
-    right = pairs = 0.0
-    for i, p in enumerate(probabilities):
-        for j, q in enumerate(probabilities):
-            if i != j:
-                weight = p * (1 - q)
-                pairs += weight
-                right += weight * (1.0 if p > q else 0.5 if p == q else 0.0)
-    found = performance.expected_auc(np.array(probabilities))
-    assert found == (pytest.approx(right / pairs) if pairs else None)
-
-
-def test_the_expected_auc_is_what_drawn_labels_give_on_average() -> None:
-    rng = np.random.default_rng(1)
-    probabilities = rng.beta(1, 3, 2000)
-    drawn = [roc_auc_score(rng.random(2000) < probabilities, probabilities) for _ in range(60)]
-    assert performance.expected_auc(probabilities) == pytest.approx(np.mean(drawn), abs=0.005)
-
-
-def test_scores_that_tell_nobody_apart_promise_nothing() -> None:
-    assert performance.expected_auc(np.array([])) is None
-    assert performance.expected_auc(np.zeros(5)) is None
-    assert performance.expected_auc(np.full(5, 0.3)) == pytest.approx(0.5)
-
-
 def test_what_is_expected_needs_no_labels(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, probabilities, _ = served
-    found = performance.expect(lake, FEBRUARY, version())
+    found = performance.expect(lake, FEBRUARY, version(), Gathered())
     assert (found.version, found.promised_auc, found.customers) == (3, 0.8, 400)
-    assert found.expected_auc == performance.expected_auc(probabilities)
+    plain = estimate(probabilities)
+    assert plain is not None and (found.expected_auc, found.error) == (plain.auc, plain.error)
+    assert found.calibration.startswith("not calibrated: that takes 100 customers who churned in earlier months")
     assert found.expected_churn_share == pytest.approx(probabilities.mean())
+
+
+def test_what_is_expected_is_calibrated_where_there_is_a_reference(
+    served: tuple[Lake, np.ndarray, np.ndarray],
+) -> None:
+    lake, probabilities, _ = served
+    rng = np.random.default_rng(5)
+    scores = rng.beta(1, 3, 1000)
+    reference = Reference(scores, rng.random(1000) < scores / 2)  # half as many churned as the scores say
+    found = performance.expect(lake, FEBRUARY, version(), Gathered(reference, (JANUARY,)))
+    assert found.expected_churn_share == pytest.approx(probabilities.mean() / 2, abs=0.03)
+    wanted = estimate(probabilities, reference)
+    assert wanted is not None and (found.expected_auc, found.error) == (wanted.auc, wanted.error)
+    assert found.calibration == "calibrated on 1,000 customers of 2024-01"
+    assert found.figure == f"{wanted.auc:.4f}, give or take {1.959964 * wanted.error:.4f} (95 %)"
+
+
+def test_an_estimate_of_an_earlier_version_has_no_error() -> None:
+    old = performance.Expected("2024-02", 3, "2024-01", 0.8, 400, 0.7, 0.2)
+    assert (old.interval, old.figure, old.calibration) == (None, "0.7000", "")
+    nobody = performance.Outcome(0, None)
+    record = performance.Realised(old, False, 0.4, 0.2, {"auc": 0.7}, (), nobody, nobody, nobody)
+    assert record.as_expected is None
 
 
 def test_what_was_realised_counts_the_labelled_customers(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, probabilities, labels = served
     probabilities, labels = probabilities[:300], labels[:300]
-    found = performance.realise(lake, FEBRUARY, version(), threshold=0.4)
+    found = performance.realise(lake, FEBRUARY, version(), 0.4, Gathered())
     assert found.auc == pytest.approx(roc_auc_score(labels, probabilities))
     assert found.expected.customers == 300 and not found.holdout_only
-    assert found.expected.expected_auc == performance.expected_auc(probabilities)
+    plain = estimate(probabilities)
+    assert plain is not None and (found.expected.expected_auc, found.expected.error) == (plain.auc, plain.error)
+    assert found.expected.interval is not None and found.auc is not None
+    assert found.as_expected is (found.expected.interval[0] <= found.auc <= found.expected.interval[1])
     assert found.churn_share == pytest.approx(labels.mean())
     assert sum(b.customers for b in found.bins) == 300 and len(found.bins) == 10
     assert sum(b.customers * b.realised for b in found.bins) == pytest.approx(labels.sum())
@@ -106,7 +108,7 @@ def test_a_version_that_may_know_the_labels_is_judged_on_the_holdout_alone(
     served: tuple[Lake, np.ndarray, np.ndarray], trained_for: Month
 ) -> None:
     lake, *_ = served
-    found = performance.realise(lake, FEBRUARY, version(trained_for), threshold=0.4)
+    found = performance.realise(lake, FEBRUARY, version(trained_for), 0.4, Gathered())
     rows = lake.read(landed(LABELS.name), FEBRUARY)
     held_out = int(rows.filter(is_holdout(rows[KEY])).count().to_pyarrow().as_py())
     assert found.holdout_only and found.expected.customers == held_out < 300
@@ -115,7 +117,7 @@ def test_a_version_that_may_know_the_labels_is_judged_on_the_holdout_alone(
 def test_labels_of_one_kind_have_no_auc_but_all_else(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, *_ = served
     put(lake, landed(LABELS.name), FEBRUARY, **{KEY: KEYS, LABEL: [False] * 400})
-    found = performance.realise(lake, FEBRUARY, version(), threshold=0.4)
+    found = performance.realise(lake, FEBRUARY, version(), 0.4, Gathered())
     assert found.auc is None and found.metrics == {}
     assert (found.churn_share, found.found.customers, found.missed.customers) == (0.0, 0, 0)
 
@@ -124,12 +126,12 @@ def test_labels_of_strangers_are_refused(served: tuple[Lake, np.ndarray, np.ndar
     lake, *_ = served
     put(lake, landed(LABELS.name), FEBRUARY, **{KEY: ["9999-ZZZZZ"], LABEL: [True]})
     with pytest.raises(performance.UnlabelledError, match="no customer of 2024-02 has both a score and a label"):
-        performance.realise(lake, FEBRUARY, version(), threshold=0.4)
+        performance.realise(lake, FEBRUARY, version(), 0.4, Gathered())
 
 
 def test_a_record_is_read_as_it_was_written(served: tuple[Lake, np.ndarray, np.ndarray]) -> None:
     lake, *_ = served
-    found = performance.realise(lake, FEBRUARY, version(), threshold=0.4)
+    found = performance.realise(lake, FEBRUARY, version(), 0.4, Gathered())
     assert lake.document(REALISED, FEBRUARY, performance.Realised) is None
     lake.write_document(REALISED, FEBRUARY, found)
     assert lake.document(REALISED, FEBRUARY, performance.Realised) == found

@@ -6,15 +6,8 @@ import msgspec
 import pytest
 
 from churn_platform.monitoring.screen import show
-from churn_platform.monitoring.status import (
-    Candidate,
-    ChampionStatus,
-    MonthStatus,
-    NextMonth,
-    Reached,
-    Status,
-    Stopped,
-)
+from churn_platform.monitoring.standing import ChampionStatus, Reached
+from churn_platform.monitoring.status import Candidate, MonthStatus, NextMonth, Status, Stopped
 
 MONTH = MonthStatus(
     month="2024-01",
