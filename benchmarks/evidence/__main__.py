@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.evidence import leaks, studies
-from benchmarks.evidence.rates import Rate
+from benchmarks.evidence import estimates, leaks, studies
+from benchmarks.evidence.rates import Mean, Rate, summed
 from benchmarks.evidence.studies import Answers, questions
 
 STUDIES: Mapping[str, Callable[[int, int], Answers]] = {
@@ -20,6 +20,7 @@ STUDIES: Mapping[str, Callable[[int, int], Answers]] = {
     "promotions": studies.promotions,
     "luck": studies.luck,
     "leaks": leaks.study,
+    "estimates": estimates.against_truth,
 }
 """Each takes the number of customers and a seed."""
 
@@ -43,12 +44,12 @@ def main() -> None:
         for name in STUDIES
     }
     rates = [
-        (question, size, Rate(sum(answers), len(answers)))
+        (question, size, summed(answers))
         for sizes in found.values()
         for size, asked_of in sizes.items()
         for question, answers in asked_of.items()
     ]
-    print(json.dumps([{"question": q, "customers": n, "hits": r.hits, "trials": r.trials} for q, n, r in rates]))
+    print(json.dumps([{"question": q, "customers": n, **r.figures} for q, n, r in rates]))
     if asked.table:
         asked.table.write_text(_table(rates))
 
@@ -65,11 +66,11 @@ def _answers(kept: Path, study: str, size: int, seeds: int) -> Iterator[Answers]
         yield json.loads(file.read_text())
 
 
-def _table(rates: list[tuple[str, int, Rate]]) -> str:
+def _table(rates: list[tuple[str, int, Rate | Mean]]) -> str:
     rows = "".join(f"| {question} | {size:,} | {rate} |\n" for question, size, rate in rates)
     return (
-        "# Evidence\n\nWritten by `make evidence`. Each rate is of simulated worlds, one for each seed, with its exact"
-        " 95 % interval.\n\n| in a world | customers | happened |\n|---|---|---|\n" + rows
+        "# Evidence\n\nWritten by `make evidence`. Each rate or mean is of simulated worlds, one for each seed, with"
+        " its 95 % interval, exact for rates.\n\n| in a world | customers | happened |\n|---|---|---|\n" + rows
     )
 
 

@@ -1,8 +1,11 @@
-"""Rates: how often something happened, with the interval that so few trials leave."""
+"""Rates: how often something happened, or how large it was on average, with the interval that so few trials leave."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,45 @@ class Rate:
         high = float(beta.ppf(0.975, self.hits + 1, missed)) if missed else 1.0
         return low, high
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """For programs."""
+        return {"hits": self.hits, "trials": self.trials}
+
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.hits} of {self.trials} ({low:.3f} to {high:.3f})"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """What was measured in each trial."""
+
+    values: tuple[float, ...]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the mean, by Student's t; the mean alone where there is a single trial."""
+        from scipy.stats import t
+
+        mean, trials = fmean(self.values), len(self.values)
+        if trials == 1:
+            return mean, mean
+        reach = float(t.ppf(0.975, trials - 1)) * stdev(self.values) / math.sqrt(trials)
+        return mean - reach, mean + reach
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """For programs."""
+        return {"mean": fmean(self.values), "trials": len(self.values)}
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{fmean(self.values):.4f} on average ({low:.4f} to {high:.4f})"
+
+
+def summed(answers: Sequence[bool | float]) -> Rate | Mean:
+    """The rate of yes and no, or the mean of numbers."""
+    if all(isinstance(answer, bool) for answer in answers):
+        return Rate(sum(map(bool, answers)), len(answers))
+    return Mean(tuple(map(float, answers)))

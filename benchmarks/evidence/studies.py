@@ -29,8 +29,8 @@ from churn_platform.tables.names import EVALUATION
 if TYPE_CHECKING:
     from churn_platform.bundle import Feature
 
-Answers = Mapping[str, bool | list[bool]]
-"""What happened in one world, by the question; a list where it was asked several times."""
+Answers = Mapping[str, bool | float | list[bool]]
+"""What happened in one world, or how large it was, by the question; a list where it was asked several times."""
 
 SETTINGS = Settings()
 WORSE = (ShockKind.PRICE_RISE, ShockKind.SERVICE_OUTAGE, ShockKind.NEW_PLAN)
@@ -120,9 +120,9 @@ def _wins_by_delta(evaluation: Evaluation) -> bool:
     return answer.passed
 
 
-def questions(results: Iterator[Answers]) -> dict[str, list[bool]]:
+def questions(results: Iterator[Answers]) -> dict[str, list[bool | float]]:
     """The answers to each question, over all worlds."""
-    found: dict[str, list[bool]] = {}
+    found: dict[str, list[bool | float]] = {}
     for answers in results:
         for question, answer in answers.items():
             found.setdefault(question, []).extend(answer if isinstance(answer, list) else [answer])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.evidence import __main__ as evidence
-from benchmarks.evidence.rates import Rate
+from benchmarks.evidence.rates import Mean, Rate, summed
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,15 @@ from benchmarks.evidence.rates import Rate
 )
 def test_intervals_are_exact(rate: Rate, interval: tuple[float, float]) -> None:
     assert rate.interval == pytest.approx(interval, abs=5e-4)
+
+
+def test_numbers_are_averaged_and_answers_counted() -> None:
+    assert summed([True, False]) == Rate(1, 2)
+    found = summed([0.1, 0.2, 0.3])
+    assert found == Mean((0.1, 0.2, 0.3))
+    assert found.figures == pytest.approx({"mean": 0.2, "trials": 3})
+    assert found.interval == pytest.approx((-0.0484, 0.4484), abs=1e-4)  # t(2) = 4.303 times 0.1 / sqrt(3)
+    assert Mean((0.5,)).interval == (0.5, 0.5) and str(found) == "0.2000 on average (-0.0484 to 0.4484)"
 
 
 def test_what_was_worked_out_is_kept(
