@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from churn_platform.monitoring.rejected import Rejected
 from churn_platform.monitoring.screen import show
-from churn_platform.monitoring.standing import ChampionStatus, Reached
+from churn_platform.monitoring.standing import ChampionStatus, Estimated, Reached
 from churn_platform.monitoring.status import Candidate, MonthStatus, NextMonth, Status, Stopped
 
 MONTH = MonthStatus(
@@ -76,6 +77,13 @@ def test_what_became_of_a_candidate_is_told(
             "on 2024-03: AUC 0.7000, had it served that month: no longer as good as promised (CHURN_REALISED_MARGIN)",
         ),
         (
+            Reached(
+                "2024-03", 0.79, True, as_promised=True, estimate="0.8, give or take 0.02 (95 %)", as_expected=True
+            ),
+            "on 2024-03: AUC 0.7900, as served: still as good as promised (CHURN_REALISED_MARGIN); without its labels "
+            "0.8, give or take 0.02 (95 %) was to be expected: the truth lies within",
+        ),
+        (
             Reached("2024-03", None, served=True, as_promised=None),
             "on 2024-03: no AUC, since everyone or nobody churned, as served",
         ),
@@ -86,6 +94,16 @@ def test_whether_the_champion_is_as_good_as_promised(
 ) -> None:
     found = Status(months=(), champion=ChampionStatus(2, "2024-01", 0.81, reached))
     assert shown(capsys, found) == [PROMISE + told]
+
+
+def test_what_is_expected_and_who_was_rejected_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    estimate = Estimated("2024-03", 0.8, (0.78, 0.82), ("2024-02",), "0.8000, give or take 0.0200 (95 %)")
+    lost = Rejected("2024-02", 2, 3, "2024-01", why_not="everyone or nobody churned")
+    found = Status(months=(), champion=ChampionStatus(2, "2024-01", 0.81, expected=estimate, rejected=lost))
+    assert shown(capsys, found)[1:] == [
+        "estimate for 2024-03, before its labels: AUC 0.8000, give or take 0.0200 (95 %)",
+        f"version 3, which was not promoted, cannot be compared with the champion on 2024-02: {lost.why_not}",
+    ]
 
 
 def test_an_overdue_month_is_told(capsys: pytest.CaptureFixture[str]) -> None:
