@@ -63,9 +63,5 @@ def _evaluated(lake: Lake, month: Month, appointed: Appointed) -> Iterator[tuple
     for then in training_set.judging(lake):
         if then < month and month.since(then) <= training_set.REACH:
             evaluation = lake.document(EVALUATION, then, Evaluation, "churn retrain")
-            if evaluation is None or not _stopped(evaluation) or appointed(evaluation.candidate.version):
+            if evaluation is None or not evaluation.may_leak or appointed(evaluation.candidate.version):
                 yield then, evaluation
-
-
-def _stopped(evaluation: Evaluation) -> bool:
-    return any(gate.name in leaks.GATES and gate.blocking and not gate.passed for gate in evaluation.gates)

@@ -21,6 +21,7 @@ from churn_platform.modelling.comparison import auc_difference_interval
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.facts import UNWATCHED, Contender, Earlier, Facts, Segment, Watched
 from churn_platform.modelling.gate import GateAnswer, decide
+from churn_platform.modelling.leaks import GATES as LEAK_GATES
 from churn_platform.modelling.metrics import auc, measure
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class Evaluation(Facts, frozen=True, kw_only=True):
     gates: tuple[GateAnswer, ...]
     promote: bool
     decision: str
+
+    @property
+    def may_leak(self) -> bool:
+        """Whether a gate that looks for leaks stopped the candidate."""
+        return any(gate.name in LEAK_GATES and gate.blocking and not gate.passed for gate in self.gates)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ class RejectedVersion(NamedTuple):
 def newest(home: Home, champion: Version, month: Month) -> RejectedVersion | None:
     """The newest version that lost against this champion, and was trained for a month before this one.
 
-    One that has lost has an evaluation, and a receipt only where the gate was asked again at the promotion.
+    One that has lost has an evaluation, and a receipt only where the gate was asked again at the promotion. One that
+    may have learned from the label is left out: where a month's column carries it too, it looks better than it is.
     """
     found = (home.lake.document(EVALUATION, earlier, Evaluation, "churn retrain") for earlier in judging(home.lake))
     lost = [compared for compared in found if compared and not compared.promote]
@@ -82,7 +83,9 @@ def newest(home: Home, champion: Version, month: Month) -> RejectedVersion | Non
     candidates = (
         RejectedVersion(compared.candidate.version, Month.parse(compared.candidate.month))
         for compared in lost
-        if compared.champion and compared.champion.version == champion.number != compared.candidate.version
+        if not compared.may_leak
+        and compared.champion
+        and compared.champion.version == champion.number != compared.candidate.version
     )
     return max((candidate for candidate in candidates if candidate.month < month), default=None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from churn_platform.modelling.evaluation import Evaluation
+from churn_platform.monitoring import rejected
 from churn_platform.months import Month
 from churn_platform.tables.names import EVALUATION
 from churn_platform_tests import homes
@@ -38,7 +39,12 @@ def test_what_learned_from_a_leak_is_not_promoted(trained: Platform, tmp_path: P
     assert [month.month for month in evaluation.earlier] == ["2024-01", "2024-02"]
     failed = {gate.name for gate in evaluation.gates if gate.blocking and not gate.passed}
     assert failed == {"implausible_jump", "lone_feature"}
-    assert platform.home.ledger.champion() == trained.home.ledger.champion()
+    champion = platform.home.registry.champion()
+    assert champion is not None
+    assert champion.number == trained.home.ledger.champion()
+    kept = rejected.newest(platform.home, champion, MARCH + 1)
+    assert kept is not None
+    assert kept.version == 3  # not this one, which would shine on every month with the same leak
 
 
 def test_an_audit_says_which_gates_would_stop_a_leak(trained: Platform, tmp_path: Path):
