@@ -8,6 +8,10 @@ Only msgspec, numpy and onnxruntime are needed, so that serving stays small.
     model.onnx            float32 [n, len(schema)] named `features` -> float32 [n, 2] named `probabilities`
     feature_schema.json   the model's inputs, in order
     golden.json           rows with the probabilities that the model must give
+    background.json       training customers' features, without keys, that reasons compare a customer with
+    members.json          what the model adds up (`members`), empty where its form cannot hold that
+
+Bundles of earlier versions lack the last two.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import numpy as np
 
 from churn_platform.faults import Fault
 from churn_platform.files import sha256
+from churn_platform.members import Member
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 TOLERANCE = 1e-5
 """The largest difference between two probabilities that still counts as the same model."""
+BACKGROUND, MEMBERS = "background.json", "members.json"
 
 Value = float | int | bool | str | None
 FeatureKind = Literal["number", "boolean", "category"]
@@ -151,11 +157,15 @@ class Bundle:
         schema: tuple[Feature, ...],
         golden: tuple[Golden, ...],
         session: onnxruntime.InferenceSession,
+        background: tuple[dict[str, Value], ...] = (),
+        members: tuple[Member, ...] = (),
     ) -> None:
         self.digest = digest
         self.manifest = manifest
         self.schema = schema
         self.golden = golden
+        self.background = background
+        self.members = members
         self._session = session
         self._encode = Encoder(schema)
         self.feature_names = frozenset(feature.name for feature in schema)
@@ -180,6 +190,8 @@ class Bundle:
             schema = msgspec.json.decode(files["feature_schema.json"], type=tuple[Feature, ...])
             golden = msgspec.json.decode(files["golden.json"], type=tuple[Golden, ...])
             model = files["model.onnx"]
+            background = msgspec.json.decode(files.get(BACKGROUND, b"[]"), type=tuple[dict[str, Value], ...])
+            members = msgspec.json.decode(files.get(MEMBERS, b"[]"), type=tuple[Member, ...])
         except KeyError as error:
             raise BundleError(f"bundle {folder}: manifest.json names no {error.args[0]}") from error
         except (OSError, ValueError, RecursionError) as error:  # ValueError: what msgspec and Unicode raise
@@ -188,7 +200,7 @@ class Bundle:
             session = open_session(model)
         except Exception as error:  # onnxruntime's own
             raise BundleError(f"bundle {folder}: model.onnx cannot be read: {error}") from error
-        bundle = cls(sha256(raw), manifest, schema, golden, session)
+        bundle = cls(sha256(raw), manifest, schema, golden, session, background, members)
         bundle._check_golden(folder)
         return bundle
 

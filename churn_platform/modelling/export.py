@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import FORMAT, Bundle, Feature, Golden, Manifest, encode, open_session
+from churn_platform.bundle import BACKGROUND, FORMAT, MEMBERS, Bundle, Feature, Golden, Manifest, encode, open_session
 from churn_platform.files import sha256
 from churn_platform.modelling import estimators
 from churn_platform.modelling.encoding import decode, encode_frame
+from churn_platform.modelling.members import members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from churn_platform.modelling.training import Training
 
 GOLDEN_ROWS = 32
+BACKGROUND_ROWS = 32
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 """The ONNX operator sets to write, fixed so that a newer converter does not write what an older runtime cannot read."""
 
@@ -40,12 +42,13 @@ def write_bundle(
 ) -> str:
     """Write a training's bundle to a new or empty folder, verify it, and return its manifest's SHA-256.
 
-    `model` is `to_onnx` of the training's pipeline. `sample` holds customers' features by name, from which the golden
-    rows are taken; `metrics` and `month` go into the manifest. The same training, sample and metrics give the same
-    bytes. Raises BundleError if the ONNX model does not reproduce the golden rows' probabilities.
+    `model` is `to_onnx` of the training's pipeline. `sample` holds training customers' features by name, from which the
+    golden rows and the background are taken; `metrics` and `month` go into the manifest. The same training, sample and
+    metrics give the same bytes. Raises BundleError if the ONNX model does not reproduce the golden rows' probabilities.
     """
     schema = tuple(schema)
-    rows = golden_rows(schema, encode_frame(schema, sample))
+    encoded = encode_frame(schema, sample)
+    rows = golden_rows(schema, encoded)
     golden = tuple(
         Golden(decode(schema, row), float(probability))
         for row, probability in zip(rows, estimators.predict(training.pipeline, rows), strict=True)
@@ -54,6 +57,8 @@ def write_bundle(
         "model.onnx": model,
         "feature_schema.json": _json(schema),
         "golden.json": _json(golden),
+        BACKGROUND: _json([decode(schema, row) for row in background_rows(encoded)]),
+        MEMBERS: _json(members(training.pipeline, schema)),
     }
     manifest = _json(
         Manifest(
@@ -122,6 +127,16 @@ def golden_rows(schema: Sequence[Feature], encoded: np.ndarray) -> np.ndarray:
     spread = [int(row) for row in np.linspace(0, len(encoded) - 1, GOLDEN_ROWS)]
     chosen = list(dict.fromkeys(first + spread))[:GOLDEN_ROWS]
     return np.vstack([encoded[chosen], np.array(encode(schema, {}), dtype=np.float32)])
+
+
+def background_rows(encoded: np.ndarray) -> np.ndarray:
+    """BACKGROUND_ROWS of these rows [n, features], or all of them, drawn without favour; their order does not matter.
+
+    Hashes of their places in order draw them: the same whatever a library's random numbers are.
+    """
+    encoded = encoded[np.lexsort(encoded.T)]
+    drawn = sorted(range(len(encoded)), key=lambda place: sha256(f"background/{place}".encode()))
+    return encoded[sorted(drawn[:BACKGROUND_ROWS])]
 
 
 def _json(value: object) -> bytes:

@@ -26,3 +26,8 @@ def trees(model: HistGradientBoostingClassifier) -> Iterator[Any]:
     Their thresholds are rounded before the conversion to ONNX, and nothing public gives access to them.
     """
     yield from (tree for (tree,) in model._predictors)
+
+
+def start(model: HistGradientBoostingClassifier) -> float:
+    """What a fitted model of two classes starts from, before its trees add to it; nothing public gives access to it."""
+    return float(model._baseline_prediction[0, 0])

@@ -16,12 +16,13 @@ ROOT = PLATFORM.parent
 
 GROUND = (
     *("bundle", "company", "contracts", "day", "faults", "files", "lake"),
-    *("months", "progress", "saying", "secrets", "settings", "shown", "telling"),
+    *("members", "months", "progress", "saying", "secrets", "settings", "shown", "telling"),
 )
 ROOMS = (
     GROUND,
     ("web",),
     ("modelling",),
+    ("reasons",),
     ("online",),
     ("intake",),
     ("proposing",),
@@ -52,6 +53,7 @@ SERVING_MAY_USE = {
     "files",
     "months",
     "online",
+    "reasons",
     "secrets",
     "settings",
     "web",
