@@ -34,7 +34,7 @@ from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
 from serving.problems import HANDLERS
 from serving.registry import open_registry
-from serving.routes import changes, customers, operations, predictions, reports
+from serving.routes import changes, customers, explanations, operations, predictions, reports
 from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ def create_app(settings: Settings) -> Edge:
             root,
             reports.route(settings.reports),
             *predictions.routes(predictor, naming),
+            explanations.route(predictor, naming),
             *customers.routes(predictor, naming),
             *operations.routes(champions, features, predictor, metrics),
             *changes.routes(dagster, generator, access, Limit(settings.serving_change_limit, 60)),

@@ -29,6 +29,7 @@ Call = Annotated[Literal[0, 1], Meta(description="1 where the probability reache
 ModelVersion = Annotated[int, Meta(description="The registry's version of the model that answered.", examples=[3])]
 AsOf = Annotated[str, Meta(description="The day that the features describe.", examples=["2024-02-29"])]
 FeaturesUsed = Annotated[dict[str, FeatureValue], Meta(description="The features that the model was given.")]
+ComparedWith = Literal["training customers", "golden rows"]
 ShockKind = Literal["price_rise", "service_outage", "new_plan", "covariate_only"]
 OldShock = Annotated[
     ShockKind | None,
@@ -86,6 +87,41 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
     model_version: ModelVersion
     results: list[Predicted | NoPrediction]
+
+
+class ExplainedFeature(msgspec.Struct, frozen=True):
+    """One feature's part in a customer's risk."""
+
+    feature: str
+    value: FeatureValue
+    contribution: Annotated[
+        float, Meta(description="In log-odds: above 0 where the value raises the risk.", examples=[0.84])
+    ]
+    words: Annotated[str, Meta(description="The value in a few words.", examples=["month-to-month contract"])]
+    sentence: Annotated[str, Meta(description="The same with the feature's meaning.")]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why one customer's risk is what it is.
+
+    `base_log_odds` plus all contributions is `log_odds`, that of the probability, to within 0.0001.
+    """
+
+    customer: CustomerId
+    prediction: Call
+    probability: Probability
+    model_version: ModelVersion
+    as_of: AsOf
+    log_odds: Annotated[float, Meta(description="log(p / (1 - p)) of the probability p, at most 13.8 from 0.")]
+    base_log_odds: Annotated[float, Meta(description="The mean of those whom the customer is compared with.")]
+    compared_with: Annotated[
+        ComparedWith,
+        Meta(description="`golden rows` for versions trained before 0.2, which favour what is rare."),
+    ]
+    reasons: Annotated[
+        tuple[ExplainedFeature, ...], Meta(description="Every feature with an effect, the strongest first.")
+    ]
+    timestamp: datetime
 
 
 class WhatIf(msgspec.Struct, frozen=True):

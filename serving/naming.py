@@ -35,6 +35,7 @@ class Naming:
         several = Annotated[list[asked], Meta(min_length=1, max_length=messages.BATCH)]  # type: ignore[valid-type]
         self.batch_request = self._named(messages.BatchRequest, customers=several)
         self.prediction = self._named(messages.Prediction, customer=answered)
+        self.explanation = self._named(messages.Explanation, customer=answered)
         self.predicted = self._named(messages.Predicted, customer=answered)
         self.no_prediction = self._named(messages.NoPrediction, customer=asked)
         results = list[self.predicted | self.no_prediction]  # type: ignore[name-defined]

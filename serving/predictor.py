@@ -18,10 +18,12 @@ from churn_platform.bundle import Value
 from churn_platform.contracts import Contract
 from churn_platform.online.types import Row, StoreUnavailableError
 from serving.champion import Champion, Champions
+from serving.explaining import Explainer
 from serving.features import OnlineFeatures
 from serving.messages import (
     CustomerFeatures,
     CustomerId,
+    Explanation,
     FeatureValue,
     NoPrediction,
     Predicted,
@@ -62,6 +64,7 @@ class Predictor:
         self._features = features
         self._log = log
         self._metrics = metrics
+        self._explainer = Explainer()
         self._count = lru_cache(16)(self._counter)
 
     def champion(self) -> Champion:
@@ -119,6 +122,29 @@ class Predictor:
                     results.append(self._answer(self._naming.predicted, champion, customer, row, "/predict/batch"))
             await asyncio.sleep(0)
         return _encode(self._naming.batch_answer(champion.version, results))
+
+    async def explain(self, asked: CustomerId) -> Explanation:
+        """Why one customer's risk is what it is. Raises ProblemError 404 and 503."""
+        customer = self._naming.asked(asked)
+        row = await self._row(customer)
+        champion = self.champion()
+        if row is None:
+            raise _unknown(customer)
+        answer = self._answer(self._naming.prediction, champion, customer, row, "/explain")
+        used = msgspec.json.decode(cast(msgspec.Raw, answer.features_used), type=_Features)
+        found = await self._explainer.explain(champion.bundle, used)
+        return self._naming.explanation(
+            customer=answer.customer,
+            prediction=answer.prediction,
+            probability=answer.probability,
+            model_version=answer.model_version,
+            as_of=answer.as_of,
+            timestamp=answer.timestamp,
+            log_odds=found.log_odds,
+            base_log_odds=found.base_log_odds,
+            compared_with=found.compared_with,
+            reasons=found.reasons,
+        )
 
     def what_if(self, features: dict[str, Value]) -> WhatIf:
         """The risk with these features. Raises ProblemError 400 and 503."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.evidence.worlds import months_of, world
-from churn_platform.champion import earlier
+from churn_platform.champion import usual
 from churn_platform.company.declaration import Role
 from churn_platform.lake import Lake
 from churn_platform.modelling import estimators, tripwires
@@ -84,7 +84,7 @@ class Model:
 def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model, looks: int = 1) -> Evaluation:
     """Both on the month's holdout customers, as the platform compares them; kept for the months after."""
     customers, contract = training_set.holdout(lake, month), lake.contract
-    now, *before = earlier.labelled(lake, month, appointed)
+    now, *before = usual.labelled(lake, month, appointed)
     found = evaluate(
         str(month),
         customers[contract.label].to_numpy(dtype=bool),
@@ -95,8 +95,8 @@ def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model,
         delta=SETTINGS.delta,
         seed=SETTINGS.seed,
         looks=looks,
-        earlier=earlier.usual(lake, month, appointed),
-        watched=tripwires.watch(earlier.watched(contract), now, before),
+        earlier=usual.of_versions(lake, month, appointed),
+        watched=tripwires.watch(usual.watched(contract), now, before),
     )
     lake.write_document(EVALUATION, month, found)
     return found

@@ -11,8 +11,8 @@ from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
 from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
-from churn_platform.champion import earlier, twins
 from churn_platform.champion import promotion as promotions
+from churn_platform.champion import twins, usual
 from churn_platform.champion.receipts import digest_of
 from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract
@@ -20,7 +20,7 @@ from churn_platform.home import Home
 from churn_platform.modelling import tripwires
 from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
 from churn_platform.modelling.gate import GATES
-from churn_platform.tables import delivery
+from churn_platform.tables import scoring
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
 from churn_platform.tables.training_set import CandidateVersion
@@ -42,10 +42,10 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         bundles = {number: registry.bundle(version) for number, version in versions.items()}
         customers = training_sets.holdout(lake, month)
         names = {feature.name for bundle in bundles.values() for feature in bundle.schema}
-        kinds = delivery.kinds(lake, month, names)
+        kinds = scoring.kinds(lake, month, names)
         scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate), kinds)
         labels = customers[home.contract.label].to_numpy(dtype=bool)
-        now, *before = earlier.labelled(lake, month, home.ledger.appointed)
+        now, *before = usual.labelled(lake, month, home.ledger.appointed)
         compared = evaluate(
             str(month),
             labels,
@@ -57,8 +57,8 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
             seed=home.settings.seed,
             looks=twins.different(registry, month),
             warn_only=sorted(home.settings.warning_gates),
-            earlier=earlier.usual(lake, month, home.ledger.appointed),
-            watched=tripwires.watch(earlier.watched(home.contract), now, before),
+            earlier=usual.of_versions(lake, month, home.ledger.appointed),
+            watched=tripwires.watch(usual.watched(home.contract), now, before),
         )
     lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(

@@ -8,12 +8,14 @@ import dagster as dg
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, of_table
 from churn_platform.assets.partitions import month_of
+from churn_platform.champion.earlier import last_months
+from churn_platform.champion.registry import Version
 from churn_platform.home import Home
 from churn_platform.lake import Written
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.online.types import OlderMonthError
-from churn_platform.tables import delivery
+from churn_platform.tables import delivery, scoring
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 
 GROUP = "delivery"
@@ -32,7 +34,7 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
             store.require_newest(url, month)
             features, rows = delivery.online_features(home.lake, month), delivery.online_rows(home.lake, month)
             if (champion := home.registry.champion()) is not None:
-                delivery.refuse_unfit(month, home.registry.bundle(champion), features)
+                scoring.refuse_unfit(month, home.registry.bundle(champion), features)
             publication = store.publish(url, month, features, rows)
         except OlderMonthError as refusal:
             context.log.info(str(refusal))
@@ -52,22 +54,34 @@ def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     """Score the month with the champion. Without one nothing is scored."""
     month, lake = month_of(context), home.lake
     csv = home.settings.exports / f"{CHURN_SCORES}_{month}.csv"
+    unknown = None
     with told_plainly():
         if keeps := delivery.is_history(lake, month):
             context.log.info(f"{month} keeps the scores of version {delivery.served_by(lake, month)}: {KEPT}")
         elif (champion := home.registry.champion()) is None:
             return not_due(context, f"{month} is not scored: there is no champion yet (churn retrain {month})")
         else:
-            delivery.score(lake, month, home.registry.bundle(champion), champion.number)
+            unknown = _score(home, month, champion)
         if not keeps or not csv.exists():
             delivery.write_csv(lake, month, csv)
-        return _scored(home, month, csv, kept=keeps)
+        told = {"kept": KEPT} if keeps else {"no_change_since_last_month": unknown} if unknown else {}
+        return _scored(home, month, csv, told)
+
+
+def _score(home: Home, month: Month, champion: Version) -> str | None:
+    """Write the champion's scores; returns why they do not say what has changed since last month, if they do not."""
+    lake, bundle = home.lake, home.registry.bundle(champion)
+    before = last_months(lake, home.registry, month, champion.number, bundle)
+    unknown = before if isinstance(before, str) else None
+    compared = None if isinstance(before, str) else before
+    delivery.score(lake, month, bundle, champion.number, home.settings.explained_customers, compared)
+    return unknown
 
 
 _HEADINGS = {"probability": "mean probability", "value_at_risk": "monthly fees at risk"}
 
 
-def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.MaterializeResult:
+def _scored(home: Home, month: Month, csv: Path, told: dict[str, str]) -> dg.MaterializeResult:
     """Report the month's scores as they are in the lake."""
     lake = home.lake
     rows = lake.read(CHURN_SCORES, month)
@@ -90,7 +104,7 @@ def _scored(home: Home, month: Month, csv: Path, *, kept: bool) -> dg.Materializ
                 [_HEADINGS.get(name, name) for name in deciles[0]], (d.values() for d in deciles)
             ),
             "csv": dg.MetadataValue.path(csv),
-            **({"kept": KEPT} if kept else {}),
+            **told,
         },
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from churn_platform.bundle import Bundle, Feature
-from churn_platform.champion import earlier
+from churn_platform.champion import usual
 from churn_platform.company.declaration import Role
 from churn_platform.lake import Lake
 from churn_platform.modelling import estimators, leaks, tripwires
@@ -69,15 +69,15 @@ class Audit:
     """One month as it is, to be tried with each canary. Raises NotTrainableError where no candidate can be trained."""
 
     def __init__(
-        self, lake: Lake, month: Month, settings: Settings, champion: Scoring | None, appointed: earlier.Appointed
+        self, lake: Lake, month: Month, settings: Settings, champion: Scoring | None, appointed: usual.Appointed
     ) -> None:
         self._month, self._settings, self._champion, self._contract = month, settings, champion, lake.contract
         months = training_set.months_to_learn_from(lake, month)
-        (labelled, _), *self._earlier = earlier.labelled(lake, month, appointed)
+        (labelled, _), *self._earlier = usual.labelled(lake, month, appointed)
         training = training_set.training_rows(lake, months).to_pandas()
         self._rows = _Rows(training, training_set.holdout(lake, month), labelled)
-        self._of_the_past = {*schema(lake.contract)} - {*earlier.watched(lake.contract)}
-        self._usual = earlier.usual(lake, month, appointed)
+        self._of_the_past = {*schema(lake.contract)} - {*usual.watched(lake.contract)}
+        self._usual = usual.of_versions(lake, month, appointed)
 
     def tried(self) -> Iterator[Audited]:
         """The month without a canary, then with each; each trains a candidate."""
@@ -86,7 +86,7 @@ class Audit:
         yield Audited(None, "", self._judged(features, rows))
         import pandas as pd
 
-        column = perch(earlier.watched(self._contract), rows.labelled, rows.labelled[label].to_numpy(dtype=bool))
+        column = perch(usual.watched(self._contract), rows.labelled, rows.labelled[label].to_numpy(dtype=bool))
         own = rows.training[rows.training["month"] == str(self._month)]
         churned = pd.concat([own, rows.holdout]).set_index(key)[label]
         for canary in CANARIES:

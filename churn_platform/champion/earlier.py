@@ -1,67 +1,42 @@
-"""Earlier: what the months before one say about how well anything tells who leaves.
+"""Earlier: the version that gave last month's scores, for what has changed since.
 
-Here: which of them count, and reading them. Not here: what is measured of them (`modelling.tripwires`), or what follows
-(`modelling.leaks`).
-
-A month whose candidate was stopped for a leak is no measure of what is usual, unless somebody has made that candidate
-champion all the same.
+Here: fetching it, one customer's change, and why something is not known. Not here: the comparison (`tables.changes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from churn_platform.bundle import Feature
-from churn_platform.company import past
-from churn_platform.contracts import Contract
+from churn_platform.bundle import Bundle, BundleError
+from churn_platform.champion.registry import Registry, RegistryError
 from churn_platform.lake import Lake
-from churn_platform.modelling import leaks
-from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.modelling.facts import Earlier
-from churn_platform.modelling.tripwires import Labelled
 from churn_platform.months import Month
-from churn_platform.tables import training_set
-from churn_platform.tables.features import schema
-from churn_platform.tables.names import EVALUATION
-
-MOST_ROWS = 10_000
-"""More customers than this are sampled to see what one feature tells."""
-
-Appointed = Callable[[int], bool]
-"""Whether a version was ever made champion."""
-
-COMPARED = 3
-"""How many earlier months a feature is compared with."""
+from churn_platform.tables import changes, delivery
 
 
-def watched(contract: Contract) -> tuple[Feature, ...]:
-    """The features whose own telling is watched. Those made of a column's past are not: the column is itself."""
-    of_the_past = {name for name, _ in past.features(contract.declaration.features.history)}
-    return tuple(feature for feature in schema(contract) if feature.name not in of_the_past)
+def last_months(lake: Lake, registry: Registry, month: Month, version: int, bundle: Bundle) -> Bundle | str:
+    """The bundle of last month's scores, to compare this version's of the month with; or why that is not possible."""
+    before = month - 1
+    if (number := delivery.served_by(lake, before)) is None:
+        return f"{before} has no scores"
+    if number == version:
+        old = bundle
+    else:
+        try:
+            old = registry.bundle(registry.version(number))
+        except (RegistryError, BundleError) as error:
+            return f"version {number}, which scored {before}, cannot be fetched: {error}"
+    return changes.obstacle(lake, month, (old, bundle)) or old
 
 
-def usual(lake: Lake, month: Month, appointed: Appointed) -> tuple[Earlier, ...]:
-    """How versions ranked the earlier months that count, up to a year back, oldest first. Raises DocumentError."""
-    found = []
-    for then, evaluation in _evaluated(lake, month, appointed):
-        if evaluation is not None:
-            compared = (evaluation.candidate, evaluation.champion)
-            rows, churned = evaluation.rows, evaluation.positives
-            ranked = [(who.metrics["auc"], leaks.error_of(who, rows, churned)) for who in compared if who]
-            found.append(Earlier(str(then), *max(ranked)))
-    return tuple(found)
-
-
-def labelled(lake: Lake, month: Month, appointed: Appointed) -> list[Labelled]:
-    """The labelled customers of this month, then of the newest earlier months that count, about MOST_ROWS of each."""
-    before = [then for then, _ in _evaluated(lake, month, appointed)][-COMPARED:]
-    frames = [training_set.labelled(lake, then, MOST_ROWS) for then in (month, *before)]
-    return [(frame, frame[lake.contract.label].to_numpy(dtype=bool)) for frame in frames]
-
-
-def _evaluated(lake: Lake, month: Month, appointed: Appointed) -> Iterator[tuple[Month, Evaluation | None]]:
-    for then in training_set.judging(lake):
-        if then < month and month.since(then) <= training_set.REACH:
-            evaluation = lake.document(EVALUATION, then, Evaluation, "churn retrain")
-            if evaluation is None or not evaluation.may_leak or appointed(evaluation.candidate.version):
-                yield then, evaluation
+def change_of(lake: Lake, registry: Registry, month: Month, version: int, customer: str) -> dict[str, float] | str:
+    """`changes.COLUMNS` of a customer whom this version has scored by the month's features; or why they are unknown."""
+    try:
+        bundle = registry.bundle(registry.version(version))
+    except (RegistryError, BundleError) as error:
+        return f"version {version} cannot be fetched: {error}"
+    old = last_months(lake, registry, month, version, bundle)
+    if isinstance(old, str):
+        return old
+    found = changes.since_last_month(lake, month, old, bundle, [customer])
+    if found.empty:
+        return f"the customer was not active in both {month - 1} and {month}"
+    return {str(name): float(value) for name, value in found.iloc[0].items()}

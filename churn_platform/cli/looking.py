@@ -5,12 +5,13 @@ Here: `status` and `predict`, and what they print. Not here: what is known (`mon
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from churn_platform.faults import Fault
+from churn_platform.months import Month
 from churn_platform.saying import say_json
 from churn_platform.settings import begin
 from churn_platform.shown import MOST, as_text
@@ -22,30 +23,45 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("customer")
-def predict(customer: str) -> None:
-    """Ask the running API for the risk of one customer."""
+@click.option("--reasons", is_flag=True, help="Say why, feature by feature, and what has changed since last month.")
+def predict(customer: str, reasons: bool) -> None:
+    """Ask the running API for the risk of one customer.
+
+    With --reasons, each reason is in log-odds; they add up with base_log_odds to log_odds.
+    """
     import httpx
 
     from churn_platform.home import Home
     from churn_platform.web.token import api_token
 
     settings = begin()
-    url = f"{settings.serving_api}/predict"
+    home = Home(settings)
+    url = f"{settings.serving_api}/{'explain' if reasons else 'predict'}"
     headers = {}
     if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):  # to an address of the network, all are afar
         headers["Authorization"] = f"Bearer {settings.read_token.get_secret_value() or api_token(settings)}"
     try:
-        answer = httpx.post(url, json={Home(settings).contract.key: customer}, headers=headers, timeout=10)
+        answer = httpx.post(url, json={home.contract.key: customer}, headers=headers, timeout=10)
     except httpx.TransportError as error:
         raise click.ClickException(f"nothing answers at {url}: start it with `churn serve` or `churn up`") from error
     try:
         told = answer.json()
         refusal = told["detail"] if answer.is_error else None
+        asked = None if answer.is_error or not reasons else _asked(told, home.contract.key)
     except (ValueError, LookupError, TypeError) as error:
         raise click.ClickException(f"what answers at {url} is not serving: {as_text(answer.text, MOST)}") from error
     if refusal is not None:
         raise click.ClickException(as_text(refusal))
+    if asked is not None:
+        from churn_platform.champion.earlier import change_of
+
+        told["since_last_month"] = change_of(home.lake, home.registry, *asked)
     say_json(told)
+
+
+def _asked(told: dict[str, Any], key: str) -> tuple[Month, int, str]:
+    """The month, the version and the customer that an answer is about."""
+    return Month.parse(told["as_of"][:7]), int(told["model_version"]), str(told[key])
 
 
 @click.command()

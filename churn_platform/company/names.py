@@ -14,12 +14,13 @@ from churn_platform.company.past import AS_OF, MONTHS, ago, days, features, made
 
 RESERVED = frozenset(
     {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
+    | {"risk_change", "risk_change_customer", "risk_change_model"}
 )
 """What the platform's own tables call their columns."""
 
 FIELDS = frozenset(
     {"prediction", "features_used", "timestamp", "kind", "error", "detail", "results", "features"}
-    | {"time", "version", "route"}
+    | {"time", "version", "route", "log_odds", "base_log_odds", "compared_with"}
 )
 """What the API's messages about customers, and its log, call what stands beside the key."""
 

@@ -1,7 +1,7 @@
 """Tripwires: what is measured of a month and the months before it, so that a leak is seen.
 
 Here: the facts that `leaks` answers from, out of labelled rows and earlier evaluations. Not here: reading those
-(`champion.earlier`), or what follows from them (`leaks`).
+(`champion.usual`), or what follows from them (`leaks`).
 """
 
 from __future__ import annotations

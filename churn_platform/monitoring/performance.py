@@ -21,7 +21,7 @@ from churn_platform.modelling.metrics import measure
 from churn_platform.monitoring.reference import Gathered, gather
 from churn_platform.months import Month
 from churn_platform.shown import counted
-from churn_platform.tables import delivery, training_set
+from churn_platform.tables import scoring, training_set
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES, REACHED, REALISED
 
@@ -164,7 +164,7 @@ def reach(lake: Lake, month: Month, version: Version, bundle: Bundle) -> Realise
 
     Raises MissingTableError.
     """
-    scores, _ = delivery.scored(lake, month, bundle)
+    scores, _ = scoring.scored(lake, month, bundle)
     key, label = lake.contract.key, lake.contract.label
     labels = training_set.labels_of(lake, month).select(key, label).to_pandas()
     rows = _named(scores.merge(labels, on=key).sort_values(key), lake.contract)

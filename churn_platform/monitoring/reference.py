@@ -15,10 +15,10 @@ from churn_platform.champion.registry import Version
 from churn_platform.lake import Lake
 from churn_platform.modelling.estimates import Reference
 from churn_platform.months import Month
-from churn_platform.tables import delivery, training_set
-from churn_platform.tables.delivery import UnfitFeaturesError
+from churn_platform.tables import delivery, scoring, training_set
 from churn_platform.tables.features import is_holdout
 from churn_platform.tables.names import CHURN_SCORES
+from churn_platform.tables.scoring import UnfitFeaturesError
 
 if TYPE_CHECKING:
     import ibis
@@ -67,7 +67,7 @@ def scores_of(lake: Lake, month: Month, version: Version, bundle: Bundle) -> pd.
     """
     if delivery.served_by(lake, month) == version.number:
         return lake.frame(CHURN_SCORES, month)
-    return delivery.scored(lake, month, bundle)[0]
+    return scoring.scored(lake, month, bundle)[0]
 
 
 def _labelled(lake: Lake, month: Month, version: Version, bundle: Bundle) -> pd.DataFrame:

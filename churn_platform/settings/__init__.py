@@ -19,6 +19,7 @@ from churn_platform.files import modes
 from churn_platform.settings.access import AccessSettings
 from churn_platform.settings.groups import (
     AutomationSettings,
+    DeliverySettings,
     Group,
     LandingSettings,
     ModelSettings,
@@ -43,6 +44,7 @@ class Settings(
     StoreSettings,
     LandingSettings,
     ModelSettings,
+    DeliverySettings,
     MonitoringSettings,
     AutomationSettings,
 ):
@@ -123,6 +125,7 @@ GROUPS: tuple[type[Group], ...] = (
     PlaceSettings,
     LandingSettings,
     ModelSettings,
+    DeliverySettings,
     MonitoringSettings,
     AutomationSettings,
     StoreSettings,

@@ -162,6 +162,18 @@ class ModelSettings(Group):
         return frozenset(self.warn_only.replace(",", " ").split())
 
 
+class DeliverySettings(Group):
+    """Delivering scores."""
+
+    explained_customers: int = Field(
+        1000,
+        ge=0,
+        le=10_000,
+        description="How many customers' scores come with reasons when a month is closed, the riskiest first. Any other"
+        " customer's: `churn predict --reasons`, or `POST /explain`.",
+    )
+
+
 class MonitoringSettings(Group):
     """Drift, performance and retraining."""
 

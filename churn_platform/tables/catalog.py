@@ -72,6 +72,14 @@ def _scores(contract: Contract, keys: tuple[Column, ...]) -> CatalogTable:
             Column("decile", Kind.INTEGER, "1 is the riskiest tenth of the month's customers, 10 the safest."),
             *_money(contract),
             Column("reasons", Kind.TEXT, "What moves the risk most; only for the riskiest customers."),
+            Column(
+                "risk_change",
+                Kind.NUMBER,
+                "How far the log-odds of churning are above last month's score: the sum of the next two. Only for the"
+                " riskiest customers, where they were active and scored last month.",
+            ),
+            Column("risk_change_customer", Kind.NUMBER, "The part that is due to the customer's own features."),
+            Column("risk_change_model", Kind.NUMBER, "The part that is due to another version of the model."),
             Column("model_version", Kind.INTEGER, "The version in the registry that gave the score."),
         ),
     )

@@ -6,43 +6,28 @@ online store (`online`), scoring one customer (`bundle`), or how good scores wer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churn_platform.bundle import Bundle, FeatureKind, Value, misfits
+from churn_platform.bundle import Bundle, FeatureKind, Value
 from churn_platform.company import past
 from churn_platform.contracts import Contract
-from churn_platform.faults import Fault
 from churn_platform.files import replacing
-from churn_platform.lake import Lake, Written, opened
-from churn_platform.modelling.encoding import encode_frame
-from churn_platform.modelling.reasons import reasons
+from churn_platform.lake import Lake, Written
 from churn_platform.months import Month
+from churn_platform.reasons.telling import in_short, reasons
+from churn_platform.tables import changes
 from churn_platform.tables.features import AS_OF, schema
-from churn_platform.tables.kinds import RENAME, kind_of
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
+from churn_platform.tables.scoring import AT_ONCE, batches, kinds, scored
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 DECILES = 10
-EXPLAINED = 1_000
-"""How many customers' scores are explained each month, riskiest first: a CRM makes far fewer calls."""
-
-PLACES = 6
-"""The decimal places of a delivered probability: as many as a float32 near 1 holds."""
-
-_BATCH = 50_000
-
-
-class UnfitFeaturesError(Fault):
-    """A month that lacks features without which a version cannot score, or has them of another kind; it names them."""
-
-    lasting = True
 
 
 def online_features(lake: Lake, month: Month) -> dict[str, FeatureKind]:
@@ -53,57 +38,35 @@ def online_features(lake: Lake, month: Month) -> dict[str, FeatureKind]:
     return kinds(lake, month, (*(feature.name for feature in schema(lake.contract)), *_former(lake.contract)))
 
 
-def kinds(lake: Lake, month: Month, features: Iterable[str]) -> dict[str, FeatureKind]:
-    """The kinds of those of the features that the month has, by whatever name. Raises MissingTableError."""
-    known = lake.read(FEATURES, month).schema()
-    called = {name: past.called(lake.contract.former, name, known) for name in features}
-    return {name: kind_of(known[there]) for name, there in called.items() if there in known}
-
-
-def refuse_unfit(month: Month, bundle: Bundle, found: Mapping[str, FeatureKind]) -> None:
-    """Raise UnfitFeaturesError where the champion, whose bundle this is, cannot score the month by what was found."""
-    lacking, other = misfits(bundle.schema, found)
-    faults = []
-    if lacking:
-        faults.append(
-            f"the champion needs {', '.join(lacking)}, which {month} does not have as a feature: declare it as one,"
-            " or retrain and promote a version without it"
-        )
-    if other:
-        faults.append(
-            f"the champion knows {', '.join(other)} as another kind than {month} has: {RENAME}, or retrain for {month}"
-            " and promote that version"
-        )
-    if faults:
-        raise UnfitFeaturesError(f"{'; '.join(faults)} (churn company check)")
-
-
 def _former(contract: Contract) -> dict[str, str]:
     """The former names of features, each with the present one."""
     present = {feature.name for feature in schema(contract)}
     return {old: new for old, new in contract.former.items() if new in present and old not in present}
 
 
-def online_rows(lake: Lake, month: Month, at_once: int = _BATCH) -> Iterator[tuple[str, tuple[Value, ...]]]:
+def online_rows(lake: Lake, month: Month, at_once: int = AT_ONCE) -> Iterator[tuple[str, tuple[Value, ...]]]:
     """Each active customer's features, in key order, read `at_once`: numbers, booleans, text, None.
 
     Raises MissingTableError.
     """
     known = lake.read(FEATURES, month).columns
     names = [past.called(lake.contract.former, name, known) for name in online_features(lake, month)]
-    for batch in _batches(lake, month, [lake.contract.key, *dict.fromkeys(names)], at_once):
+    for batch in batches(lake, month, [lake.contract.key, *dict.fromkeys(names)], at_once):
         plain = dict(zip(batch.schema.names, (_plain(column) for column in batch.columns), strict=True))
         customers, columns = plain[lake.contract.key], [plain[name] for name in names]
         yield from zip(customers, zip(*columns, strict=True), strict=True)
 
 
-def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
+def score(
+    lake: Lake, month: Month, bundle: Bundle, version: int, explained: int, before: Bundle | None = None
+) -> Written:
     """Score every active customer of the month and write the scores to the lake, replacing earlier ones.
 
     Columns, in key order: the key, `as_of`, `probability` (of churning in the window after as_of), `decile` (1 is the
     riskiest tenth of the customers), the monthly fee and `value_at_risk` (probability times monthly fee: what is
-    expected to be lost each month) where the company declares a fee, `reasons` (what moves the risk most; for the
-    EXPLAINED riskiest), and `model_version`. Raises MissingTableError.
+    expected to be lost each month) where the company declares a fee, `reasons` (what moves the risk most), the
+    `changes.COLUMNS` since last month, when `before` gave the scores, and `model_version`. Reasons and changes are
+    those of the riskiest customers, as many as `explained`. Raises MissingTableError and UnfitFeaturesError.
     """
     import ibis
 
@@ -114,11 +77,13 @@ def score(lake: Lake, month: Month, bundle: Bundle, version: int) -> Written:
     frame["decile"] = deciles(riskiest)
     if contract.fee:
         frame["value_at_risk"] = (frame["probability"] * frame[contract.fee]).round(2)
-    explained = riskiest[:EXPLAINED]
+    first = riskiest[:explained]
     frame["reasons"] = None
-    frame.loc[explained, "reasons"] = [
-        " ".join(reason.sentence for reason in found) for found in reasons(bundle, encoded[explained])
-    ]
+    frame.loc[first, "reasons"] = [in_short(found) for found in reasons(bundle, encoded[first])]
+    customers = frame[contract.key].iloc[first]
+    known = changes.since_last_month(lake, month, before, bundle, customers) if before else None
+    for column in changes.COLUMNS:
+        frame[column] = np.nan if known is None else frame[contract.key].map(known[column])
     frame["model_version"] = version
     table = ibis.memtable(frame, schema=_types(contract)).mutate(**{AS_OF: ibis.literal(month.as_of)})
     key, *others = _types(contract)
@@ -134,35 +99,9 @@ def _types(contract: Contract) -> dict[str, str]:
         "decile": "int64",
         **({contract.fee: "float64", "value_at_risk": "float64"} if contract.fee else {}),
         "reasons": "string",
+        **dict.fromkeys(changes.COLUMNS, "float64"),
         "model_version": "int64",
     }
-
-
-def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.ndarray]:
-    """What the bundle gives every active customer of the month, without delivering it.
-
-    The frame has the key, the monthly fee if there is one, and `probability`, in key order; the array holds the
-    encoded features that were scored. Raises MissingTableError and UnfitFeaturesError.
-    """
-    import pandas as pd
-
-    contract, known = lake.contract, set(lake.read(FEATURES, month).columns)
-    kept = [name for name in (contract.key, contract.fee) if name]
-    wanted = dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)])
-    # An older version may ask for a feature by a name that it had, or for one that is gone.
-    names = {name: called for name in wanted if (called := past.called(contract.former, name, known)) in known}
-    refuse_unfit(month, bundle, kinds(lake, month, (feature.name for feature in bundle.schema)))
-    batches = _batches(lake, month, list(dict.fromkeys(names.values())))
-    parts = [_by_name(batch.to_pandas(), names) for batch in batches]
-    encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
-    frame = pd.concat([part[kept] for part in parts], ignore_index=True)
-    frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
-    return frame, encoded
-
-
-def _by_name(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """The frame with the columns that `names` says, by the names that are asked for."""
-    return frame[[*names.values()]].set_axis([*names], axis=1)
 
 
 def deciles(riskiest: np.ndarray) -> np.ndarray:
@@ -200,13 +139,6 @@ def scores_are_stale(lake: Lake, month: Month, champion: int | None) -> bool:
     if champion is None or not closed or month != closed[-1]:
         return False
     return served_by(lake, month) != champion or lake.is_stale(CHURN_SCORES, month)
-
-
-def _batches(lake: Lake, month: Month, columns: list[str], at_once: int = _BATCH) -> Iterator[pa.RecordBatch]:
-    """The month's feature table in pieces, so that a million customers need not be in memory at once."""
-    lake.require(FEATURES, month)
-    with opened(lake.path(FEATURES, month)) as file:
-        yield from file.iter_batches(at_once, columns=columns)
 
 
 def _plain(column: pa.Array) -> list[Value]:

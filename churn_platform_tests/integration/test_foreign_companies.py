@@ -89,7 +89,8 @@ def test_scores_say_what_is_at_stake_only_where_a_fee_is_declared(telco: Platfor
         scores["value_at_risk"], (scores["probability"] * scores["Monthly Charges"]).round(2), check_names=False
     )
     without = bank.home.lake.frame(CHURN_SCORES, JANUARY)
-    assert list(without) == ["CustomerId", "as_of", "probability", "decile", "reasons", "model_version"]
+    told = ["reasons", "risk_change", "risk_change_customer", "risk_change_model", "model_version"]
+    assert list(without) == ["CustomerId", "as_of", "probability", "decile", *told]
 
 
 def test_whole_keys_are_one_text_whatever_type_a_file_has(bank: Platform) -> None:

@@ -91,7 +91,7 @@ def test_a_shell_is_offered_nothing_where_nothing_can_be_read(tmp_path: Path, mo
 
 
 def test_reasons_need_no_heavy_library() -> None:
-    loaded = loaded_by("churn_platform.modelling.reasons")
+    loaded = loaded_by("churn_platform.reasons.telling") | loaded_by("churn_platform.reasons.change")
     assert loaded & {"sklearn", "pandas", "skl2onnx", "onnx", "matplotlib", "dagster", "mlflow"} == set()
 
 

@@ -1,25 +1,29 @@
-"""Export, reasons and plots: what is made of a trained model."""
+"""Export and plots: what is made of a trained model."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from churn_platform.bundle import TOLERANCE, Bundle, BundleError, Feature
+from churn_platform.bundle import BACKGROUND, MEMBERS, TOLERANCE, Bundle, BundleError, Feature, encode
 from churn_platform.modelling import estimators, plots
 from churn_platform.modelling.encoding import encode_frame
-from churn_platform.modelling.export import GOLDEN_ROWS, golden_rows, parity, to_onnx, write_bundle
-from churn_platform.modelling.reasons import contributions, golden_background, reasons
+from churn_platform.modelling.export import (
+    BACKGROUND_ROWS,
+    GOLDEN_ROWS,
+    background_rows,
+    golden_rows,
+    parity,
+    to_onnx,
+    write_bundle,
+)
 from churn_platform.modelling.training import Training, train
 from churn_platform_tests.modelling_cases import SCHEMA, customers
 from churn_platform_tests.streamflow import STREAMFLOW
@@ -145,57 +149,29 @@ def test_parity_counts_what_is_not_a_number_as_the_largest_difference():
     assert parity(np.array([0.5, 0.3]), np.array([0.5, 0.2])) == pytest.approx(0.1)
 
 
-def test_contributions_are_what_replacing_each_value_changes(bundle):
-    encoded = encode_frame(SCHEMA, customers(40, seed=2))
-    background = encode_frame(SCHEMA, customers(8, seed=4))  # as many as there are references, so all of them count
-    found = contributions(bundle, encoded, background)
-    for customer, feature in itertools.product((0, 17, 39), range(len(SCHEMA))):
-        replaced = np.repeat(encoded[customer][None], len(background), axis=0)
-        replaced[:, feature] = background[:, feature]
-        p, without = bundle.score(encoded[[customer]])[0], bundle.score(replaced)
-        expected = np.log(p / (1 - p)) - np.log(without / (1 - without)).mean()
-        assert found[customer, feature] == pytest.approx(expected, abs=1e-4)
+def test_the_background_is_drawn_from_customers_in_any_order_and_names_nobody(bundle, tmp_path):
+    encoded = encode_frame(SCHEMA, customers(500))
+    rows = background_rows(encoded)
+    assert len(rows) == BACKGROUND_ROWS
+    np.testing.assert_array_equal(background_rows(encoded[::-1]), rows)
+    kept = np.array([encode(SCHEMA, features) for features in bundle.background], dtype=np.float32)
+    np.testing.assert_array_equal(kept, rows)
+    everybody = {row.tobytes() for row in encoded}
+    assert all(row.tobytes() in everybody for row in rows)
+    assert len(background_rows(encoded[:3])) == 3
+    text = b"".join((tmp_path / "bundle" / name).read_bytes() for name in bundle.manifest.files)
+    assert not [user for user in customers(500)["user_id"] if user.encode() in text]
 
 
-def test_reasons_name_what_drives_the_risk(bundle):
-    safe = {"tenure": 71, "fee": 50.0, "streams": None, "contract": "Two years", "constant": 3.0, "internet": "DSL"}
-    frame = pd.DataFrame([safe | {"tenure": 1, "contract": "Monthly"}, safe])
-    risky, calm = reasons(bundle, encode_frame(SCHEMA, frame), top=2)
-    assert {reason.feature for reason in risky} == {"tenure", "contract"}
-    (contract,) = (reason for reason in risky if reason.feature == "contract")
-    assert (contract.value, contract.contribution > 0) == ("Monthly", True)
-    assert contract.sentence == "How long the contract binds: Monthly. This raises the risk."
-    assert calm[0].feature in {"tenure", "contract"}
-    assert calm[0].contribution < 0
-    assert calm[0].sentence.endswith("This lowers the risk.")
-    sizes = [abs(reason.contribution) for reason in risky]
-    assert sizes == sorted(sizes, reverse=True)
-
-
-def test_a_category_of_true_and_false_is_told_as_yes_and_no():
-    schema = (
-        Feature("paperless", "category", "Whether the bill is sent by mail.", False, categories=("False", "True")),
-    )
-    bundle: Any = SimpleNamespace(schema=schema, score=lambda rows: 0.3 + 0.2 * rows[:, 0])
-    told = reasons(bundle, np.array([[0.0], [1.0]]), background=np.array([[0.0], [1.0]]))
-    assert [reason.sentence for (reason,) in told] == [
-        "Whether the bill is sent by mail: no. This lowers the risk.",
-        "Whether the bill is sent by mail: yes. This raises the risk.",
-    ]
-
-
-def test_features_without_an_effect_are_no_reasons(bundle):
-    (all_of_them,) = reasons(bundle, encode_frame(SCHEMA, customers(1)), top=99)
-    named = {reason.feature for reason in all_of_them}
-    assert {"tenure", "contract"} <= named
-    assert not named & {"constant", "never_known", "never_told"}
-
-
-def test_the_background_knows_something_and_reasons_come_for_nobody(bundle):
-    background = golden_background(bundle)
-    assert len(background) == GOLDEN_ROWS
-    assert not np.isnan(background[:, 0]).any()
-    assert reasons(bundle, np.empty((0, len(SCHEMA)))) == []
+def test_a_bundle_of_an_earlier_version_is_read(bundle, tmp_path):
+    folder = tmp_path / "bundle"
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for name in (BACKGROUND, MEMBERS):
+        (folder / name).unlink()
+        del manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    read = Bundle.load(folder)
+    assert (read.background, read.members) == ((), ())
 
 
 @pytest.mark.parametrize("curves", [plots.roc_curves, plots.lift_curves])

@@ -115,7 +115,8 @@ def test_with_a_champion_a_month_is_scored_and_judged(platform: Platform, instan
     assert scores["value_at_risk"].to_numpy() == pytest.approx(expected * features["monthly_fee"], abs=0.01)
     assert (scores["model_version"] == champion.number).all()
     assert scores.groupby("decile")["probability"].min().is_monotonic_decreasing
-    assert scores["reasons"].str.contains("the risk.").all()
+    assert scores["reasons"].str.match("(Raises|Lowers) the risk: ").all()
+    assert made["churn_scores"]["no_change_since_last_month"] == "2024-02 has no scores"
     assert (settings.exports / "churn_scores_2024-03.csv").read_text().count("\n") == len(scores) + 1
 
     found = home.lake.document(REALISED, MARCH, performance.Realised)
@@ -172,7 +173,7 @@ def test_a_version_trained_on_the_month_is_judged_on_the_holdout(
     home = platform.home
     champion = home.registry.champion()
     assert champion is not None
-    delivery.score(home.lake, champion.month, home.registry.bundle(champion), champion.number)
+    delivery.score(home.lake, champion.month, home.registry.bundle(champion), champion.number, 100)
     made = materialize(platform.settings, champion.month, instance, "realised_performance")["realised_performance"]
     assert made["customers_counted"].startswith("only holdout customers")
     # Its AUC on the holdout of its own month is exactly what was promised.
@@ -199,7 +200,7 @@ def test_what_the_champion_would_have_reached_stands_beside_what_was_served(
     shown = platform.churn("status").stdout
     assert f"on 2024-03: AUC {reached.auc:.4f}, had it served that month" in " ".join(shown.split())
 
-    delivery.score(home.lake, MARCH, home.registry.bundle(home.registry.version(3)), 3)
+    delivery.score(home.lake, MARCH, home.registry.bundle(home.registry.version(3)), 3, 100)
     materialize(platform.settings, MARCH, instance, "realised_performance")
     now = performance.of_version(home.lake, MARCH, 3)
     assert now is not None and now.served and now.auc == reached.auc
@@ -216,7 +217,7 @@ def test_what_was_served_is_not_rewritten(platform: Platform, instance: dg.Dagst
     settings, home = platform.settings, platform.home
     champion = home.registry.champion()
     assert champion is not None
-    delivery.score(home.lake, FEBRUARY, home.registry.bundle(champion), version=99)
+    delivery.score(home.lake, FEBRUARY, home.registry.bundle(champion), 99, 100)
     before = home.lake.sha256("churn_scores", FEBRUARY)
     made = materialize(settings, FEBRUARY, instance, "churn_scores")["churn_scores"]
     assert home.lake.sha256("churn_scores", FEBRUARY) == made["sha256"] == before
@@ -228,9 +229,9 @@ def test_scores_are_stale_after_a_promotion_and_for_the_newest_month_alone(platf
     champion = home.registry.champion()
     assert champion is not None
     assert homes.scores_are_stale(home, MARCH)  # never scored
-    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number, 100)
     assert not homes.scores_are_stale(home, MARCH)
-    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number + 1)
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number + 1, 100)
     assert homes.scores_are_stale(home, MARCH)
     assert not homes.scores_are_stale(home, FEBRUARY)
     assert not homes.scores_are_stale(Home(without_champion(platform.settings, tmp_path)), MARCH)
@@ -240,7 +241,7 @@ def test_corrected_features_make_scores_stale(platform: Platform) -> None:
     home = platform.home
     champion = home.registry.champion()
     assert champion is not None
-    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number)
+    delivery.score(home.lake, MARCH, home.registry.bundle(champion), champion.number, 100)
     home.lake.write(FEATURES, MARCH, home.lake.read(FEATURES, FEBRUARY))
     assert homes.scores_are_stale(home, MARCH)
 

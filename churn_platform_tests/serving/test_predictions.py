@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sqlite3
 from collections.abc import Callable
@@ -54,6 +55,26 @@ def test_every_customer_gets_the_model_s_probability(stored: World, serve: Serve
         assert abs(datetime.now(UTC) - datetime.fromisoformat(body["timestamp"])) < timedelta(minutes=1)
         found = service.client.get(f"/features/{user}").json()
         assert found == {"user_id": user, "as_of": "2024-02-29", "features": features}
+
+
+def test_a_customers_reasons_add_up_to_the_prediction(stored: World, serve: Serve) -> None:
+    service = serve(stored.settings)
+    user, features = list(customers(4))[3]
+    predicted = service.client.post("/predict", json={"user_id": user}).json()
+    body = service.client.post("/explain", json={"user_id": user}).json()
+    assert {name: body[name] for name in ("user_id", "prediction", "probability", "model_version", "as_of")} == {
+        name: predicted[name] for name in ("user_id", "prediction", "probability", "model_version", "as_of")
+    }
+    p = body["probability"]
+    assert body["log_odds"] == pytest.approx(math.log(p / (1 - p)), abs=1e-4)
+    parts = [reason["contribution"] for reason in body["reasons"]]
+    assert body["base_log_odds"] + sum(parts) == pytest.approx(body["log_odds"], abs=1e-4)
+    assert parts == sorted(parts, key=abs, reverse=True)
+    assert len(parts) > 1
+    assert all(reason["value"] == pytest.approx(features[reason["feature"]]) for reason in body["reasons"])
+    assert all(reason["words"] and reason["sentence"].endswith("the risk.") for reason in body["reasons"])
+    assert body["compared_with"] == "golden rows"  # this bundle has no background
+    assert service.client.post("/explain", json={"user_id": "nobody"}).status_code == 404
 
 
 def test_an_unknown_customer_is_404(stored: World, serve: Serve) -> None:

@@ -169,8 +169,8 @@ def test_nobody_can_claim_another_address(world: World, serve: Callable[..., Ser
 # Tokens
 
 ELSEWHERE = {"X-Forwarded-For": "192.0.2.7"}
-PERSONAL = ("/predict", "/predict/batch", "/predict/features", "/features/nobody", "/customers", "/reports/none.html",
-            "/predict//", "/predict/", "/nowhere", "/health/../predict", "/HEALTH")  # fmt: skip
+PERSONAL = ("/predict", "/predict/batch", "/predict/features", "/explain", "/features/nobody", "/customers",
+            "/reports/none.html", "/predict//", "/predict/", "/nowhere", "/health/../predict", "/HEALTH")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from churn_platform.company.reading import parse
 from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.months import Month
-from churn_platform.tables import delivery, origins
+from churn_platform.tables import delivery, origins, scoring
 from churn_platform.tables.declared import of_months
 from churn_platform.tables.features import ChangedColumnError, as_declared, schema
 from churn_platform.tables.kinds import FEATURE_TYPES, TYPES, kind_of
@@ -131,16 +131,16 @@ def test_what_keeps_a_version_from_scoring() -> None:
 def test_a_month_that_the_champion_cannot_take_is_one_sentence(closed: Lake) -> None:
     found = delivery.online_features(closed, MONTH)
     assert found == {"Fee": "number", "Price": "number", "Visits": "number"}
-    delivery.refuse_unfit(MONTH, version(Price="number", Visits="number"), found)
-    with pytest.raises(delivery.UnfitFeaturesError) as refused:
-        delivery.refuse_unfit(MONTH, version(Price="category", Joined="number", Visits="number"), found)
+    scoring.refuse_unfit(MONTH, version(Price="number", Visits="number"), found)
+    with pytest.raises(scoring.UnfitFeaturesError) as refused:
+        scoring.refuse_unfit(MONTH, version(Price="category", Joined="number", Visits="number"), found)
     assert str(refused.value) == (
         "the champion needs Joined, which 2024-03 does not have as a feature: declare it as one, or retrain and promote"
         " a version without it; the champion knows Price as another kind than 2024-03 has: give the column another"
         " name, or retrain for 2024-03 and promote that version (churn company check)"
     )
-    with pytest.raises(delivery.UnfitFeaturesError, match="knows Visits as another kind"):
-        delivery.scored(closed, MONTH, version(Visits="category"))
+    with pytest.raises(scoring.UnfitFeaturesError, match="knows Visits as another kind"):
+        scoring.scored(closed, MONTH, version(Visits="category"))
 
 
 @pytest.mark.parametrize("kind", FEATURE_TYPES)

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from churn_platform.bundle import Feature, FeatureKind
-from churn_platform.champion import earlier
+from churn_platform.champion import usual
 from churn_platform.lake import Lake
 from churn_platform.modelling.alone import rank
 from churn_platform.modelling.canaries import CANARIES, NEW, drawn, perch
@@ -177,8 +177,8 @@ def test_a_month_that_was_stopped_is_no_measure_unless_somebody_appointed_it(
     evaluated(lake, months[1], 0.97, stopped="lone_feature")
     evaluated(lake, months[2], 0.83, stopped="delta_rule")
     for appointed, known in (((), [0.82, 0.83]), ((3,), [0.82, 0.97, 0.83])):
-        assert [e.auc for e in earlier.usual(lake, months[3], appointed.__contains__)] == known
-    assert earlier.usual(lake, months[0], ().__contains__) == ()
+        assert [e.auc for e in usual.of_versions(lake, months[3], appointed.__contains__)] == known
+    assert usual.of_versions(lake, months[0], ().__contains__) == ()
 
 
 def test_canaries_are_the_same_for_a_customer_in_whatever_order():
