@@ -95,6 +95,9 @@ def _evaluate(table: ibis.Table, file: Path, path: Path) -> Written:
 class Lake:
     """One company's tables, under one folder. `name` is a table's folder below it, such as `landed/users`."""
 
+    PLACE = "file_row_number"
+    """What the engine calls the column with a row's place in its file."""
+
     def __init__(self, root: Path, contract: Contract) -> None:
         self.root = root
         self.contract = contract
@@ -128,13 +131,16 @@ class Lake:
         self.require(name, month)
         return self.read_file(self.path(name, month))
 
-    def read_file(self, path: Path) -> ibis.Table:
-        """Any Parquet file as an Ibis expression. Raises DamagedTableError."""
+    def read_file(self, path: Path, *, places: bool = False) -> ibis.Table:
+        """Any Parquet file as an Ibis expression, with each row's place in it, from 0, as a column where asked for.
+
+        Raises DamagedTableError.
+        """
         import duckdb
 
         try:
             # Its path is only a path: neither a pattern, nor columns where a folder is named such as `env=prod`.
-            return self.engine.read_parquet(glob.escape(str(path)), hive_partitioning=False)
+            return self.engine.read_parquet(glob.escape(str(path)), hive_partitioning=False, file_row_number=places)
         except duckdb.Error as error:
             raise _damaged(path, error) from error
 

@@ -72,19 +72,23 @@ def luck(customers: int, seed: int, candidates: int = 24) -> Answers:
 class Model:
     """A trained pipeline with the features that it knows."""
 
-    def __init__(self, training: Training, features: tuple[Feature, ...], number: int) -> None:
-        self.training, self._features, self.number = training, features, number
+    def __init__(self, training: Training, features: tuple[Feature, ...], rows: pd.DataFrame, number: int) -> None:
+        self.training, self.features, self.rows, self.number = training, features, rows, number
 
     def scores(self, customers: pd.DataFrame) -> VersionScores:
         """What it gives to these customers."""
-        probabilities = estimators.predict(self.training.pipeline, encode_frame(self._features, customers))
+        probabilities = estimators.predict(self.training.pipeline, encode_frame(self.features, customers))
         return VersionScores(self.number, self.training.months[-1], self.training.threshold, probabilities)
 
 
 def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model, looks: int = 1) -> Evaluation:
     """Both on the month's holdout customers, as the platform compares them; kept for the months after."""
     customers, contract = training_set.holdout(lake, month), lake.contract
-    now, *before = usual.labelled(lake, month, appointed)
+    left_out = usual.of_the_past(contract)
+    watched = [feature for feature in candidate.features if feature.name not in left_out]
+    months = (str(month), *usual.months(lake, month, appointed))
+    frames = [candidate.rows[candidate.rows["month"] == then] for then in months]
+    now, *before = [(frame, frame[contract.label].to_numpy(dtype=bool)) for frame in frames]
     found = evaluate(
         str(month),
         customers[contract.label].to_numpy(dtype=bool),
@@ -96,7 +100,7 @@ def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model,
         seed=SETTINGS.seed,
         looks=looks,
         earlier=usual.of_versions(lake, month, appointed),
-        watched=tripwires.watch(usual.watched(contract), now, before),
+        watched=tripwires.watch(watched, now, before),
     )
     lake.write_document(EVALUATION, month, found)
     return found
@@ -112,7 +116,7 @@ def trained(lake: Lake, month: Month, number: int, seed: int = SETTINGS.seed) ->
     months = training_set.months_to_learn_from(lake, month)
     rows = training_set.training_rows(lake, months).to_pandas()
     features = tuple(learned(schema(lake.contract), rows))
-    return Model(train(rows, lake.contract, features, SETTINGS.estimator, seed), features, number)
+    return Model(train(rows, lake.contract, features, SETTINGS.estimator, seed), features, rows, number)
 
 
 def _wins_by_delta(evaluation: Evaluation) -> bool:

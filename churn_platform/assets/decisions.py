@@ -13,15 +13,12 @@ from churn_platform.assets.models import GROUP, TRAINING
 from churn_platform.assets.partitions import month_of
 from churn_platform.champion import promotion as promotions
 from churn_platform.champion import twins, usual
+from churn_platform.champion.comparing import basis_of, compare
 from churn_platform.champion.receipts import digest_of
-from churn_platform.company.declaration import Role
 from churn_platform.contracts import Contract
 from churn_platform.home import Home
-from churn_platform.modelling import tripwires
-from churn_platform.modelling.evaluation import Evaluation, VersionScores, evaluate, score_versions
+from churn_platform.modelling.evaluation import Evaluation, VersionScores
 from churn_platform.modelling.gate import GATES
-from churn_platform.tables import scoring
-from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.names import CANDIDATE, EVALUATION, FEATURES
 from churn_platform.tables.training_set import CandidateVersion
 
@@ -40,30 +37,24 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         candidate, champion = registry.version(made.version), registry.champion()
         versions = {version.number: version for version in (candidate, champion) if version}
         bundles = {number: registry.bundle(version) for number, version in versions.items()}
-        customers = training_sets.holdout(lake, month)
-        names = {feature.name for bundle in bundles.values() for feature in bundle.schema}
-        kinds = scoring.kinds(lake, month, names)
-        scores, parity = score_versions(customers, bundles, candidate.number, registry.model(candidate), kinds)
-        labels = customers[home.contract.label].to_numpy(dtype=bool)
-        now, *before = usual.labelled(lake, month, home.ledger.appointed)
-        compared = evaluate(
-            str(month),
-            labels,
-            scores[candidate.number],
-            scores[champion.number] if champion else None,
-            parity=parity,
-            segments=customers[[column.name for column in home.contract.customers.with_role(Role.SEGMENT)]],
+        basis = basis_of(
+            lake, registry, month, [*versions.values()], bundles, home.settings.seed, home.ledger.appointed
+        )
+        compared, labels, scores = compare(
+            lake,
+            basis,
+            bundles,
+            registry.model(candidate),
+            month=str(month),
             delta=home.settings.delta,
-            seed=home.settings.seed,
             looks=twins.different(registry, month),
             warn_only=sorted(home.settings.warning_gates),
             earlier=usual.of_versions(lake, month, home.ledger.appointed),
-            watched=tripwires.watch(usual.watched(home.contract), now, before),
         )
     lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest_of(compared)),
-        metadata=_shown(compared, labels, scores.values()),
+        metadata=_shown(compared, labels, scores),
         check_results=[
             dg.AssetCheckResult(
                 passed=gate.passed,

@@ -11,14 +11,19 @@ from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
 from churn_platform.assets.partitions import TRAINING_WINDOW, month_of
+from churn_platform.champion import recipes
 from churn_platform.champion.registry import Version
 from churn_platform.contracts import Contract
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
+from churn_platform.lake import Written
+from churn_platform.modelling.recipe import Recipe, libraries
+from churn_platform.months import Month
 from churn_platform.settings import Settings
+from churn_platform.tables import proofs
 from churn_platform.tables import training_set as training_sets
 from churn_platform.tables.features import schema
-from churn_platform.tables.names import CANDIDATE, FEATURES, TRAINING_ROWS, TRAINING_SET
+from churn_platform.tables.names import CANDIDATE, FEATURES, HOLDOUT_ROWS, TRAINING_ROWS, TRAINING_SET
 from churn_platform.tables.training_set import CandidateVersion, TrainingSet
 
 if TYPE_CHECKING:
@@ -37,7 +42,8 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     key, label = home.contract.key, home.contract.label
     with told_plainly():
         months = training_sets.months_to_learn_from(lake, month)
-        written = lake.write_addressed(TRAINING_ROWS, training_sets.training_rows(lake, months))
+        kept = proofs.keep(lake, TRAINING_ROWS, training_sets.training_rows(lake, months))
+        written = Written(lake.addressed(TRAINING_ROWS, kept.sha256), kept.rows, kept.sha256)
         rows = lake.read_file(written.path)
         keys = rows.select(key, "month", label).to_pandas()
         training_sets.refuse_too_few(
@@ -50,6 +56,7 @@ def training_set(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
         customers=int(keys[key].nunique()),
         churned=int(keys[label].sum()),
         months=training_sets.sources(lake, months, keys),
+        root=kept.root,
     )
     lake.write_document(TRAINING_SET, month, made)
     return dg.MaterializeResult(
@@ -75,23 +82,23 @@ def candidate(
     from churn_platform.modelling.metrics import measure
     from churn_platform.modelling.training import train
 
-    month, lake, settings = month_of(context), home.lake, home.settings
-    contract = home.contract
+    month, lake = month_of(context), home.lake
     with told_plainly():
         source = lake.require_document(TRAINING_SET, month, TrainingSet, "churn retrain")
-        rows = lake.read_file(lake.addressed(TRAINING_ROWS, source.sha256)).to_pandas()
-        holdout = training_sets.holdout(lake, month)
-        features = learned(schema(contract), rows)
-        training = train(rows, contract, features, settings.estimator, settings.seed)
+        recipe = _recipe(home, month, source)
+        rows = lake.read_file(lake.addressed(TRAINING_ROWS, recipe.training.sha256)).to_pandas()
+        holdout = lake.read_file(lake.addressed(HOLDOUT_ROWS, recipe.holdout.sha256)).to_pandas()
+        features = learned(schema(home.contract), rows)
+        training = train(rows, recipe, features, recipe.estimator, recipe.seed, recipe.windows)
         model = to_onnx(training.pipeline, len(features))
         probabilities = score(model, encode_frame(features, holdout))
-        metrics = measure(holdout[contract.label].to_numpy(), probabilities, training.threshold)
+        metrics = measure(holdout[recipe.label].to_numpy(), probabilities, training.threshold)
 
     with told_plainly(), scratch(home.registry.scratch) as folder:
         bundle = folder / "bundle"
         sample = rows[rows["month"] == str(month)]
         digest = write_bundle(bundle, training, model, features, sample, metrics, str(month))
-        version = _log(mlflow, home, training, source, metrics, bundle, digest)
+        version = _log(mlflow, home, training, source, recipe, metrics, bundle, digest)
     lake.write_document(CANDIDATE, month, CandidateVersion(version.number))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest),
@@ -109,11 +116,31 @@ def candidate(
     )
 
 
+def _recipe(home: Home, month: Month, source: TrainingSet) -> Recipe:
+    """How the month's candidate is trained. What it learns from and is measured on is kept."""
+    from churn_platform.modelling.training import WINDOWS
+
+    lake = home.lake
+    return Recipe(
+        month=source.month,
+        training=proofs.prove(lake, TRAINING_ROWS, source.sha256),
+        holdout=proofs.keep(lake, HOLDOUT_ROWS, training_sets.holdout_rows(lake, month)),
+        months=source.months,
+        key=home.contract.key,
+        label=home.contract.label,
+        estimator=home.settings.estimator,
+        seed=home.settings.seed,
+        windows=WINDOWS,
+        libraries=libraries(),
+    )
+
+
 def _log(
     mlflow: Any,
     home: Home,
     training: "Training",
     source: TrainingSet,
+    recipe: Recipe,
     metrics: dict[str, float],
     bundle: Path,
     digest: str,
@@ -127,20 +154,22 @@ def _log(
         mlflow.log_params(
             {
                 "estimator": training.estimator,
-                "seed": home.settings.seed,
+                "seed": recipe.seed,
                 **{k: v for k, v in training.pipeline[-1].get_params().items() if isinstance(v, str | int | float)},
                 "month": source.month,
                 "window_months": training.window,
                 "months": ",".join(training.months),
                 "training_rows": training.rows,
                 "training_customers": training.customers,
-                "training_set_sha256": source.sha256,
+                "training_set_sha256": recipe.training.sha256,
+                "training_set_root": recipe.training.root,
                 "threshold": training.threshold,
             }
         )
         mlflow.log_metrics({**metrics, "validation_auc": training.auc, "training_seconds": training.seconds})
         mlflow.log_artifact(str(bundle / "feature_schema.json"))
         mlflow.log_dict(msgspec.to_builtins(source), "training_set.json")
+        recipes.log(mlflow, recipe)
         mlflow.set_tags({"git_commit": _git_commit(home.settings), "month": source.month})
         import mlflow.sklearn as flavour
 

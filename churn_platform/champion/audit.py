@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from churn_platform.bundle import Bundle, Feature
 from churn_platform.champion import usual
-from churn_platform.company.declaration import Role
 from churn_platform.lake import Lake
 from churn_platform.modelling import estimators, leaks, tripwires
 from churn_platform.modelling.canaries import CANARIES, Canary, drawn, perch
@@ -47,11 +46,10 @@ class Audited:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What a version learns from, is compared on, and is watched on."""
+    """What a version learns from, and is compared on."""
 
     training: pd.DataFrame
     holdout: pd.DataFrame
-    labelled: pd.DataFrame
 
     def planted(self, month: Month, key: str, column: str, values: pd.Series) -> _Rows:
         """The same with this column's values of the month, by customer; other months keep theirs, or have none."""
@@ -61,8 +59,7 @@ class _Rows:
             own = frame["month"] == str(month)
             return frame[key].map(values).where(own, known)
 
-        frames = (self.training, self.holdout, self.labelled)
-        return _Rows(*(frame.assign(**{column: of(frame)}) for frame in frames))
+        return _Rows(*(frame.assign(**{column: of(frame)}) for frame in (self.training, self.holdout)))
 
 
 class Audit:
@@ -73,11 +70,10 @@ class Audit:
     ) -> None:
         self._month, self._settings, self._champion, self._contract = month, settings, champion, lake.contract
         months = training_set.months_to_learn_from(lake, month)
-        (labelled, _), *self._earlier = usual.labelled(lake, month, appointed)
         training = training_set.training_rows(lake, months).to_pandas()
-        self._rows = _Rows(training, training_set.holdout(lake, month), labelled)
-        self._of_the_past = {*schema(lake.contract)} - {*usual.watched(lake.contract)}
+        self._rows = _Rows(training, training_set.holdout(lake, month))
         self._usual = usual.of_versions(lake, month, appointed)
+        self._watched = (str(month), *usual.months(lake, month, appointed))
 
     def tried(self) -> Iterator[Audited]:
         """The month without a canary, then with each; each trains a candidate."""
@@ -86,8 +82,8 @@ class Audit:
         yield Audited(None, "", self._judged(features, rows))
         import pandas as pd
 
-        column = perch(usual.watched(self._contract), rows.labelled, rows.labelled[label].to_numpy(dtype=bool))
-        own = rows.training[rows.training["month"] == str(self._month)]
+        own, labels = self._of_month(rows, str(self._month))
+        column = perch(self._by_themselves(features), own, labels)
         churned = pd.concat([own, rows.holdout]).set_index(key)[label]
         for canary in CANARIES:
             values = drawn(canary, churned, self._settings.seed)
@@ -101,21 +97,28 @@ class Audit:
         training = train(rows.training, contract, known, settings.estimator, settings.seed)
         probabilities = estimators.predict(training.pipeline, encode_frame(known, rows.holdout))
         candidate = VersionScores(0, str(self._month), training.threshold, probabilities)
-        watched = [feature for feature in features if feature not in self._of_the_past]
-        now = rows.labelled, rows.labelled[contract.label].to_numpy(dtype=bool)
+        now, *before = [self._of_month(rows, month) for month in self._watched]
         return evaluate(
             str(self._month),
             rows.holdout[contract.label].to_numpy(dtype=bool),
             candidate,
             self._champion(rows.holdout) if self._champion else None,
             parity=0.0,  # nothing is exported
-            segments=rows.holdout[[column.name for column in contract.customers.with_role(Role.SEGMENT)]],
+            segments=rows.holdout[[*training_set.segments_of(contract)]],
             delta=settings.delta,
             seed=settings.seed,
             looks=1,
             earlier=self._usual,
-            watched=tripwires.watch(watched, now, self._earlier),
+            watched=tripwires.watch(self._by_themselves(features), now, before),
         )
+
+    def _of_month(self, rows: _Rows, month: str) -> tripwires.Labelled:
+        frame = rows.training[rows.training["month"] == month]
+        return frame, frame[self._contract.label].to_numpy(dtype=bool)
+
+    def _by_themselves(self, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+        left_out = usual.of_the_past(self._contract)
+        return tuple(feature for feature in features if feature.name not in left_out)
 
 
 def scoring(version: int, bundle: Bundle) -> Scoring:

@@ -1,7 +1,7 @@
 """Usual: how well anything told who leaves in the months before, as a measure for this one.
 
-Here: which of them count, and reading them. Not here: what is measured of them (`modelling.tripwires`), or what follows
-(`modelling.leaks`).
+Here: which months count, and how versions ranked them. Not here: what features told (`modelling.tripwires`), or what
+follows (`modelling.leaks`).
 
 A month whose candidate was stopped for a leak is no measure of what is usual, unless somebody has made that candidate
 champion all the same.
@@ -11,21 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from churn_platform.bundle import Feature
 from churn_platform.company import past
 from churn_platform.contracts import Contract
 from churn_platform.lake import Lake
 from churn_platform.modelling import leaks
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.facts import Earlier
-from churn_platform.modelling.tripwires import Labelled
 from churn_platform.months import Month
 from churn_platform.tables import training_set
-from churn_platform.tables.features import schema
 from churn_platform.tables.names import EVALUATION
-
-MOST_ROWS = 10_000
-"""More customers than this are sampled to see what one feature tells."""
 
 Appointed = Callable[[int], bool]
 """Whether a version was ever made champion."""
@@ -34,10 +28,9 @@ COMPARED = 3
 """How many earlier months a feature is compared with."""
 
 
-def watched(contract: Contract) -> tuple[Feature, ...]:
-    """The features whose own telling is watched. Those made of a column's past are not: the column is itself."""
-    of_the_past = {name for name, _ in past.features(contract.declaration.features.history)}
-    return tuple(feature for feature in schema(contract) if feature.name not in of_the_past)
+def of_the_past(contract: Contract) -> tuple[str, ...]:
+    """The features that are made of a column's past, and are not watched: the column is itself."""
+    return tuple(name for name, _ in past.features(contract.declaration.features.history))
 
 
 def of_versions(lake: Lake, month: Month, appointed: Appointed) -> tuple[Earlier, ...]:
@@ -52,11 +45,9 @@ def of_versions(lake: Lake, month: Month, appointed: Appointed) -> tuple[Earlier
     return tuple(found)
 
 
-def labelled(lake: Lake, month: Month, appointed: Appointed) -> list[Labelled]:
-    """The labelled customers of this month, then of the newest earlier months that count, about MOST_ROWS of each."""
-    before = [then for then, _ in _evaluated(lake, month, appointed)][-COMPARED:]
-    frames = [training_set.labelled(lake, then, MOST_ROWS) for then in (month, *before)]
-    return [(frame, frame[lake.contract.label].to_numpy(dtype=bool)) for frame in frames]
+def months(lake: Lake, month: Month, appointed: Appointed) -> tuple[str, ...]:
+    """The newest earlier months that count, oldest first, with which features are compared. Raises DocumentError."""
+    return tuple(str(then) for then, _ in _evaluated(lake, month, appointed))[-COMPARED:]
 
 
 def _evaluated(lake: Lake, month: Month, appointed: Appointed) -> Iterator[tuple[Month, Evaluation | None]]:

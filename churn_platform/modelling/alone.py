@@ -1,6 +1,6 @@
 """Alone: how well one feature by itself tells who left, so that one that tells too much is seen.
 
-Here: the figure for one feature and one month. Not here: which rows those are (`tables.tripwires`), or what a figure
+Here: the figure for one feature and one month. Not here: which rows those are (`champion.comparing`), or what a figure
 means (`leaks`).
 """
 

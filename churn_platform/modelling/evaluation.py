@@ -19,7 +19,7 @@ from churn_platform.modelling import estimators, export
 from churn_platform.modelling.cautions import LUCK, MIN_PER_CLASS
 from churn_platform.modelling.comparison import auc_difference_interval
 from churn_platform.modelling.encoding import encode_frame
-from churn_platform.modelling.facts import UNWATCHED, Contender, Earlier, Facts, Segment, Watched
+from churn_platform.modelling.facts import UNWATCHED, Basis, Contender, Earlier, Facts, Segment, Watched
 from churn_platform.modelling.gate import GateAnswer, decide
 from churn_platform.modelling.leaks import GATES as LEAK_GATES
 from churn_platform.modelling.metrics import auc, measure
@@ -99,6 +99,7 @@ def evaluate(
     warn_only: Sequence[str] = (),
     earlier: Sequence[Earlier] = (),
     watched: Watched = UNWATCHED,
+    basis: Basis | None = None,
 ) -> Evaluation:
     """Compare the candidate with the champion on the holdout customers of `month`, one row each, ordered by key.
 
@@ -125,6 +126,7 @@ def evaluate(
         warn_only=tuple(warn_only),
         earlier=tuple(earlier),
         watched=watched,
+        basis=basis,
     )
     answer = decide(facts, champion.version if champion else None)
     return Evaluation(**msgspec.structs.asdict(facts), **msgspec.structs.asdict(answer))

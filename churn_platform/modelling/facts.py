@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from churn_platform.modelling.recipe import KeptRows, Recipe
+
 
 class Contender(msgspec.Struct, frozen=True):
     """A version as the comparison saw it: the month that it was trained for, and its `metrics.measure`."""
@@ -91,15 +93,38 @@ UNWATCHED = Watched()
 """Where nobody looked at features by themselves."""
 
 
+class Basis(msgspec.Struct, frozen=True):
+    """What a comparison was computed from, so that it can be computed again whatever is declared or set by then.
+
+    `holdout` are the customers, with `key`, `label` and `segments` by the names that those columns had; `seed` is the
+    bootstrap's. `bundles` are the SHA-256 of both versions' manifests, and `recipes` how they were trained, without
+    those of earlier platforms, which kept none. `libraries` are those of the comparison. What features tell by
+    themselves is measured on the candidate's training rows against the months of `usual`, without the features that
+    are made `of_the_past` of a column.
+    """
+
+    holdout: KeptRows
+    key: str
+    label: str
+    segments: tuple[str, ...]
+    seed: int
+    bundles: dict[int, str]
+    recipes: dict[int, Recipe]
+    libraries: dict[str, str]
+    usual: tuple[str, ...] = ()
+    of_the_past: tuple[str, ...] = ()
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the gates go by, measured on the holdout customers of `month`.
 
     `interval` is the paired bootstrap's 95 % interval of the AUC difference, candidate minus champion; `parity` the
     largest difference between the candidate's ONNX and scikit-learn probabilities; `positives` counts churned rows.
     `looks` is how many candidates were compared on this month so far, this one counted; 0 where nobody counted.
-    `earlier` are months before this one, and `watched` is what features by themselves tell of all the month's labelled
+    `earlier` are months before this one, and `watched` is what features by themselves tell of the candidate's training
     customers: empty before 0.2.0.
-    `warn_only` names gates that do not stop a promotion, as set at the time (CHURN_WARN_ONLY).
+    `warn_only` names gates that do not stop a promotion, as set at the time (CHURN_WARN_ONLY). `basis` is what all of
+    that was computed from; None before 0.2.0.
     A fact that is added later needs a default: the evaluations in earlier receipts lack it. Defaults are not written,
     so that the hashes of those evaluations still match.
     """
@@ -117,3 +142,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warn_only: tuple[str, ...] = ()
     earlier: tuple[Earlier, ...] = ()
     watched: Watched = UNWATCHED
+    basis: Basis | None = None

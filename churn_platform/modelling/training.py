@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from churn_platform.bundle import Feature
-from churn_platform.contracts import Contract
 from churn_platform.faults import Fault
 from churn_platform.files import sha256
 from churn_platform.modelling import estimators
@@ -41,6 +40,18 @@ class TrainingError(Fault):
     """Rows that no model can be trained on or validated with; the message counts them and says what is needed."""
 
     lasting = True
+
+
+class Names(Protocol):
+    """Whatever says which column holds the customers' keys, and which the label: a contract, or a recipe."""
+
+    @property
+    def key(self) -> str:
+        """The column that says which customer a row is about."""
+
+    @property
+    def label(self) -> str:
+        """The column that says whether the customer churned."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ class Training:
 
 def train(
     rows: pd.DataFrame,
-    contract: Contract,
+    names: Names,
     schema: Sequence[Feature],
     estimator: Estimator,
     seed: int,
@@ -85,10 +96,10 @@ def train(
     for those more months are the safer basis. Raises TrainingError.
     """
     began = time.perf_counter()
-    rows = _ordered(rows, contract)
+    rows = _ordered(rows, names)
     month = rows["month"].to_numpy(dtype=object)
-    labels = rows[contract.label].to_numpy(dtype=bool)
-    fold = folds(rows[contract.key])
+    labels = rows[names.label].to_numpy(dtype=bool)
+    fold = folds(rows[names.key])
     encoded = encode_frame(schema, rows)
 
     reach = reachable(sorted(set(month)), windows)
@@ -118,7 +129,7 @@ def train(
         scores=scores,
         threshold=best_threshold(labels[newest], out_of_fold[window]),
         rows=int(within.sum()),
-        customers=int(rows[contract.key][within].nunique()),
+        customers=int(rows[names.key][within].nunique()),
         seconds=time.perf_counter() - began,
     )
 
@@ -155,15 +166,15 @@ def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(thresholds[np.argmax(f1)])
 
 
-def _ordered(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+def _ordered(rows: pd.DataFrame, names: Names) -> pd.DataFrame:
     """The rows by month and customer, so that their order in the input decides nothing."""
     if rows.empty:
         raise TrainingError("no training rows: land a month with labels first")
-    if (unlabelled := int(rows[contract.label].isna().sum())) > 0:
-        raise TrainingError(f"{unlabelled} training rows have no {contract.label}: train only on matured months")
-    if (repeated := int(rows.duplicated(["month", contract.key]).sum())) > 0:
+    if (unlabelled := int(rows[names.label].isna().sum())) > 0:
+        raise TrainingError(f"{unlabelled} training rows have no {names.label}: train only on matured months")
+    if (repeated := int(rows.duplicated(["month", names.key]).sum())) > 0:
         raise TrainingError(f"{repeated} training rows repeat a customer of the same month: keep one row for each")
-    return rows.sort_values(["month", contract.key], ignore_index=True)
+    return rows.sort_values(["month", names.key], ignore_index=True)
 
 
 def _check_folds(month: str, labels: np.ndarray, fold: np.ndarray) -> None:

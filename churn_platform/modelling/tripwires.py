@@ -1,7 +1,7 @@
 """Tripwires: what is measured of a month and the months before it, so that a leak is seen.
 
-Here: the facts that `leaks` answers from, out of labelled rows and earlier evaluations. Not here: reading those
-(`champion.usual`), or what follows from them (`leaks`).
+Here: the facts that `leaks` answers from, out of labelled rows. Not here: which rows those are (`champion.comparing`),
+or what follows from the facts (`leaks`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from churn_platform.modelling.facts import Lone, Marked, Watched
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_ROWS = 10_000
+"""More customers of a month than this are sampled to see what one feature tells."""
 
 KEPT = 5
 """How many features an evaluation names of each kind."""

@@ -16,7 +16,10 @@ ORIGINS = "feature_origins"
 CHURN_SCORES = "churn_scores"
 
 TRAINING_ROWS = "training_rows"
-"""The folder of training rows, files named by their content."""
+"""The folder of training rows, files named by their content, each with its proof (`proofs`)."""
+
+HOLDOUT_ROWS = "holdout_rows"
+"""The folder of the holdout customers that versions were judged on, kept likewise."""
 
 TRAINING_SET = "training_set"
 CANDIDATE = "candidate"

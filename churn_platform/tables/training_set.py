@@ -18,6 +18,7 @@ from churn_platform.faults import Fault
 from churn_platform.files import sha256_of
 from churn_platform.intake import deliveries
 from churn_platform.lake import Lake
+from churn_platform.modelling.recipe import Source
 from churn_platform.months import Month
 from churn_platform.tables import leaving, maturity
 from churn_platform.tables.features import AS_OF, as_declared, dated, is_holdout, sample, schema
@@ -40,14 +41,6 @@ class NotTrainableError(Fault):
     lasting = True
 
 
-class Source(msgspec.Struct, frozen=True):
-    """What one month contributed: its rows, and the SHA-256 of the files that they came from."""
-
-    rows: int
-    features_sha256: str
-    labels_sha256: str
-
-
 class CandidateVersion(msgspec.Struct, frozen=True):
     """The version of the registry that was trained from a month's training set."""
 
@@ -55,7 +48,10 @@ class CandidateVersion(msgspec.Struct, frozen=True):
 
 
 class TrainingSet(msgspec.Struct, frozen=True):
-    """What a version was trained from. `sha256` names the rows' file; counts are of all its months together."""
+    """What a version was trained from. `sha256` names the rows' file; counts are of all its months together.
+
+    `root` proves the rows (`proofs`); it is empty before 0.2.0.
+    """
 
     month: str
     sha256: str
@@ -63,6 +59,7 @@ class TrainingSet(msgspec.Struct, frozen=True):
     customers: int
     churned: int
     months: dict[str, Source]
+    root: str = ""
 
 
 def matured(lake: Lake) -> tuple[Month, ...]:
@@ -105,27 +102,39 @@ def training_rows(lake: Lake, months: Iterable[Month]) -> ibis.Table:
 
 
 def holdout(lake: Lake, month: Month) -> pd.DataFrame:
+    """The month's labelled holdout customers in memory, see `holdout_rows`."""
+    frame: pd.DataFrame = holdout_rows(lake, month).to_pandas()
+    return frame
+
+
+def holdout_rows(lake: Lake, month: Month) -> ibis.Table:
     """The month's labelled holdout customers with features and segments, in key order."""
     key, customers = lake.contract.key, lake.contract.customers
-    names = [column.name for column in customers.with_role(Role.SEGMENT)]
-    segments = as_declared(lake.read(customers.snapshots, month), customers).select(key, *names)
+    segments = as_declared(lake.read(customers.snapshots, month), customers).select(key, *segments_of(lake.contract))
     rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
     rows = rows.filter(is_holdout(rows[key])).left_join(segments, key).drop(f"{key}_right")
-    return _by_all_names(rows.order_by(key).to_pandas(), lake.contract)
+    return _by_all_names(rows, lake.contract).order_by(key)
 
 
-def labelled(lake: Lake, month: Month, most: int) -> pd.DataFrame:
-    """About `most` of the month's labelled customers with their features as the month has them, in key order."""
-    rows = _labelled(lake, month, lake.read(FEATURES, month).drop(AS_OF))
-    chosen = sample(rows, lake.contract.key, lake.rows(FEATURES, month), most)
-    return _by_all_names(chosen.order_by(lake.contract.key).to_pandas(), lake.contract)
+def labelled(rows: ibis.Table, key: str, month: str, most: int) -> pd.DataFrame:
+    """About `most` of these training rows that are of this month, in key order."""
+    own = rows.filter(rows.month == month)
+    chosen = sample(own, key, int(own.count().to_pyarrow().as_py()), most)
+    frame: pd.DataFrame = chosen.order_by(key).to_pandas()
+    return frame
 
 
-def _by_all_names(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The frame with each renamed feature by all of its names: versions know it by different ones."""
-    names = (*contract.former, *contract.former.values())
-    found = {name: called for name in names if (called := past.called(contract.former, name, [*frame])) in frame}
-    return frame.assign(**{name: frame[called] for name, called in found.items() if name not in frame})
+def segments_of(contract: Contract) -> tuple[str, ...]:
+    """The columns that put customers into groups, within each of which versions are compared."""
+    return tuple(column.name for column in contract.customers.with_role(Role.SEGMENT))
+
+
+def _by_all_names(rows: ibis.Table, contract: Contract) -> ibis.Table:
+    """The rows with each renamed feature by all of its names: versions know it by different ones."""
+    known = rows.columns
+    names = [name for name in (*contract.former, *contract.former.values()) if name not in known]
+    found = {name: called for name in names if (called := past.called(contract.former, name, known)) in known}
+    return rows.mutate(**{name: rows[called] for name, called in found.items()}) if found else rows
 
 
 def labels_of(lake: Lake, month: Month) -> ibis.Table:
