@@ -37,6 +37,26 @@ def findings(registry: Registry, ledger: Ledger) -> list[str]:
         return disagreements(registry, ledger)
 
 
+def unproven(registry: Registry, ledger: Ledger, number: int) -> list[str]:
+    """What is wrong with the receipts, or why nothing proves this one, a sentence each.
+
+    Who serves is not asked. Raises RegistryError and BookError.
+    """
+    if not _unproven(registry, ledger, number):
+        return []
+    with ledger.locked():  # a decision may have been under way
+        return _unproven(registry, ledger, number)
+
+
+def _unproven(registry: Registry, ledger: Ledger, number: int) -> list[str]:
+    anchor, newest = _anchored(registry), ledger.newest()
+    if anchor is not None and anchor == ledger.intended():  # interrupted: what comes before it is proved by the intent
+        return ledger.faults()
+    if newest is not None and newest.number == number and (anchor is None or anchor.number < number):
+        return [*ledger.faults(), f"nothing proves receipt {number}: the registry does not know it (churn receipts)"]
+    return ledger.faults(anchor)
+
+
 def _between(registry: Registry, ledger: Ledger, anchor: Anchor | None) -> Iterator[str]:
     if (intent := ledger.intent()) is not None:
         yield _interrupted(intent)

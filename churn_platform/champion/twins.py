@@ -20,8 +20,12 @@ def identical(registry: Registry, number: int) -> int | None:
 
 
 @bounded
-def different(registry: Registry, month: Month) -> int:
-    """How many different models were registered for a month, whatever became of them. Raises RegistryError."""
+def different(registry: Registry, month: Month, up_to: int | None = None) -> int:
+    """How many different models were registered for a month, or up to a version, whatever became of them.
+
+    Raises RegistryError.
+    """
     with registry.reachable():
         found = registry.client.search_model_versions(f"name = '{MODEL}' and tag.month = '{month}'", max_results=10_000)
-    return len({version.tags["bundle_sha256"] for version in found})
+    counted = [version for version in found if up_to is None or int(version.version) <= up_to]
+    return len({version.tags["bundle_sha256"] for version in counted})

@@ -1,9 +1,11 @@
 """Comparison: how sure the difference between two models' AUCs is.
 
-Here: the paired bootstrap. Not here: what the interval decides (`gate`).
+Here: the paired bootstrap, and how small a difference it can show. Not here: what the interval decides (`gate`).
 """
 
 from __future__ import annotations
+
+from statistics import NormalDist
 
 import numpy as np
 
@@ -34,6 +36,17 @@ def auc_difference_interval(
         differences.append(weighted_aucs(labels, new, counts) - weighted_aucs(labels, old, counts))
     low, high = np.nanquantile(np.concatenate(differences), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def smallest_gain(interval: tuple[float, float], level: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that as many rows show: whose interval lies above zero in `power` of such samples.
+
+    It is z((1 + level) / 2) + z(power) standard errors of the difference, 2.8 by default (Cohen, Statistical Power
+    Analysis for the Behavioral Sciences, 1988, chapter 2; Gelman and Hill, Data Analysis Using Regression, 2007,
+    section 20.2). The standard error is the width of `interval`, which is of this level, over 2 z((1 + level) / 2).
+    """
+    certain, low, high = NormalDist().inv_cdf((1 + level) / 2), *interval
+    return (certain + NormalDist().inv_cdf(power)) * (high - low) / (2 * certain)
 
 
 def weighted_aucs(labels: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:

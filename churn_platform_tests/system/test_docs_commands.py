@@ -28,7 +28,7 @@ COMMANDS = {
     "sql": """psql -v ON_ERROR_STOP=1 "$CHURN_POSTGRES_URL" <<'END'\n{}END""",
     "python": "python <<'END'\n{}END",
 }
-FOLLOWED = ("README.md", "docs/companies.md", "docs/operators.md", "docs/developers.md")
+FOLLOWED = ("README.md", "docs/companies.md", "docs/operators.md", "docs/auditors.md", "docs/developers.md")
 
 
 def runnable(page: Path) -> list[str]:

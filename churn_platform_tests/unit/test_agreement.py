@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from churn_platform.champion.agreement import findings
+from churn_platform.champion.agreement import findings, unproven
+from churn_platform.files import sha256
 from churn_platform_tests.decision_cases import Desk, evaluation
 
 
@@ -122,3 +124,26 @@ def test_a_changed_receipt_is_told_before_all_else(desk: Desk) -> None:
     first, second = found(desk)
     assert first.startswith("000001.json: is not a receipt")
     assert second == "000002.json: does not follow from the receipt before it: that one was changed"
+
+
+def test_a_receipt_is_proved_by_those_after_it_or_by_the_registry(desk: Desk) -> None:
+    assert [unproven(desk.registry, desk.ledger, number) for number in (1, 2)] == [[], []]
+    move(desk, 1)  # who serves is another question
+    assert unproven(desk.registry, desk.ledger, 2) == []
+    desk.registry.keep_anchor('{"number":1,"sha256":"' + _digest(desk, 1) + '"}')
+    assert unproven(desk.registry, desk.ledger, 1) == []
+    (told,) = unproven(desk.registry, desk.ledger, 2)
+    assert told == "nothing proves receipt 2: the registry does not know it (churn receipts)"
+
+
+def test_a_decision_that_was_cut_off_leaves_the_receipts_before_it_proved(desk: Desk) -> None:
+    with desk.ledger.locked():
+        facts = {"verdict": "appointed", "by": "ann", "reason": "a test", "run_id": "run 3", "before": 2, "after": 1}
+        desk.ledger.intend(version=desk.registry.version(1), **facts)  # type: ignore[arg-type]
+        assert unproven(desk.registry, desk.ledger, 2) == []
+        desk.registry.keep_anchor(msgspec.json.encode(desk.ledger.intended()).decode())
+        assert unproven(desk.registry, desk.ledger, 2) == []
+
+
+def _digest(desk: Desk, number: int) -> str:
+    return sha256(desk.book.receipts()[number])
