@@ -82,6 +82,8 @@ def test_at_another_place_it_goes_on(trained: Platform, backup: Path, tmp_path: 
     assert str(tmp_path / "home/") not in "".join(rows(platform.settings.home)["mlflow/mlflow.db"])
     assert said(platform, "status") == said(trained.copy(tmp_path / "copy"), "status")
     assert said(platform, "receipts").endswith("each as it was written\n")
+    assert said(platform, "receipt", "2", "--verify").endswith("receipt 2: verified\n")
+    assert "not the same" not in said(platform, "rebuild", "2")
     assert "version 4" in said(platform, "retrain", "2024-02")
     champion = platform.home.registry.champion()
     assert champion is not None
