@@ -66,12 +66,12 @@ class _Findings:
         self.proved: list[str] = []
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """A fault ends the block, and is told with the rest."""
+    def told(self, about: str = "") -> Iterator[None]:
+        """A fault ends the block, and is told with the rest, after what it is about."""
         try:
             yield
         except Fault as fault:
-            self.changed.append(str(fault))
+            self.changed.append(f"{about}{fault}")
 
 
 def verify(lake: Lake, registry: Registry, ledger: Ledger, receipt: Receipt) -> Verification:
@@ -102,7 +102,7 @@ def _bundles(found: _Findings, registry: Registry, receipt: Receipt) -> dict[int
     basis, bundles = _basis(receipt), {}
     wanted = [(receipt.version, receipt.bundle_sha256), *(basis.bundles.items() if basis else ())]
     for number, digest in dict.fromkeys(wanted):
-        with found.told():
+        with found.told(f"version {number}: "):
             bundle = registry.bundle(registry.version(number))
             if bundle.digest != digest:
                 told = f"version {number}: its bundle is {bundle.digest}, but the receipt says {digest}"

@@ -115,6 +115,7 @@ def test_an_edited_file_of_a_bundle_is_named(file: str, number: int, platform: P
     path = bundle(platform, number) / file
     path.write_bytes(path.read_bytes().replace(b"churn", b"churm", 1) if file == "model.onnx" else b"[]")
     (told,) = refused(platform)
+    assert told.startswith(f"version {number}: ")
     assert f"{file} is not the file that manifest.json describes" in told
     assert file in done(platform, "rebuild", str(number), exit_code=1)
 
