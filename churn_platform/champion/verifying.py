@@ -116,7 +116,7 @@ def _bundles(found: _Findings, registry: Registry, receipt: Receipt) -> dict[int
 def _training_rows(found: _Findings, lake: Lake, registry: Registry, receipt: Receipt) -> set[int]:
     """Prove what the versions were trained from, and that the registry says the same of it as the receipt.
 
-    Returns the versions of whose rows some were erased.
+    Returns the versions of whose rows some were erased, or changed.
     """
     basis, short = _basis(receipt), set[int]()
     for number in basis.bundles if basis else {receipt.version: ""}:
@@ -132,6 +132,7 @@ def _training_rows(found: _Findings, lake: Lake, registry: Registry, receipt: Re
         if recipe is None:
             found.proved.append(f"version {number} was trained {EARLIER} of its training")
         else:
+            short.add(number)
             with found.told():
                 what = f"training rows of version {number}"
                 if erased := _prove(found, lake, TRAINING_ROWS, recipe.training, what):
@@ -139,7 +140,8 @@ def _training_rows(found: _Findings, lake: Lake, registry: Registry, receipt: Re
                         f"{counted(erased, 'row')} of them erased: nobody can train it again to the bit, and what its"
                         " features tell by themselves is taken as it is written"
                     )
-                    short.add(number)
+                else:
+                    short.remove(number)
     return short
 
 
