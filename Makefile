@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help run test test-unit test-integration test-system test-browser test-containers torture coverage lint format types docs
-.PHONY: evidence bench bench-serving hooks lock clean
+.PHONY: evidence evidence-quick bench bench-serving hooks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -68,7 +68,10 @@ hooks: $(INSTALLED) ## have git check each commit
 	$(BIN)/pre-commit install
 
 evidence: $(INSTALLED) ## how often the platform is right in simulated worlds: hours, and it goes on where it was cut off
-	$(BIN)/python -m benchmarks.evidence --table docs/evidence.md
+	$(BIN)/python -m benchmarks.evidence --processes 2 --table docs/evidence.md
+
+evidence-quick: $(INSTALLED) ## a part of that, in a few small worlds: minutes
+	$(BIN)/python -m benchmarks.evidence --processes 2 --quick
 
 bench: $(INSTALLED) ## what closing a month costs
 	$(BIN)/python -m benchmarks.closing

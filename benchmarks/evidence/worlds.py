@@ -24,7 +24,13 @@ from churn_platform.tables.names import FEATURES, landed
 @contextmanager
 def world(customers: int, seed: int, months: int, shock: ShockKind | None = None, lasting: int = 1) -> Iterator[Lake]:
     """A company's closed months with their labels; the shock, if any, is in the last months, as many as it lasts."""
-    shocks = [Shock(FIRST + months - lasting, shock)] if shock else []
+    with company(customers, seed, months, [Shock(FIRST + months - lasting, shock)] if shock else []) as lake:
+        yield lake
+
+
+@contextmanager
+def company(customers: int, seed: int, months: int, shocks: Sequence[Shock]) -> Iterator[Lake]:
+    """A company's closed months with their labels."""
     memory = Path("/dev/shm")  # noqa: S108  # a folder of its own is made there
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         lake = Lake(Path(folder) / "lake", streamflow())

@@ -38,13 +38,26 @@ def test_what_was_worked_out_is_kept(
         asked.append((customers, seed))
         return {"happened": seed == 1}
 
-    monkeypatch.setattr(evidence, "STUDIES", {"study": study})
+    monkeypatch.setattr(evidence, "STUDIES", {"study": evidence.Study(study)})
     table = tmp_path / "table.md"
     monkeypatch.setattr(sys, "argv", ["evidence", "--quick", "--kept", str(tmp_path), "--table", str(table)])
-    (tmp_path / "study-1000-0.json").write_text(json.dumps({"happened": False}))
+    (kept := tmp_path / evidence.code()).mkdir()
+    (kept / "study-1000-0.json").write_text(json.dumps({"happened": False}))
     for _ in range(2):
         evidence.main()
         told = json.loads(capsys.readouterr().out)
-        assert told == [{"question": "happened", "customers": 1000, "hits": 1, "trials": 3}]
-    assert asked == [(1000, 1), (1000, 2)]
-    assert "| happened | 1,000 | 1 of 3 (0.008 to 0.906) |" in table.read_text()
+        assert told == [{"question": "happened", "customers": 1000, "hits": 1, "trials": 2}]
+    assert asked == [(1000, 1)]
+    assert "| happened | 1,000 | 1 of 2 (0.013 to 0.987) |" in table.read_text()
+
+
+def test_a_broken_promise_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {"new plan found": [False] * 20, "quiet month stopped as leaking": [False] * 20}
+    monkeypatch.setattr(evidence, "STUDIES", {"study": evidence.Study(lambda *_: answers)})
+    monkeypatch.setattr(sys, "argv", ["evidence", "--quick", "--kept", str(tmp_path)])
+    with pytest.raises(
+        SystemExit, match=r"^not as promised: new plan found, 1,000 customers: 0 of 40 \(0.000 to 0.088\)$"
+    ):
+        evidence.main()
