@@ -86,7 +86,7 @@ def compared(lake: Lake, month: Month, champion: Model | None, candidate: Model,
     customers, contract = training_set.holdout(lake, month), lake.contract
     left_out = usual.of_the_past(contract)
     watched = [feature for feature in candidate.features if feature.name not in left_out]
-    months = (str(month), *usual.months(lake, month, appointed))
+    months = (str(month), *usual.months(lake, month, appointed, {*candidate.rows["month"]}))
     frames = [candidate.rows[candidate.rows["month"] == then] for then in months]
     now, *before = [(frame, frame[contract.label].to_numpy(dtype=bool)) for frame in frames]
     found = evaluate(

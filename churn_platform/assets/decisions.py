@@ -37,9 +37,7 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
         candidate, champion = registry.version(made.version), registry.champion()
         versions = {version.number: version for version in (candidate, champion) if version}
         bundles = {number: registry.bundle(version) for number, version in versions.items()}
-        basis = basis_of(
-            lake, registry, month, [*versions.values()], bundles, home.settings.seed, home.ledger.appointed
-        )
+        basis = basis_of(lake, registry, month, candidate, champion, bundles, home.settings.seed, home.ledger.appointed)
         compared, labels, scores = compare(
             lake,
             basis,

@@ -17,7 +17,7 @@ from churn_platform.contracts import Contract
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
 from churn_platform.lake import Written
-from churn_platform.modelling.recipe import Recipe, libraries
+from churn_platform.modelling.recipe import KeptRows, Recipe, libraries
 from churn_platform.months import Month
 from churn_platform.settings import Settings
 from churn_platform.tables import proofs
@@ -121,9 +121,10 @@ def _recipe(home: Home, month: Month, source: TrainingSet) -> Recipe:
     from churn_platform.modelling.training import WINDOWS
 
     lake = home.lake
+    kept = KeptRows(source.sha256, source.rows, source.root)
     return Recipe(
         month=source.month,
-        training=proofs.prove(lake, TRAINING_ROWS, source.sha256),
+        training=kept if kept.root else proofs.prove(lake, TRAINING_ROWS, kept.sha256),
         holdout=proofs.keep(lake, HOLDOUT_ROWS, training_sets.holdout_rows(lake, month)),
         months=source.months,
         key=home.contract.key,

@@ -49,11 +49,13 @@ def unproven(registry: Registry, ledger: Ledger, number: int) -> list[str]:
 
 
 def _unproven(registry: Registry, ledger: Ledger, number: int) -> list[str]:
-    anchor, newest = _anchored(registry), ledger.newest()
-    if anchor is not None and anchor == ledger.intended():  # interrupted: what comes before it is proved by the intent
-        return ledger.faults()
-    if newest is not None and newest.number == number and (anchor is None or anchor.number < number):
-        return [*ledger.faults(), f"nothing proves receipt {number}: the registry does not know it (churn receipts)"]
+    anchor, newest, intent = _anchored(registry), ledger.newest(), ledger.intent()
+    unknown = f"nothing proves receipt {number}: the registry does not know it (churn receipts)"
+    if intent is not None and anchor == ledger.intended():  # interrupted: the intent names the newest receipt
+        follows = newest is not None and intent.previous_sha256 == newest.sha256
+        return [*ledger.faults(), *([] if follows else [unknown])]
+    if anchor is None or anchor.number < number:  # whoever wrote the receipts since may have written all of them
+        return [*ledger.faults(), unknown]
     return ledger.faults(anchor)
 
 

@@ -41,15 +41,16 @@ class Audited:
     @property
     def held(self) -> tuple[str, ...]:
         """The leak gates that stopped it."""
-        return tuple(g.name for g in self.evaluation.gates if g.name in leaks.GATES and not g.passed)
+        return tuple(g.name for g in self.evaluation.gates if g.name in leaks.GATES and g.blocking and not g.passed)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """What a version learns from, and is compared on."""
+    """What a version learns from, is compared on, and is watched on: the month, then those that are usual."""
 
     training: pd.DataFrame
     holdout: pd.DataFrame
+    watched: tuple[pd.DataFrame, ...]
 
     def planted(self, month: Month, key: str, column: str, values: pd.Series) -> _Rows:
         """The same with this column's values of the month, by customer; other months keep theirs, or have none."""
@@ -59,7 +60,9 @@ class _Rows:
             own = frame["month"] == str(month)
             return frame[key].map(values).where(own, known)
 
-        return _Rows(*(frame.assign(**{column: of(frame)}) for frame in (self.training, self.holdout)))
+        frames = (self.training, self.holdout, *self.watched)
+        training, holdout, *watched = (frame.assign(**{column: of(frame)}) for frame in frames)
+        return _Rows(training, holdout, tuple(watched))
 
 
 class Audit:
@@ -70,10 +73,11 @@ class Audit:
     ) -> None:
         self._month, self._settings, self._champion, self._contract = month, settings, champion, lake.contract
         months = training_set.months_to_learn_from(lake, month)
-        training = training_set.training_rows(lake, months).to_pandas()
-        self._rows = _Rows(training, training_set.holdout(lake, month))
+        training = training_set.training_rows(lake, months)
+        watched = (str(month), *usual.months(lake, month, appointed, {str(known) for known in months}))
+        frames = (training_set.labelled(training, lake.contract.key, then, tripwires.MOST_ROWS) for then in watched)
+        self._rows = _Rows(training.to_pandas(), training_set.holdout(lake, month), tuple(frames))
         self._usual = usual.of_versions(lake, month, appointed)
-        self._watched = (str(month), *usual.months(lake, month, appointed))
 
     def tried(self) -> Iterator[Audited]:
         """The month without a canary, then with each; each trains a candidate."""
@@ -82,7 +86,8 @@ class Audit:
         yield Audited(None, "", self._judged(features, rows))
         import pandas as pd
 
-        own, labels = self._of_month(rows, str(self._month))
+        own = rows.training[rows.training["month"] == str(self._month)]
+        labels = own[label].to_numpy(dtype=bool)
         column = perch(self._by_themselves(features), own, labels)
         churned = pd.concat([own, rows.holdout]).set_index(key)[label]
         for canary in CANARIES:
@@ -97,7 +102,7 @@ class Audit:
         training = train(rows.training, contract, known, settings.estimator, settings.seed)
         probabilities = estimators.predict(training.pipeline, encode_frame(known, rows.holdout))
         candidate = VersionScores(0, str(self._month), training.threshold, probabilities)
-        now, *before = [self._of_month(rows, month) for month in self._watched]
+        now, *before = [(frame, frame[contract.label].to_numpy(dtype=bool)) for frame in rows.watched]
         return evaluate(
             str(self._month),
             rows.holdout[contract.label].to_numpy(dtype=bool),
@@ -108,13 +113,10 @@ class Audit:
             delta=settings.delta,
             seed=settings.seed,
             looks=1,
+            warn_only=sorted(settings.warning_gates),
             earlier=self._usual,
             watched=tripwires.watch(self._by_themselves(features), now, before),
         )
-
-    def _of_month(self, rows: _Rows, month: str) -> tripwires.Labelled:
-        frame = rows.training[rows.training["month"] == month]
-        return frame, frame[self._contract.label].to_numpy(dtype=bool)
 
     def _by_themselves(self, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
         left_out = usual.of_the_past(self._contract)

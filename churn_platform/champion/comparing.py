@@ -49,14 +49,22 @@ def basis_of(
     lake: Lake,
     registry: Registry,
     month: Month,
-    versions: Sequence[Version],
+    candidate: Version,
+    champion: Version | None,
     bundles: Mapping[int, Bundle],
     seed: int,
     appointed: usual.Appointed,
 ) -> Basis:
-    """Keep the month's holdout rows, and say all that a comparison of these versions on them is based on."""
+    """Keep the month's holdout rows, and say all that a comparison of these versions on them is based on.
+
+    What is usual is taken from months that the candidate learned from: labels that came since are not in its rows.
+    """
+    versions = (candidate, champion) if champion else (candidate,)
     recipes = {version.number: recipe_of(registry, version) for version in versions}
+    learned = recipes[candidate.number]
     return Basis(
+        candidate=candidate.number,
+        champion=champion.number if champion else None,
         holdout=proofs.keep(lake, HOLDOUT_ROWS, holdout_rows(lake, month)),
         key=lake.contract.key,
         label=lake.contract.label,
@@ -65,7 +73,7 @@ def basis_of(
         bundles={number: bundle.digest for number, bundle in bundles.items()},
         recipes={number: recipe for number, recipe in recipes.items() if recipe},
         libraries=libraries(),
-        usual=usual.months(lake, month, appointed),
+        usual=usual.months(lake, month, appointed, learned.months if learned else ()),
         of_the_past=usual.of_the_past(lake.contract),
     )
 
@@ -83,7 +91,7 @@ def compare(
     earlier: Sequence[Earlier],
     watched: Watched | None = None,
 ) -> ComparedVersions:
-    """Compare on the rows of the basis: the first of the bundles is the candidate's, and `pipeline` too.
+    """Compare on the rows of the basis; `pipeline` is the candidate's.
 
     Nothing but the arguments and the lake's kept rows decides what comes of it, least of all today's declaration.
     `watched` stands in for what the candidate's training rows would tell, where some of them were erased.
@@ -92,14 +100,14 @@ def compare(
     others = (basis.key, basis.label, *basis.segments)
     kinds = {name: kind_of(found) for name, found in rows.schema().items() if name not in others}
     customers = rows.to_pandas()
-    candidate, *champion = bundles
+    candidate, champion = basis.candidate, basis.champion
     scores, parity = score_versions(customers, bundles, candidate, pipeline, kinds)
     labels = customers[basis.label].to_numpy(dtype=bool)
     evaluation = evaluate(
         month,
         labels,
         scores[candidate],
-        scores[champion[0]] if champion else None,
+        None if champion is None else scores[champion],
         parity=parity,
         segments=customers[[*basis.segments]],
         delta=delta,

@@ -9,7 +9,7 @@ champion all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from churn_platform.company import past
 from churn_platform.contracts import Contract
@@ -45,14 +45,18 @@ def of_versions(lake: Lake, month: Month, appointed: Appointed) -> tuple[Earlier
     return tuple(found)
 
 
-def months(lake: Lake, month: Month, appointed: Appointed) -> tuple[str, ...]:
-    """The newest earlier months that count, oldest first, with which features are compared. Raises DocumentError."""
-    return tuple(str(then) for then, _ in _evaluated(lake, month, appointed))[-COMPARED:]
+def months(lake: Lake, month: Month, appointed: Appointed, among: Container[str]) -> tuple[str, ...]:
+    """The newest of the earlier months `among` these that count, oldest first: features are compared with them.
+
+    Raises DocumentError.
+    """
+    counted = (str(then) for then, _ in _evaluated(lake, month, appointed))
+    return tuple(then for then in counted if then in among)[-COMPARED:]
 
 
 def _evaluated(lake: Lake, month: Month, appointed: Appointed) -> Iterator[tuple[Month, Evaluation | None]]:
     for then in training_set.judging(lake):
-        if then < month and month.since(then) <= training_set.REACH:
+        if then < month and month.since(then) < training_set.REACH:
             evaluation = lake.document(EVALUATION, then, Evaluation, "churn retrain")
             if evaluation is None or not evaluation.may_leak or appointed(evaluation.candidate.version):
                 yield then, evaluation

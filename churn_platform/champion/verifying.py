@@ -19,7 +19,7 @@ from churn_platform.bundle import Bundle
 from churn_platform.champion import twins
 from churn_platform.champion.agreement import unproven
 from churn_platform.champion.comparing import compare, model_of
-from churn_platform.champion.receipts import Ledger, Receipt
+from churn_platform.champion.receipts import MOST_OF_REASON, Ledger, Receipt
 from churn_platform.champion.recipes import recipe_of
 from churn_platform.champion.registry import Registry
 from churn_platform.faults import Fault
@@ -29,12 +29,15 @@ from churn_platform.modelling.facts import Basis, Watched
 from churn_platform.modelling.gate import decide
 from churn_platform.modelling.recipe import KeptRows, Recipe, changed_libraries
 from churn_platform.months import Month
-from churn_platform.shown import counted
+from churn_platform.shown import MOST, as_text, counted
 from churn_platform.tables import proofs
 from churn_platform.tables.names import HOLDOUT_ROWS, TRAINING_ROWS
 
 TOLERANCE = 1e-6
-"""How far a figure may be off where libraries have other versions than then. With the same ones it has to be equal."""
+"""How far a figure may be off where a library has another version than then, or the processor is of another kind.
+
+Otherwise it has to be equal.
+"""
 
 EARLIER = "by an earlier version of the platform, which kept no rows"
 
@@ -136,9 +139,9 @@ def _training_rows(found: _Findings, lake: Lake, registry: Registry, receipt: Re
             with found.told():
                 what = f"training rows of version {number}"
                 if erased := _prove(found, lake, TRAINING_ROWS, recipe.training, what):
-                    found.proved.append(
-                        f"{counted(erased, 'row')} of them erased: nobody can train it again to the bit, and what its"
-                        " features tell by themselves is taken as it is written"
+                    found.lacking.append(
+                        f"{counted(erased, 'row')} erased of the {what}: what its features tell by themselves is taken"
+                        " as it is written, and nobody can train it again to the bit"
                     )
                 else:
                     short.remove(number)
@@ -177,7 +180,7 @@ def _figures(
             ]
             found.changed += differing
             if differing and changed:
-                found.changed.append(f"other versions of libraries may explain that: {', '.join(changed)}")
+                found.changed.append(f"what it was computed with may explain that: {', '.join(changed)}")
             if not differing:
                 found.proved.append("every figure, gate and the decision come out as they are written")
     found.changed += _looks(registry, recorded)
@@ -204,7 +207,7 @@ def _again(
         lake,
         basis,
         bundles,
-        model_of(registry, registry.version(next(iter(bundles)))),
+        model_of(registry, registry.version(basis.candidate)),
         month=", ".join(months),
         delta=recorded.delta,
         looks=recorded.looks,
@@ -262,8 +265,9 @@ def _unequal(place: str, left: Any, right: Any, exact: bool) -> Iterator[tuple[s
                 yield from _unequal(f"{place}.{name}".lstrip("."), left.get(name), right.get(name), exact)
     elif isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
         for position, (one, other) in enumerate(zip(left, right, strict=True)):
-            named = one.get("name") or f"{one.get('column')} {one.get('value')}" if isinstance(one, dict) else position
-            yield from _unequal(f"{place}[{named}]", one, other, exact)
+            yield from _unequal(f"{place}[{_called(one, position)}]", one, other, exact)
+    elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        yield place, f"{len(left)} of them", f"{len(right)} of them"
     elif isinstance(left, float) and isinstance(right, float):
         if left != right and (exact or not abs(left - right) <= TOLERANCE) and not (left != left and right != right):
             yield place, left, right
@@ -271,5 +275,13 @@ def _unequal(place: str, left: Any, right: Any, exact: bool) -> Iterator[tuple[s
         yield place, left, right
 
 
+def _called(one: Any, position: int) -> str:
+    """An entry of a list by what it is about: a gate's name, a group's column and value, a feature, or a month."""
+    names = ("name", "column", "value", "feature", "month")
+    said = [str(one[name]) for name in names if name in one] if isinstance(one, dict) else []
+    return as_text(" ".join(said) or position, MOST)
+
+
 def _differs(place: str, written: object, computed: object) -> str:
-    return f"{place}: the receipt says {written}, and it comes out as {computed}"
+    said, found = (as_text(value, MOST_OF_REASON) for value in (written, computed))
+    return f"{place}: the receipt says {said}, and it comes out as {found}"

@@ -42,10 +42,8 @@ def audit(month: Month) -> None:
         if audited.canary and not audited.held:
             passed.append(audited.canary.name)
     if passed:
-        raise click.ClickException(
-            f"{counted(len(passed), 'leak')} would pass in {month} ({', '.join(passed)}): "
-            "with few customers, faint ones cannot be told from luck"
-        )
+        why = ": with few customers or months, a faint one cannot be told from luck" if passed == ["faint"] else ""
+        raise click.ClickException(f"{counted(len(passed), 'leak')} would pass in {month}: {', '.join(passed)}{why}")
 
 
 def _told(audited: Audited) -> str:

@@ -14,7 +14,7 @@ from churn_platform.company.past import AS_OF, MONTHS, ago, days, features, made
 
 RESERVED = frozenset(
     {AS_OF, "last_seen", "month", "probability", "decile", "value_at_risk", "reasons", "model_version", "file_row"}
-    | {"risk_change", "risk_change_customer", "risk_change_model"}
+    | {"risk_change", "risk_change_customer", "risk_change_model", "file_row_number"}
 )
 """What the platform's own tables call their columns."""
 

@@ -38,6 +38,8 @@ def rank(values: pd.Series, kind: FeatureKind, labels: np.ndarray) -> Rank | Non
     found, in whichever direction, and none where there is none (target encoding, cross-fitted: Micci-Barreca, SIGKDD
     Explorations 3, 2001). The AUC is the mean of both halves'; every second row belongs to the second half.
     """
+    if not len(labels):
+        return None
     groups = _grouped(values, kind)
     halves = [np.arange(first, len(labels), 2) for first in (0, 1)]
     if groups.min() == groups.max() or any(len(np.unique(labels[half])) < 2 for half in halves):

@@ -63,6 +63,7 @@ class Marked(msgspec.Struct, frozen=True, omit_defaults=True):
     """The customers for whom a feature is `known`, or unknown: how many they are, and how many of them churned.
 
     `everyone` is the churn share of all customers; `rows_before` and `churned_before` count the same in earlier months.
+    `of` is how many such groups were looked at.
     """
 
     feature: str
@@ -70,6 +71,7 @@ class Marked(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int
     churned: int
     everyone: float
+    of: int
     rows_before: int = 0
     churned_before: int = 0
 
@@ -77,14 +79,14 @@ class Marked(msgspec.Struct, frozen=True, omit_defaults=True):
 class Watched(msgspec.Struct, frozen=True, omit_defaults=True):
     """What features by themselves tell of who left.
 
-    `lone` are those that tell more than in any earlier month, or come nearest to that, most first. `highest` is
-    the highest AUC of any feature in the earlier months. `faded` is the feature that tells less by most; its `before`
-    is its lowest AUC of the earlier months. `marked` are those whose known, or unknown, customers left more often than
-    everyone, the surest first.
+    `lone` are those that tell more than in any earlier month, or come nearest to that, most first. `highest` is the
+    highest AUC of any feature in the earlier months, with its standard error. `faded` is the feature that tells less by
+    most; its `before` is its lowest AUC of the earlier months. `marked` are those whose known, or unknown, customers
+    left more often than everyone, the surest first.
     """
 
     lone: tuple[Lone, ...] = ()
-    highest: float | None = None
+    highest: tuple[float, float] | None = None
     faded: Lone | None = None
     marked: tuple[Marked, ...] = ()
 
@@ -96,6 +98,7 @@ UNWATCHED = Watched()
 class Basis(msgspec.Struct, frozen=True):
     """What a comparison was computed from, so that it can be computed again whatever is declared or set by then.
 
+    `candidate` and `champion` are the versions; they are the same one where the champion is evaluated again.
     `holdout` are the customers, with `key`, `label` and `segments` by the names that those columns had; `seed` is the
     bootstrap's. `bundles` are the SHA-256 of both versions' manifests, and `recipes` how they were trained, without
     those of earlier platforms, which kept none. `libraries` are those of the comparison. What features tell by
@@ -103,6 +106,8 @@ class Basis(msgspec.Struct, frozen=True):
     are made `of_the_past` of a column.
     """
 
+    candidate: int
+    champion: int | None
     holdout: KeptRows
     key: str
     label: str

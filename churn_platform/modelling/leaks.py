@@ -6,7 +6,7 @@ gathering these facts (`tripwires`).
 A column that carries the label makes a candidate shine on every holdout, since the holdout's column carries it too. It
 shows in three ways: the candidate ranks better than any version did before; one feature alone tells more than it ever
 did; or a column is filled, or empty, mostly for those who left. A real change in who leaves makes a feature tell more
-as well, but then others tell less, and the candidate ranks no better than versions did.
+as well, but then others tell less than they did.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ JUMP = 0.03
 
 ALONE = 0.9
 """The AUC that one feature alone does not reach where no earlier month tells what is usual."""
-
-BETTER = 0.05
-"""How likely a candidate that ranks as versions did counts as better than all of them."""
 
 MOST_NAMED = 3
 
@@ -64,9 +61,9 @@ def lone_feature(facts: Facts) -> Finding:
     said = f"{_said(suspects[0])}{others}: more than chance allows"
     if any(_tells_most(lone, facts.watched.highest) for lone in suspects):
         said = f"{said}, and more than any feature did"
-    elif (faded := facts.watched.faded) and _has_faded(faded) and not _is_better_than_ever(facts):
+    elif (faded := facts.watched.faded) and _has_faded(faded):
         told = f"{as_text(faded.feature)} tells less, {faded.auc:.4f} after at least {faded.before:.4f}"
-        return True, f"{said}; but {told}, and the candidate ranks as versions did: customers have changed"
+        return True, f"{said}; but {told}: customers have changed"
     return False, f"{said}; {_what_to_do(facts)}"
 
 
@@ -91,9 +88,12 @@ def _has_risen(lone: Lone) -> bool:
     return lone.auc - lone.before > _z(LUCK / max(lone.of, 1)) * lone.error
 
 
-def _tells_most(lone: Lone, highest: float | None) -> bool:
+def _tells_most(lone: Lone, highest: tuple[float, float] | None) -> bool:
     """Whether a feature surely tells more than any did in earlier months, as no change of customers made one yet."""
-    return highest is not None and lone.auc - highest > _z(LUCK / max(lone.of, 1)) * lone.error
+    if highest is None:
+        return False
+    auc, error = highest
+    return lone.auc - auc > _z(LUCK / max(lone.of, 1)) * math.hypot(lone.error, error)
 
 
 def _has_faded(lone: Lone) -> bool:
@@ -103,26 +103,18 @@ def _has_faded(lone: Lone) -> bool:
     return lone.before - lone.auc > _z(LUCK / max(lone.of, 1)) * lone.error
 
 
-def _is_better_than_ever(facts: Facts) -> bool:
-    best = max(facts.earlier, key=lambda month: month.auc, default=None)
-    if best is None:
-        return False
-    error = math.hypot(_error(facts.candidate, facts), best.error)
-    return facts.candidate.metrics["auc"] - best.auc > _z(BETTER) * error
-
-
 def _is_mostly_of_leavers(marked: Marked) -> bool:
     """Whether surely more than half of the way from everyone's churn share to all of them left, and not so before."""
     bar = (1 + marked.everyone) / 2
-    was_so = _surely_above(marked.churned_before, marked.rows_before, bar)
-    return _surely_above(marked.churned, marked.rows, bar) and not was_so
+    was_so = _surely_above(marked.churned_before, marked.rows_before, bar, 1)
+    return _surely_above(marked.churned, marked.rows, bar, marked.of) and not was_so
 
 
-def _surely_above(churned: int, rows: int, share: float) -> bool:
-    """Whether so many of so many happen with this share less than once in 1 / LUCK times (exact binomial)."""
+def _surely_above(churned: int, rows: int, share: float, of: int) -> bool:
+    """Whether so many of so many happen with this share in one month in 1 / LUCK, in any `of` groups (binomial)."""
     from scipy.stats import binom
 
-    return float(binom.sf(churned - 1, rows, share)) < LUCK
+    return float(binom.sf(churned - 1, rows, share)) < LUCK / max(of, 1)
 
 
 def error_of(contender: Contender, rows: int, positives: int) -> float:

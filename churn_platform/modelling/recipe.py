@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from platform import python_version
+from platform import machine, python_version
 
 import msgspec
 
@@ -16,7 +16,7 @@ from churn_platform.settings import Estimator
 
 PLATFORM = "churn-platform"
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "skl2onnx", "onnx", "onnxruntime", PLATFORM)
-"""What a model's bits, or its probabilities', may depend on beside the rows: another version may give others."""
+"""What a model's bits, or its probabilities', may depend on besides the rows: another version may give others."""
 
 
 class KeptRows(msgspec.Struct, frozen=True):
@@ -55,8 +55,16 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 def libraries() -> dict[str, str]:
-    """The versions that are installed now, by name."""
-    return {"python": python_version(), **{name: version(name) for name in LIBRARIES}}
+    """The versions that are installed now, by name, and the processor, since libraries choose their ways by it."""
+    return {"python": python_version(), **{name: version(name) for name in LIBRARIES}, "processor": _processor()}
+
+
+def _processor() -> str:
+    """Its kind, and those of its extensions that numpy can use."""
+    import numpy as np
+
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join([machine(), *extensions["baseline"], *extensions["found"]])
 
 
 def changed_libraries(then: Mapping[str, str]) -> Iterator[str]:

@@ -42,7 +42,9 @@ def watch(schema: Sequence[Feature], now: Labelled, earlier: Sequence[Labelled])
             fallen.append(_lone(name, own, min(known, key=_auc), len(ranks)))
     risen.sort(key=lambda lone: (-_rise(lone), lone.feature))
     faded = min(fallen, key=lambda lone: (_rise(lone), lone.feature), default=None)
-    return Watched(tuple(risen[:KEPT]), highest.auc if highest else None, faded, _marked(schema, now, earlier))
+    return Watched(
+        tuple(risen[:KEPT]), (highest.auc, highest.error) if highest else None, faded, _marked(schema, now, earlier)
+    )
 
 
 def _lone(name: str, own: Rank, then: Rank | None, of: int, *, new: bool = False) -> Lone:
@@ -60,8 +62,8 @@ def _rise(lone: Lone) -> float:
 
 
 def _marked(schema: Sequence[Feature], now: Labelled, earlier: Sequence[Labelled]) -> tuple[Marked, ...]:
-    frame, labels = now
-    everyone = float(labels.mean()) if len(labels) else 0.0
+    everyone = float(now[1].mean()) if len(now[1]) else 0.0
+    groups = list(_marks(schema, now))
     then = [dict(_marks(schema, month)) for month in earlier]
     found = [
         Marked(
@@ -70,11 +72,11 @@ def _marked(schema: Sequence[Feature], now: Labelled, earlier: Sequence[Labelled
             rows,
             churned,
             everyone,
+            len(groups),
             sum(month[feature, known][0] for month in then if (feature, known) in month),
             sum(month[feature, known][1] for month in then if (feature, known) in month),
         )
-        for (feature, known), (rows, churned) in _marks(schema, (frame, labels))
-        if rows
+        for (feature, known), (rows, churned) in groups
     ]
     return tuple(sorted(found, key=lambda marked: (-_surplus(marked), marked.feature, marked.known))[:KEPT])
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from churn_platform.faults import Fault
-from churn_platform.files import locked, replacing
+from churn_platform.files import locked, replacing, sha256_of
 from churn_platform.intake.casting import quoted
 from churn_platform.lake import DamagedTableError, Lake
 from churn_platform.modelling.recipe import KeptRows
@@ -76,6 +76,8 @@ def prove(lake: Lake, name: str, sha256: str) -> KeptRows:
     with locked(path.parent / ".lock"):
         is_new = not _proof(path).exists()
         if is_new:
+            if sha256_of(path) != sha256:
+                raise ProofError(f"{path}: was changed, and has no proof beside it: restore both files from a backup")
             _write(lake, path)
         with _sides(lake, path) as (rows, proof):
             if not is_new:

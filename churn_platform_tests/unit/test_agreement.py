@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from churn_platform.champion.agreement import findings, unproven
+from churn_platform.champion.receipts import Receipt
 from churn_platform.files import sha256
 from churn_platform_tests.decision_cases import Desk, evaluation
 
@@ -138,11 +139,49 @@ def test_a_receipt_is_proved_by_those_after_it_or_by_the_registry(desk: Desk) ->
 
 def test_a_decision_that_was_cut_off_leaves_the_receipts_before_it_proved(desk: Desk) -> None:
     with desk.ledger.locked():
-        facts = {"verdict": "appointed", "by": "ann", "reason": "a test", "run_id": "run 3", "before": 2, "after": 1}
-        desk.ledger.intend(version=desk.registry.version(1), **facts)  # type: ignore[arg-type]
+        begin(desk)
         assert unproven(desk.registry, desk.ledger, 2) == []
         desk.registry.keep_anchor(msgspec.json.encode(desk.ledger.intended()).decode())
         assert unproven(desk.registry, desk.ledger, 2) == []
+
+
+def begin(desk: Desk) -> None:
+    """Write an intent, and do nothing of it yet."""
+    facts = {"verdict": "appointed", "by": "ann", "reason": "a test", "run_id": "run 3", "before": 2, "after": 1}
+    desk.ledger.intend(version=desk.registry.version(1), **facts)  # type: ignore[arg-type]
+
+
+def forge(desk: Desk) -> None:
+    """Write all receipts again with another reason, each following from the one before."""
+    previous = None
+    for number, data in desk.book.receipts().items():
+        receipt = msgspec.json.decode(data, type=Receipt)
+        forged = msgspec.structs.replace(receipt, reason="forged", previous_sha256=previous)
+        Path(desk.ledger.place(number)).write_bytes(data := msgspec.json.encode(forged))
+        previous = sha256(data)
+
+
+@pytest.mark.parametrize("anchor", ["", "1", "intent"])
+def test_forged_receipts_are_not_proved_whatever_the_registry_knows(desk: Desk, anchor: str) -> None:
+    if anchor == "intent":  # a decision was cut off
+        with desk.ledger.locked():
+            facts = {
+                "verdict": "appointed",
+                "by": "ann",
+                "reason": "a test",
+                "run_id": "run 3",
+                "before": 2,
+                "after": 1,
+            }
+            desk.ledger.intend(version=desk.registry.version(1), **facts)  # type: ignore[arg-type]
+            desk.registry.keep_anchor(msgspec.json.encode(desk.ledger.intended()).decode())
+    known = _digest(desk, 1)
+    forge(desk)
+    if anchor == "1":
+        desk.registry.keep_anchor('{"number":1,"sha256":"' + known + '"}')
+    elif not anchor:
+        (desk.folder / "anchor").unlink()
+    assert all(unproven(desk.registry, desk.ledger, number) for number in (1, 2))
 
 
 def _digest(desk: Desk, number: int) -> str:

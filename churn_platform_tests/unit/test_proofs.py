@@ -132,12 +132,18 @@ def test_changed_rows_are_told(
         proofs.check(lake, NAME, kept)
 
 
-def test_a_proof_that_was_made_again_for_other_rows_is_told(lake: Lake, kept: KeptRows, path: Path) -> None:
-    put(path, 1, "count", 1)
+def test_a_proof_that_was_made_again_is_told(lake: Lake, kept: KeptRows, path: Path) -> None:
     path.with_suffix(proofs.ENDING).unlink()
-    assert proofs.prove(lake, NAME, kept.sha256).root != kept.root
+    assert proofs.prove(lake, NAME, kept.sha256).root != kept.root  # salts are random
     with pytest.raises(proofs.ProofError, match=r"its root is .* the proof beside it or the columns were changed"):
         proofs.check(lake, NAME, kept)
+
+
+def test_rows_that_were_changed_before_they_had_a_proof_get_none(lake: Lake, kept: KeptRows, path: Path) -> None:
+    put(path, 1, "count", 1)
+    path.with_suffix(proofs.ENDING).unlink()
+    with pytest.raises(proofs.ProofError, match="was changed, and has no proof beside it"):
+        proofs.prove(lake, NAME, kept.sha256)
 
 
 @pytest.mark.parametrize(("column", "value"), [("salt", b"0" * 16), ("sha256", b"0" * 32)])
