@@ -136,6 +136,20 @@ def encode(schema: Sequence[Feature], features: Mapping[str, Value]) -> list[flo
     return Encoder(schema)(features)
 
 
+def decode(schema: Sequence[Feature], row: np.ndarray) -> dict[str, Value]:
+    """The features, by name, that `encode` encodes as this row, float32 [len(schema)]; unknown ones are None."""
+    features: dict[str, Value] = {}
+    for feature, value in zip(schema, row, strict=True):
+        if feature.kind == "category":
+            features[feature.name] = None if value == UNKNOWN_CATEGORY else feature.categories[int(value)]
+        elif np.isnan(value):
+            features[feature.name] = None
+        else:
+            # The shortest decimal of the float32: 29.85 rather than 29.850000381469727; both are encoded alike.
+            features[feature.name] = bool(value) if feature.kind == "boolean" else float(str(value))
+    return features
+
+
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """An ONNX model, ready to run on one thread: one row gains nothing from more."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; without it, it calls home

@@ -1,7 +1,8 @@
-"""Encoding: from a whole frame of features to the model's input matrix, and from a row of it back to features.
+"""Encoding: from a whole frame of features to the model's input matrix.
 
-Here: the vectorised twin of `bundle.encode`, for training, evaluation and batch scoring, and its inverse. Not here:
-what a feature means (`tables`), or imputing, scaling and one-hot encoding, which belong to the model (`estimators`).
+Here: the vectorised twin of `bundle.encode`, for training, evaluation and batch scoring. Not here: the way back from a
+row (`bundle.decode`), what a feature means (`tables`), or imputing, scaling and one-hot encoding, which belong to the
+model (`estimators`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import UNKNOWN_CATEGORY, Feature, Value
+from churn_platform.bundle import UNKNOWN_CATEGORY, Feature
 from churn_platform.faults import Fault
 
 if TYPE_CHECKING:
@@ -68,17 +69,3 @@ def encode_frame(schema: Sequence[Feature], frame: pd.DataFrame) -> np.ndarray:
                 ) from error
             matrix[:, position] = values
     return matrix
-
-
-def decode(schema: Sequence[Feature], row: np.ndarray) -> dict[str, Value]:
-    """The features, by name, that `bundle.encode` encodes as this row, float32 [len(schema)]; unknown ones are None."""
-    features: dict[str, Value] = {}
-    for feature, value in zip(schema, row, strict=True):
-        if feature.kind == "category":
-            features[feature.name] = None if value == UNKNOWN_CATEGORY else feature.categories[int(value)]
-        elif np.isnan(value):
-            features[feature.name] = None
-        else:
-            # The shortest decimal of the float32: 29.85 rather than 29.850000381469727; both are encoded alike.
-            features[feature.name] = bool(value) if feature.kind == "boolean" else float(str(value))
-    return features

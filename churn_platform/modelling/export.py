@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from churn_platform.bundle import BACKGROUND, FORMAT, MEMBERS, Bundle, Feature, Golden, Manifest, encode, open_session
+from churn_platform.bundle import (
+    BACKGROUND,
+    FORMAT,
+    MEMBERS,
+    Bundle,
+    Feature,
+    Golden,
+    Manifest,
+    decode,
+    encode,
+    open_session,
+)
 from churn_platform.files import sha256
 from churn_platform.modelling import estimators
-from churn_platform.modelling.encoding import decode, encode_frame
+from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.members import members
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
-from churn_platform.bundle import Bundle, Value
-from churn_platform.modelling.encoding import decode
+from churn_platform.bundle import Bundle, Value, decode
 from churn_platform.reasons.shapley import Contributions, contributions
 from churn_platform.reasons.words import phrase, sentence
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn_platform.bundle import Bundle, Feature, Golden, Manifest, open_session
+from churn_platform.bundle import Bundle, Feature, Golden, Manifest, decode, open_session
 from churn_platform.members import Leaves, Trees, used
 from churn_platform.modelling import estimators
-from churn_platform.modelling.encoding import decode, encode_frame
+from churn_platform.modelling.encoding import encode_frame
 from churn_platform.modelling.export import background_rows, to_onnx, write_bundle
 from churn_platform.modelling.members import members
 from churn_platform.modelling.training import train

@@ -126,6 +126,16 @@ def test_serving_uses_little_of_the_platform() -> None:
     assert used
 
 
+def test_serving_reaches_nothing_that_makes_models() -> None:
+    found = graph(PLATFORM)
+    reached, ahead = set[str](), {n for p in modules(ROOT / "serving").values() for n in imported(p, "churn_platform")}
+    while ahead := {name for name in ahead if name in found} - reached:
+        reached |= ahead
+        ahead = set[str]().union(*(found[name] for name in ahead))
+    assert "reasons.telling" in reached
+    assert {name.partition(".")[0] for name in reached} & {"modelling", "tables", "champion", "lake"} == set()
+
+
 def test_the_platform_does_not_know_serving() -> None:
     for name, path in modules(PLATFORM).items():
         assert imported(path, "serving") == set(), name

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn_platform.bundle import Feature, encode
-from churn_platform.modelling.encoding import EncodingError, decode, encode_frame
+from churn_platform.bundle import Feature, decode, encode
+from churn_platform.modelling.encoding import EncodingError, encode_frame
 
 SCHEMA = (
     Feature("n", "number", "A number.", True),
