@@ -169,8 +169,8 @@ class DeliverySettings(Group):
         1000,
         ge=0,
         le=10_000,
-        description="How many customers' scores come with reasons when a month is closed, the riskiest first. Any other"
-        " customer's: `churn predict --reasons`, or `POST /explain`.",
+        description="How many customers' scores come with reasons when a month is closed, the riskiest first. For any"
+        " other customer, use `churn predict --reasons` or `POST /explain`.",
     )
 
 
