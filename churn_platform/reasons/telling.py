@@ -51,7 +51,7 @@ def told(bundle: Bundle, encoded: np.ndarray, found: Contributions, top: int) ->
 
 
 def in_short(reasons: Sequence[Reason]) -> str:
-    """Reasons on one line, such as `Raises the risk: month-to-month contract; 2 months active. Lowers it: family.`."""
+    """Reasons on one line, such as `Raises the risk: month-to-month contract; 3 tickets. Lowers it: family.`."""
     ups = "; ".join(reason.words for reason in reasons if reason.contribution > 0)
     downs = "; ".join(reason.words for reason in reasons if reason.contribution < 0)
     if not downs:

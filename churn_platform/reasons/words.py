@@ -25,7 +25,15 @@ _KIND = ("type", "kind", "tier")
 
 _NO = ("no", "none", "false")
 _YES = ("yes", "true")
-_VERBS = ("has", "is", "uses", "gets")
+_ANSWERS = {*_NO, *_YES, "unknown"}
+_VERBS = ("has", "is", "was", "uses", "gets")
+
+_MEASURES = {"number", "num", "count", "of", "average", "avg", "mean", "min", "max"}
+"""Words of names that say by themselves how much it is: nobody says `3 number of calls`."""
+
+_NO_PLURAL = ("us", "is", "as", "ss")
+_OTHER_SINGULAR = re.compile(r".*(([sxzoi]|[cs]h)es|ews)")
+"""Endings of plurals that may lose more than their s, or none: `boxes`, `movies`, `bonuses`, `news`."""
 
 
 def phrase(feature: Feature, value: Value) -> str:
@@ -36,7 +44,7 @@ def phrase(feature: Feature, value: Value) -> str:
     if value is None:
         *words, last = _without_verb(name).split(" ")
         return " ".join(["unknown", *words, *([] if words and last in _KIND else [last])])
-    if (answer := _answer(value)) is not None:
+    if (answer := _answer(feature, value)) is not None:
         return _yes_or_no(name, yes=answer)
     if isinstance(value, str):
         return _category(name, as_text(value, MOST))
@@ -46,7 +54,7 @@ def phrase(feature: Feature, value: Value) -> str:
 def sentence(feature: Feature, value: Value, contribution: float) -> str:
     """The same with the feature's declared meaning, and which way it moves the risk."""
     direction = "raises" if contribution > 0 else "lowers"
-    said = as_text(_said(value), MOST)
+    said = as_text(_said(feature, value), MOST)
     return f"{feature.meaning.rstrip('.')}: {said}. This {direction} the risk."
 
 
@@ -59,19 +67,26 @@ def noun(name: str) -> str:
     return " ".join(words) or name
 
 
-def _said(value: Value) -> str:
+def _said(feature: Feature, value: Value) -> str:
     if value is None:
         return "unknown"
-    if isinstance(value, bool) or value in ("True", "False"):  # text, where the column is a category
-        return "yes" if value in (True, "True") else "no"
+    answer = _answer(feature, value)
+    if isinstance(value, bool) or (answer is not None and value in ("True", "False")):
+        return "yes" if answer else "no"
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
-def _answer(value: Value) -> bool | None:
-    """Yes or no, also where a category says so; None for every other value."""
+def _answer(feature: Feature, value: Value) -> bool | None:
+    """Yes or no, also where a category says so; None for every other value.
+
+    A category does where the feature has no others: `No` among other countries is Norway.
+    """
     if isinstance(value, bool):
         return value
-    text = value.lower() if isinstance(value, str) else None
+    categories = {category.lower() for category in feature.categories}
+    if not isinstance(value, str) or not categories or not categories <= _ANSWERS:
+        return None
+    text = value.lower()
     return True if text in _YES else False if text in _NO else None
 
 
@@ -89,21 +104,28 @@ def _without_verb(name: str) -> str:
 
 def _category(name: str, value: str) -> str:
     *words, last = name.split(" ")
-    if not words or last not in _KIND or not value[:1].isalnum():
+    if not words or last not in _KIND or not value[:1].isalnum() or not {*_VERBS}.isdisjoint(words):
         return f"{name}: {value}"
     return f"{value if value[1:2].isupper() else value[:1].lower() + value[1:]} {' '.join(words)}"
 
 
 def _number(name: str, value: float) -> str:
-    """A count before what is counted, and anything else behind its name."""
-    words = name.partition(" (")
-    counted = words[0].split(" ")
-    place = next((i for i in (0, -1) if counted[i].endswith("s") and not counted[i].endswith("ss")), None)
-    if place is None:
+    """A whole number of things before what is counted, and anything else behind its name."""
+    words, space, span = name.partition(" (")
+    if not value.is_integer() or value < 0 or not _countable(words, one=value == 1):
         return f"{name}: {figure(value)}"
     if value == 1:
-        counted[place] = counted[place].removesuffix("s")
-    return f"{'no' if value == 0 else figure(value)} {' '.join(counted)}{words[1]}{words[2]}"
+        words = words.removesuffix("s")
+    return f"{'no' if value == 0 else figure(value)} {words}{space}{span}"
+
+
+def _countable(words: str, *, one: bool) -> bool:
+    """Whether a name's words are things that are counted, and, for one of them, what it is called is sure."""
+    every = words.split(" ")
+    last = every[-1]
+    if not last.endswith("s") or last.endswith(_NO_PLURAL) or not _MEASURES.isdisjoint(every) or every[0] in _VERBS:
+        return False
+    return not one or _OTHER_SINGULAR.fullmatch(last) is None
 
 
 def _of_the_past(name: str, what: str, months: int, value: float | None) -> str:
