@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from churn_platform.months import Month
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
+    import pyarrow as pa
     from ibis.backends.duckdb import Backend
     from pyarrow.parquet import ParquetFile
 
@@ -65,13 +66,42 @@ class Written:
 
 def opened(path: Path) -> ParquetFile:
     """A Parquet file, of which only the footer is read yet. Raises DamagedTableError."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with undamaged(path):
         return pq.ParquetFile(path)
-    except pa.ArrowException as error:
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Turn what the engines say of a file that cannot be read to its end into a DamagedTableError."""
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, duckdb.Error) as error:
         raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno is not None:  # Arrow's own have no number
+            raise
+        raise _damaged(path, error) from error
+
+
+def picked(path: Path, columns: list[str], key: str, values: Collection[str]) -> pa.Table:
+    """These columns of a Parquet file's rows whose key is one of the values, in the file's order.
+
+    The rows are picked while they are read: of all others nothing but the key is looked at. Raises DamagedTableError.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with opened(path) as file:
+        wanted = pa.array(list(values), type=file.schema_arrow.field(key).type)
+    with undamaged(path):
+        # Its path is only a path: no columns where a folder is named such as `env=prod`.
+        return pq.read_table(path, columns=columns, filters=pc.field(key).isin(wanted), partitioning=None)
 
 
 def _damaged(path: Path, error: Exception) -> DamagedTableError:
@@ -136,13 +166,9 @@ class Lake:
 
         Raises DamagedTableError.
         """
-        import duckdb
-
-        try:
+        with undamaged(path):
             # Its path is only a path: neither a pattern, nor columns where a folder is named such as `env=prod`.
             return self.engine.read_parquet(glob.escape(str(path)), hive_partitioning=False, file_row_number=places)
-        except duckdb.Error as error:
-            raise _damaged(path, error) from error
 
     def frame(self, name: str, month: Month) -> pd.DataFrame:
         """The month's table in memory, in the file's row order. Raises MissingTableError."""

@@ -44,13 +44,15 @@ def since_last_month(lake: Lake, month: Month, old: Bundle, new: Bundle, custome
     """
     import pandas as pd
 
-    key = lake.contract.key
-    now = taken(lake, month, new, customers)[0][key].tolist()
-    both = taken(lake, month - 1, new, now)[0][key].tolist()  # in key order, as all that is taken
+    then, encoded_then = taken(lake, month - 1, (old, new), customers)
+    now, encoded_now = taken(lake, month, (old, new), customers)
+    key = lake.contract.key  # in its order, as all that is taken
+    was, stayed = then[key].isin(now[key]).to_numpy(), now[key].isin(then[key]).to_numpy()
     old_seen, new_seen = (
-        Seen(each, taken(lake, month - 1, each, both)[1], taken(lake, month, each, both)[1]) for each in (old, new)
+        Seen(bundle, before[was], rows[stayed])
+        for bundle, before, rows in zip((old, new), encoded_then, encoded_now, strict=True)
     )
     found = change(old_seen, new_seen)
     customer, model = found.customer.round(PLACES), found.model.round(PLACES)
     parts = ((customer + model).round(PLACES), customer, model)  # so that what is delivered adds up, too
-    return pd.DataFrame(dict(zip(COLUMNS, parts, strict=True)), index=both)
+    return pd.DataFrame(dict(zip(COLUMNS, parts, strict=True)), index=now[key][stayed])

@@ -6,7 +6,7 @@ Here: reading them as the version takes them, whether it can, and its probabilit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from churn_platform.bundle import Bundle, FeatureKind, misfits
 from churn_platform.company import past
 from churn_platform.faults import Fault
-from churn_platform.lake import Lake, opened
+from churn_platform.lake import Lake, opened, picked
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.months import Month
 from churn_platform.tables.kinds import RENAME, kind_of
@@ -67,42 +67,44 @@ def scored(lake: Lake, month: Month, bundle: Bundle) -> tuple[pd.DataFrame, np.n
     The frame has the key, the monthly fee if there is one, and `probability`, in key order; the array holds the
     encoded features that were scored. Raises MissingTableError and UnfitFeaturesError.
     """
-    frame, encoded = taken(lake, month, bundle)
+    frame, (encoded,) = taken(lake, month, [bundle])
     frame["probability"] = bundle.score(encoded).astype(np.float64).round(PLACES)
     return frame, encoded
 
 
 def taken(
-    lake: Lake, month: Month, bundle: Bundle, customers: Collection[str] | None = None
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Active customers of the month as the bundle takes them: all, or those of `customers` who are active.
+    lake: Lake, month: Month, bundles: Sequence[Bundle], customers: Collection[str] | None = None
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Active customers of the month as each bundle takes them: all, or those of `customers` who are active.
 
-    The frame has the key and the monthly fee if there is one, in key order; the array holds their encoded features.
-    Raises MissingTableError and UnfitFeaturesError.
+    The frame has the key and the monthly fee if there is one, in key order; the arrays hold their encoded features.
+    The month is read once for all bundles. Raises MissingTableError, DamagedTableError and UnfitFeaturesError.
     """
     import pandas as pd
 
     contract, known = lake.contract, set(lake.read(FEATURES, month).columns)
     kept = [name for name in (contract.key, contract.fee) if name]
-    wanted = dict.fromkeys([*kept, *(feature.name for feature in bundle.schema)])
+    features = dict.fromkeys(feature.name for bundle in bundles for feature in bundle.schema)
     # An older version may ask for a feature by a name that it had, or for one that is gone.
-    names = {name: called for name in wanted if (called := past.called(contract.former, name, known)) in known}
-    refuse_unfit(month, bundle, kinds(lake, month, (feature.name for feature in bundle.schema)))
+    called = {name: past.called(contract.former, name, known) for name in (*kept, *features)}
+    names = {name: there for name, there in called.items() if there in known}
+    found = kinds(lake, month, features)
+    for bundle in bundles:
+        refuse_unfit(month, bundle, found)
     columns = list(dict.fromkeys(names.values()))
-    found = (_of(customers, names[contract.key], batch) for batch in batches(lake, month, columns))
-    parts = [_by_name(batch.to_pandas(), names) for batch in found]
-    encoded = np.vstack([encode_frame(bundle.schema, part) for part in parts])
+    parts = [_by_name(part.to_pandas(), names) for part in _parts(lake, month, columns, customers)]
+    encoded = [np.vstack([encode_frame(bundle.schema, part) for part in parts]) for bundle in bundles]
     return pd.concat([part[kept] for part in parts], ignore_index=True), encoded
 
 
-def _of(customers: Collection[str] | None, key: str, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows of these customers; all, where none are named."""
+def _parts(
+    lake: Lake, month: Month, columns: list[str], customers: Collection[str] | None
+) -> Iterator[pa.RecordBatch | pa.Table]:
+    """The month's rows, or those of these customers."""
     if customers is None:
-        return batch
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return batch.filter(pc.is_in(batch[key], value_set=pa.array(list(customers), type=batch[key].type)))
+        yield from batches(lake, month, columns)
+    else:
+        yield picked(lake.path(FEATURES, month), columns, lake.contract.key, customers)
 
 
 def _by_name(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pytest
 
 from churn_platform.files import replacing, sha256_of
 from churn_platform.files.owners import mark
-from churn_platform.lake import DocumentError, Lake, MissingTableError
+from churn_platform.lake import DamagedTableError, DocumentError, Lake, MissingTableError, picked, undamaged
 from churn_platform.months import Month
 from churn_platform.tables.names import landed, quarantine
 from churn_platform_tests.streamflow import STREAMFLOW
@@ -32,6 +32,29 @@ def test_a_table_comes_back_as_it_was_written(lake: Lake) -> None:
     assert written.sha256 == sha256_of(written.path)
     assert lake.frame("landed/users", MONTH)["value"].tolist() == [1, 2, 3]
     assert pd.read_parquet(written.path)["value"].tolist() == [1, 2, 3]  # readable by everything
+
+
+def test_rows_are_picked_by_their_keys_in_the_file_s_order(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "env=prod" / "[lake]", STREAMFLOW)
+    path = lake.write("a", MONTH, table(*range(1, 300))).path
+    found = picked(path, ["value", "user_id"], "user_id", ["0200-AAAAA", "nobody", "0003-AAAAA"])
+    assert found.column_names == ["value", "user_id"]
+    assert found["value"].to_pylist() == [3, 200]
+    assert len(picked(path, ["value"], "user_id", [])) == 0
+
+
+def test_a_file_that_is_damaged_behind_its_first_bytes_is_named(lake: Lake) -> None:
+    path = lake.write("a", MONTH, table(*range(300))).path
+    whole = path.read_bytes()
+    for damage in (b"PAR1" + b"\xff" * (len(whole) // 2) + whole[len(whole) // 2 + 4 :], whole[:-20], b""):
+        path.write_bytes(damage)
+        with pytest.raises(DamagedTableError, match=r"2024-01\.parquet is damaged: .*churn close 2024-01"):
+            picked(path, ["value", "user_id"], "user_id", ["0003-AAAAA"])
+        with pytest.raises(DamagedTableError), undamaged(path):
+            lake.frame("a", MONTH)
+    path.unlink()
+    with pytest.raises(FileNotFoundError), undamaged(path):
+        path.read_bytes()
 
 
 def test_the_same_rows_give_the_same_bytes(lake: Lake, tmp_path: Path) -> None:
