@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from churn_platform.faults import Fault
+from churn_platform.faults import Fault, placing
 from churn_platform.months import Month
 from churn_platform.saying import say_json
 from churn_platform.settings import begin
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def predict(customer: str, reasons: bool) -> None:
     """Ask the running API for the risk of one customer.
 
-    With --reasons, each reason is in log-odds; they add up with base_log_odds to log_odds.
+    With --reasons, each reason is in log-odds; they add up with base_log_odds to log_odds. Where since_last_month is
+    null, no_change_since_last_month says why.
     """
     import httpx
 
@@ -53,15 +54,26 @@ def predict(customer: str, reasons: bool) -> None:
     if refusal is not None:
         raise click.ClickException(as_text(refusal))
     if asked is not None:
-        from churn_platform.champion.earlier import change_of
-
-        told["since_last_month"] = change_of(home.lake, home.registry, *asked)
+        told |= _since_last_month(home, *asked)
     say_json(told)
 
 
 def _asked(told: dict[str, Any], key: str) -> tuple[Month, int, str]:
     """The month, the version and the customer that an answer is about."""
     return Month.parse(told["as_of"][:7]), int(told["model_version"]), str(told[key])
+
+
+def _since_last_month(home: Home, month: Month, version: int, customer: str) -> dict[str, Any]:
+    """What has changed, or why it is not known: whatever fails here, what serving has answered is worth showing."""
+    from churn_platform.champion.earlier import change_of
+
+    try:
+        with placing():
+            found = change_of(home.lake, home.registry, month, version, customer)
+    except Fault as fault:
+        found = str(fault)
+    known = isinstance(found, dict)
+    return {"since_last_month": found if known else None, "no_change_since_last_month": None if known else found}
 
 
 @click.command()

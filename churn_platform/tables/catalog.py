@@ -76,7 +76,8 @@ def _scores(contract: Contract, keys: tuple[Column, ...]) -> CatalogTable:
                 "risk_change",
                 Kind.NUMBER,
                 "How far the log-odds of churning are above last month's score: the sum of the next two. Only for the"
-                " riskiest customers, where they were active and scored last month.",
+                " riskiest customers, where they were active and scored last month, and last month's features have not"
+                " changed since.",
             ),
             Column("risk_change_customer", Kind.NUMBER, "The part that is due to the customer's own features."),
             Column("risk_change_model", Kind.NUMBER, "The part that is due to another version of the model."),

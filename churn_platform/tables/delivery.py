@@ -16,7 +16,7 @@ from churn_platform.bundle import Bundle, FeatureKind, Value
 from churn_platform.company import past
 from churn_platform.contracts import Contract
 from churn_platform.files import replacing
-from churn_platform.lake import Lake, Written
+from churn_platform.lake import Lake, Written, undamaged
 from churn_platform.months import Month
 from churn_platform.reasons.telling import in_short, reasons
 from churn_platform.tables import changes
@@ -118,10 +118,11 @@ def write_csv(lake: Lake, month: Month, path: Path) -> None:
 
 
 def served_by(lake: Lake, month: Month) -> int | None:
-    """The version that made the month's scores, or None where it has none."""
+    """The version that made the month's scores, or None where it has none. Raises DamagedTableError."""
     if not lake.has(CHURN_SCORES, month):
         return None
-    version = lake.read(CHURN_SCORES, month).model_version.max().to_pyarrow().as_py()
+    with undamaged(lake.path(CHURN_SCORES, month)):
+        version = lake.read(CHURN_SCORES, month).model_version.max().to_pyarrow().as_py()
     return None if version is None else int(version)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import httpx
+import ibis
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -18,8 +21,9 @@ from churn_platform.champion.earlier import change_of, last_months
 from churn_platform.cli import main
 from churn_platform.definitions import build_defs
 from churn_platform.home import Home
+from churn_platform.lake import picked
 from churn_platform.months import Month
-from churn_platform.tables import changes, delivery
+from churn_platform.tables import changes, delivery, scoring
 from churn_platform.tables.names import CHURN_SCORES, FEATURES
 from churn_platform_tests.conftest import Platform
 
@@ -93,6 +97,45 @@ def test_the_asset_says_why_nothing_is_known(home: Home) -> None:
     assert home.lake.frame(CHURN_SCORES, MARCH)[TOTAL].isna().all()
 
 
+def restate(home: Home, month: Month) -> None:
+    """Close the month again with other values."""
+    rows = home.lake.frame(FEATURES, month)
+    rows["monthly_fee"] += 1
+    home.lake.write(FEATURES, month, ibis.memtable(rows).order_by("user_id"))
+
+
+def test_a_month_that_was_restated_after_its_scores_is_nothing_to_compare_with(home: Home) -> None:
+    new = bundle(home, 2)
+    restate(home, FEBRUARY)
+    why = "the features of 2024-02 have changed since it was scored, and scores that were served are kept"
+    assert last_months(home.lake, home.registry, MARCH, 2, new) == why
+    assert change_of(home.lake, home.registry, MARCH, 2, "nobody") == why
+    delivery.score(home.lake, FEBRUARY, bundle(home, 1), 1, EXPLAINED)
+    assert isinstance(last_months(home.lake, home.registry, MARCH, 2, new), Bundle)
+    document = home.lake.path(CHURN_SCORES, FEBRUARY, ".json")
+    document.write_bytes(b"{")
+    assert str(last_months(home.lake, home.registry, MARCH, 2, new)).startswith(f"{document} cannot be read: ")
+    document.unlink()
+    unknown = "it is not known from which features 2024-02 was scored"
+    assert last_months(home.lake, home.registry, MARCH, 2, new) == unknown
+
+
+def test_each_month_is_read_once_and_only_the_customers_rows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[Path, int]] = []
+
+    def picking(path: Path, columns: list[str], key: str, values: Collection[str]) -> pa.Table:
+        found = picked(path, columns, key, values)
+        read.append((path, len(found)))
+        return found
+
+    monkeypatch.setattr(scoring, "picked", picking)
+    monkeypatch.setattr(scoring, "batches", None)
+    customer = home.lake.frame(FEATURES, MARCH)["user_id"].iloc[-1]
+    changes.since_last_month(home.lake, MARCH, bundle(home, 1), bundle(home, 2), [customer, "nobody"])
+    assert [path for path, _ in read] == [home.lake.path(FEATURES, month) for month in (FEBRUARY, MARCH)]
+    assert max(rows for _, rows in read) == 1
+
+
 def test_it_is_said_why_a_change_is_not_known(home: Home) -> None:
     old, new = bundle(home, 1), bundle(home, 2)
     lacking = bundle(home, 2)
@@ -135,9 +178,31 @@ def test_one_customers_change_is_that_of_the_scores(home: Home, monkeypatch: pyt
     environment = {"CHURN_HOME": str(home.settings.home), "CHURN_DROPS": str(home.settings.drops)}
     done = CliRunner().invoke(main, ["predict", customer, "--reasons"], env=environment)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["since_last_month"] == pytest.approx(expected, abs=2e-6)
+    told = json.loads(done.stdout)
+    assert told["since_last_month"] == pytest.approx(expected, abs=2e-6)
+    assert told["no_change_since_last_month"] is None
     assert CliRunner().invoke(main, ["predict", customer], env=environment).exit_code == 0
     assert [url.rpartition("/")[2] for url in asked] == ["explain", "predict"]
+
+    restate(home, FEBRUARY)
+    known, why = asked_again(customer, environment)
+    assert known is None
+    assert why.startswith("the features of 2024-02 have changed since it was scored")
+    damaged = home.lake.path(FEATURES, MARCH)
+    for cut in (damaged.read_bytes()[:-50], b"PAR1" + b"?" * 5000):
+        delivery.score(home.lake, FEBRUARY, old, 1, 0)
+        damaged.write_bytes(cut)
+        known, why = asked_again(customer, environment)
+        assert known is None
+        assert why.startswith(f"{damaged} is damaged: ")
+
+
+def asked_again(customer: str, environment: dict[str, str]) -> tuple[Any, str]:
+    done = CliRunner().invoke(main, ["predict", customer, "--reasons"], env=environment)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["model_version"] == 2  # what serving has answered
+    return told["since_last_month"], told["no_change_since_last_month"]
 
 
 @pytest.mark.parametrize("body", [{}, {"as_of": "soon", "model_version": 2}, [], {"as_of": 7}])
