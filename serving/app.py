@@ -73,6 +73,7 @@ def create_app(settings: Settings) -> Edge:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            predictor.close()
             await registry.close()
             await ledger.close()
             await reader.close()

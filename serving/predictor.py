@@ -67,6 +67,10 @@ class Predictor:
         self._explainer = Explainer()
         self._count = lru_cache(16)(self._counter)
 
+    def close(self) -> None:
+        """Explain nobody any more."""
+        self._explainer.close()
+
     def champion(self) -> Champion:
         """The champion. Raises ProblemError 503."""
         champion = self._champions.current
@@ -130,6 +134,7 @@ class Predictor:
         champion = self.champion()
         if row is None:
             raise _unknown(customer)
+        self._explainer.require_room()  # before the answer is counted and logged
         answer = self._answer(self._naming.prediction, champion, customer, row, "/explain")
         used = msgspec.json.decode(cast(msgspec.Raw, answer.features_used), type=_Features)
         found = await self._explainer.explain(champion.bundle, used)

@@ -169,11 +169,15 @@ _DOCUMENTED: dict[int, tuple[str, str, dict[str, Any]]] = {
 
 
 def documented(
-    *statuses: int, answer: type[Any] | None = None, customer: CustomerId | None = None
+    *statuses: int,
+    answer: type[Any] | None = None,
+    customer: CustomerId | None = None,
+    also: ProblemError | None = None,
 ) -> dict[int, ResponseSpec]:
     """The OpenAPI descriptions of a route's errors, and of its answer where the route makes the bytes itself.
 
-    403 and 429 are among the errors of every route. `customer` is an example of a key that may be unknown.
+    403 and 429 are among the errors of every route. `customer` is an example of a key that may be unknown, and `also`
+    one more error that has one of these statuses.
     """
     specs = {}
     if answer is not None:
@@ -182,12 +186,14 @@ def documented(
         code, detail, more = _DOCUMENTED[status]
         if status == 404 and customer is not None:
             code, detail = "missing_features", no_features(str(customer))
-        example = Example(summary=code, value=msgspec.to_builtins(ProblemError(status, code, detail, **more).details))
+        problems = [ProblemError(status, code, detail, **more)]
+        if also is not None and also.details.status == status:
+            problems.append(also)
         specs[status] = ResponseSpec(
             ProblemDetails,
             generate_examples=False,
             description=HTTPStatus(status).phrase,
             media_type=MEDIA_TYPE,
-            examples=[example],
+            examples=[Example(summary=p.details.code, value=msgspec.to_builtins(p.details)) for p in problems],
         )
     return specs
