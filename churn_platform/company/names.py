@@ -43,11 +43,12 @@ def clashes(declaration: Declaration) -> Iterator[str]:
     """Names that do not stand for one thing; programs that read tables do not tell capitals from small letters."""
     key = declaration.customer.key
     if reason := of_key(key):
-        yield f'customer.key: {key} {reason}: give it another one, and say `key = "{key}"` in each table'
+        anew = "where months were closed by it, start with an empty CHURN_HOME"
+        yield f'customer.key: {key} {reason}: give it another one, and say `key = "{key}"` in each table; {anew}'
     named = list(_everywhere(declaration))
     for name, place in named:
         if name.lower() in RESERVED or name.lower() == f"{key}_right".lower():
-            yield f"{place}: {name} is a name that the platform's own tables use: give it another one{_hint(place)}"
+            yield f"{place}: {name} is a name that the platform's own tables use: {_instead(name, place)}"
     for name, place in ((key, "customer.key"), *named):
         if len(name.encode()) > LONGEST_NAME:
             yield f"{place}: {name} has more than {LONGEST_NAME} bytes, which is all that databases keep of a name"
@@ -67,6 +68,14 @@ def _twins(named: list[tuple[str, str]], same: Callable[[str], str]) -> Iterator
         if len(found) > 1:
             where = " and ".join(f"{place} has {name}" for name, place in found)
             yield f"{where}: give each another name{_hint(*(place for _, place in found))}"
+
+
+def _instead(name: str, place: str) -> str:
+    """What to do about a name that is taken, also where months were closed before it was."""
+    if place.endswith(".was"):
+        return "leave it out of `was`, and close the months again that `churn company check` then names"
+    header = f', and say `header = "{name}"` where its file calls it so' if place.startswith("tables.") else ""
+    return f"give it another one{header}; `churn company check` then names closed months that have to be closed again"
 
 
 def _hint(*places: str) -> str:

@@ -149,6 +149,22 @@ def test_the_key_is_not_called_as_what_the_api_says_beside_it(field: str) -> Non
     assert f'give it another one, and say `key = "{field}"` in each table' in found
 
 
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_what_to_do_about_a_name_that_the_platform_uses_is_what_a_declaration_may_say(name: str) -> None:
+    """Months may have been closed with a name before the platform took it."""
+    column = '{0} = {{ kind = "number", meaning = "x"{1} }}\nVisits = {{'
+    again = "`churn company check` then names"
+    found = told(GYM.replace("Visits = {", column.format(name, "")))
+    assert f'give it another one, and say `header = "{name}"` where its file calls it so; {again}' in found
+    found = told(GYM.replace("Visits = {", column.format("theirs", f', was = ["{name}"]')))
+    assert f"leave it out of `was`, and close the months again that {again}" in found
+    parse(GYM.replace("Visits = {", column.format("theirs", f', header = "{name}"')), "gym.toml")
+    derived = f'\n[features.derived.{name}]\nsql = "Visits + 1"\nmeaning = "x"\n'
+    assert f"features.derived: {name} is a name" in told(GYM + derived)
+    anew = "where months were closed by it, start with an empty CHURN_HOME"
+    assert anew in told(GYM.replace("Member No", name))
+
+
 def test_the_api_has_no_field_that_is_not_kept_from_keys() -> None:
     assert TAKEN <= FIELDS | RESERVED
     Naming(Contract(parse(GYM.replace("Member No", "customer"), "gym.toml")))
