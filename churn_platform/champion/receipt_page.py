@@ -1,6 +1,7 @@
 """The page of one receipt, as a person reads it: what was decided, on which rows, by which figures.
 
-Here: its lines. Not here: whether any of that is true (`verifying`), or printing it (`cli.proving`).
+Here: its lines, some of which model cards share. Not here: whether any of that is true (`verifying`), or printing it
+(`cli.proving`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from churn_platform.modelling.facts import Basis
 from churn_platform.modelling.recipe import KeptRows
 from churn_platform.shown import as_text, counted
 from churn_platform.tables.names import HOLDOUT_ROWS, TRAINING_ROWS
+
+TOO_FEW = "too few of a class"
 
 
 def page(receipt: Receipt) -> Iterator[str]:
@@ -42,27 +45,32 @@ def _comparison(compared: Evaluation) -> Iterator[str]:
     for name, figure in candidate.metrics.items():
         other = f", version {champion.version} {champion.metrics[name]:.4f}" if champion else ""
         yield f"  {name}: version {candidate.version} {figure:.4f}{other}"
-    if compared.interval is not None and champion is not None:
-        low, high = compared.interval
-        gain = candidate.metrics["auc"] - champion.metrics["auc"]
-        yield f"  AUC difference {gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, delta {compared.delta:g}"
-        least, rows = smallest_gain(compared.interval), counted(compared.rows, "customer")
-        yield f"  smallest gain that {rows} can show: {least:.4f} (in 80 % of cases, at 95 %)"
-    looks = counted(compared.looks, "candidate") if compared.looks else "nobody counted how many candidates"
-    yield f"  looks: {looks} compared on {compared.month}"
+    yield from (f"  {sentence}" for sentence in certainty(compared))
     yield "Gates"
     for gate in compared.gates:
-        passed = "passed" if gate.passed else "failed" if gate.blocking else "warned"
-        yield f"  {gate.name} {passed}: {gate.explanation}"
+        yield f"  {gate.name} {gate.outcome}: {gate.explanation}"
     if compared.segments:
         yield "Groups"
     for group in compared.segments:
-        figures = "too few of a class" if group.auc is None else f"AUC {group.auc:.4f}"
+        figures = TOO_FEW if group.auc is None else f"AUC {group.auc:.4f}"
         other = "" if group.champion_auc is None else f", the champion's {group.champion_auc:.4f}"
         value = f"{as_text(group.column)} {as_text(group.value)}"
         yield f"  {value}: {counted(group.rows, 'customer')}, {group.positives:,} churned, {figures}{other}"
     if basis is not None:
         yield from _origin(basis)
+
+
+def certainty(compared: Evaluation) -> Iterator[str]:
+    """How sure it is that one of the two versions is better, a few words each."""
+    candidate, champion = compared.candidate, compared.champion
+    if compared.interval is not None and champion is not None:
+        low, high = compared.interval
+        gain = candidate.metrics["auc"] - champion.metrics["auc"]
+        yield f"AUC difference {gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, delta {compared.delta:g}"
+        least, rows = smallest_gain(compared.interval), counted(compared.rows, "customer")
+        yield f"smallest gain that {rows} can show: {least:.4f} (in 80 % of cases, at 95 %)"
+    looks = counted(compared.looks, "candidate") if compared.looks else "nobody counted how many candidates"
+    yield f"looks: {looks} compared on {compared.month}"
 
 
 def _origin(basis: Basis) -> Iterator[str]:

@@ -40,6 +40,11 @@ class GateAnswer(msgspec.Struct, frozen=True):
     blocking: bool
     explanation: str
 
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a word."""
+        return "passed" if self.passed else "failed" if self.blocking else "warned"
+
 
 @dataclass(frozen=True)
 class Gate:
