@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import msgspec
 
+from churn_platform.assets.carding import card
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, picture
@@ -52,7 +53,7 @@ def evaluation(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) 
     lake.write_document(EVALUATION, month, compared)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest_of(compared)),
-        metadata=_shown(compared, labels, scores),
+        metadata={**_shown(compared, labels, scores), **card(context, home, candidate.number)},
         check_results=[
             dg.AssetCheckResult(
                 passed=gate.passed,
@@ -127,6 +128,7 @@ def promotion(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -
             "champion": receipt.champion or 0,
             "receipt": home.ledger.place(receipt.number),
             "evaluation": dg.MetadataValue.json(msgspec.to_builtins(compared)),
+            **card(context, home, receipt.version, receipt.champion_before),
         }
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import msgspec
 
+from churn_platform.assets.carding import card
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, of_table
@@ -112,6 +113,7 @@ def candidate(
             "training_seconds": training.seconds,
             "mlflow_run": version.run_id,
             "bundle_sha256": digest,
+            **card(context, home, version.number),
         },
     )
 

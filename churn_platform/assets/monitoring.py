@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from churn_platform.assets.carding import card
 from churn_platform.assets.faults import told_plainly
 from churn_platform.assets.landed import asset_key
 from churn_platform.assets.metadata import OWNERS, markdown_table, not_due, picture
@@ -137,6 +138,8 @@ def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourcePar
             shown["rejected_candidate"] = compared.sentence
     if not shown:
         return not_due(context, f"{month} has no scores, and the champion cannot be measured on it")
+    for measured in {one.number for one in (version, champion) if one}:
+        card(context, home, measured)
     return dg.MaterializeResult(metadata=shown)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
+from churn_platform.assets.carding import card
 from churn_platform.assets.decisions import PROMOTION
 from churn_platform.assets.delivery import ONLINE_FEATURES
 from churn_platform.assets.faults import told_plainly
@@ -96,6 +97,7 @@ def _decide(
             "champion": receipt.champion or 0,
             "receipt": home.ledger.place(receipt.number),
             **({"despite": as_text(" ".join(receipt.despite))} if receipt.despite else {}),
+            **(card(context, home, receipt.version, receipt.champion_before) if receipt.version else {}),
         }
     )
 

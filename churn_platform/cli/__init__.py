@@ -17,7 +17,7 @@ from churn_platform.cli.declaring import company
 from churn_platform.cli.keeping import backup, restore
 from churn_platform.cli.living import backtest, replay
 from churn_platform.cli.looking import predict, status
-from churn_platform.cli.proving import rebuild, receipt
+from churn_platform.cli.proving import card, rebuild, receipt
 from churn_platform.cli.starting import serve, start
 from churn_platform.faults import Fault, entrance, placing
 from churn_platform.saying import say
@@ -46,7 +46,7 @@ def main() -> None:
 
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
-    *(receipts, receipt, rebuild, audit, serve, predict, status),
+    *(receipts, receipt, card, rebuild, audit, serve, predict, status),
     *(company, simulate, replay, backtest, backup, restore),
 ):
     main.add_command(_command)

@@ -1,7 +1,7 @@
 """Proving: the commands with which anybody checks what the platform says of itself.
 
-Here: `receipt` and `rebuild`, and what they print. Not here: the list of all receipts (`deciding`), or the checks
-(`champion.verifying`, `champion.rebuilding`).
+Here: `card`, `receipt` and `rebuild`, and what they print. Not here: the list of all receipts (`deciding`), the checks
+(`champion.verifying`, `champion.rebuilding`), or a card's page (`cards`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 NOT_RECOMPUTABLE = 3
 """How `--verify` ends where nothing was changed, but rows are no longer there to compute from."""
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(min=1))
+def card(version: int) -> None:
+    """Print the model card of VERSION, in Markdown: what it is for, how good it is, what it cannot do."""
+    from churn_platform.cards.known import known
+    from churn_platform.cards.page import page
+    from churn_platform.home import Home
+
+    click.echo(page(known(Home(begin()), version)), nl=False)
 
 
 @click.command()

@@ -81,6 +81,28 @@ def auc_error(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(np.sqrt(sum(part.var(ddof=1) / len(part) if len(part) > 1 else 1.0 for part in (below, above))))
 
 
+def approximate_auc_error(auc: float, churned: int, stayed: int) -> float:
+    """About the same where nothing but an AUC and so many customers are known (Hanley and McNeil, Radiology 143, 1982).
+
+    It supposes that the scores of both classes are distributed exponentially.
+    """
+    both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = (churned - 1) * (both_above - auc**2) + (stayed - 1) * (both_below - auc**2)
+    return math.sqrt((auc * (1 - auc) + spread) / (churned * stayed))
+
+
+def mean_errors(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
+    """The standard errors of those figures of `measure` that are a mean over customers [n], two at least, by name."""
+    labels, probabilities = checked(labels, probabilities)
+    likelihood = np.clip(np.where(labels, probabilities, 1 - probabilities), np.finfo(np.float64).eps, None)
+    each = {
+        "accuracy": (probabilities >= threshold) == labels,
+        "brier": (probabilities - labels) ** 2,
+        "log_loss": -np.log(likelihood),
+    }
+    return {name: float(values.std(ddof=1) / math.sqrt(len(labels))) for name, values in each.items()}
+
+
 def lift(labels: np.ndarray, probabilities: np.ndarray, share: float) -> float:
     """The churn share among the `share` of customers with the highest scores, divided by everyone's churn share.
 

@@ -261,6 +261,9 @@ def test_a_candidate_and_its_evaluation(platform: Platform) -> None:
     assert "there is no champion to beat" in compared["decision"]
     assert "| auc |" in compared["metrics"]
     assert "user_gender Female" in compared["segments"]
+    assert "It was not compared with a champion yet" in shown["card"]
+    assert "Nobody has decided yet. The gates say: " in compared["card"]
+    assert "| user_gender: Female | " in compared["card"]
     for picture in ("roc", "lift"):
         assert compared[picture].startswith("![](data:image/png;base64,iVBOR")
 
@@ -294,6 +297,7 @@ def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
     shown = metadata(result, "promotion")
     assert shown["verdict"] == "promoted"
     assert shown["version"] == 1
+    assert "- receipt 1, " in shown["card"]
     assert shown["receipt"] == trained.home.ledger.place(1)
     assert trained.home.ledger.all() == receipts
 

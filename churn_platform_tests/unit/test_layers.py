@@ -32,6 +32,7 @@ ROOMS = (
     ("home",),
     ("backup",),
     ("monitoring",),
+    ("cards",),
     ("assets",),
     ("automation",),
     ("definitions",),
