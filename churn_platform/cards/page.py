@@ -1,22 +1,22 @@
 """The page of a model card: Markdown, which MLflow and the Dagster UI show, and which anybody can read as it is.
 
-Here: its sections. Not here: gathering what they say (`known`), sentences about use and limits (`words`), or what
-MLflow needs of them (`keeping`).
+Here: its sections. Not here: gathering what they say (`known`), sentences about use and limits (`words`), how
+Markdown is written (`markdown`), or what MLflow needs of it (`keeping`).
 
-Whatever comes from a drop, a declaration or a person is made inert: a value that was shown as Markdown once rolled
-a champion back.
+Whatever comes from a drop, a declaration or a person is made inert: a value that was shown as Markdown once rolled a
+champion back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from churn_platform.cards import words
 from churn_platform.cards.known import KnownVersion
+from churn_platform.cards.markdown import around, figure, share, table, told
 from churn_platform.champion.receipt_page import TOO_FEW, certainty
 from churn_platform.champion.receipts import Receipt
-from churn_platform.modelling.estimates import IN_95
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.facts import Segment
 from churn_platform.modelling.metrics import approximate_auc_error
@@ -81,10 +81,8 @@ def _decision(known: KnownVersion) -> Iterator[str]:
 
 def _receipt(receipt: Receipt, number: int) -> str:
     ended = f"; version {number} served until then" if receipt.champion_before == number != receipt.champion else ""
-    return (
-        f"- receipt {receipt.number}, {told(receipt.decided_at)}: {told(receipt.title)} by {told(receipt.who)}{ended}."
-        f" Reason: {told(receipt.why)}"
-    )
+    decided = f"{told(receipt.decided_at)}: {told(receipt.title)} by {told(receipt.decided_by)}"
+    return f"- receipt {receipt.number}, {decided}{ended}. Reason: {told(receipt.reason)}"
 
 
 def _gates(compared: Evaluation) -> Iterator[str]:
@@ -257,33 +255,3 @@ _SECTIONS = {
     "Features": _features,
     "Rebuild and verify": _proofs,
 }
-
-
-def told(sentence: str) -> str:
-    """A sentence that may quote anything, inert; the platform's own comparisons are still told as such.
-
-    Neither `<=` nor a `>` that begins no line means anything in Markdown or HTML.
-    """
-    return inert(sentence, words.MOST).replace(r"\x3c=", "<=").replace(r"\x3e", ">")
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table's lines; cells are inert already."""
-    for row in (heads, ["---"] * len(heads), *rows):
-        yield f"| {' | '.join(row)} |"
-
-
-def figure(value: float) -> str:
-    """A metric, as receipts write it."""
-    return f"{value:.4f}"
-
-
-def share(value: float) -> str:
-    """A share of customers in per cent."""
-    return f"{100 * value:.1f} %"
-
-
-def around(value: float, error: float, is_share: bool = True) -> str:
-    """The 95 % interval around a figure, within what it can be."""
-    most = 1.0 if is_share else float("inf")
-    return f"{figure(max(0.0, value - IN_95 * error))} to {figure(min(most, value + IN_95 * error))}"

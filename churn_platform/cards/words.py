@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from churn_platform.bundle import Feature, FeatureKind
 from churn_platform.cards.known import KnownVersion
+from churn_platform.cards.markdown import MOST, figure, share
 from churn_platform.contracts import Contract
 from churn_platform.modelling.cautions import MIN_PER_CLASS
 from churn_platform.shown import counted, inert
-
-MOST = 300
-"""How many characters of a sentence that quotes something are shown."""
 
 NO_RECIPE = "An earlier version of the platform trained it and did not keep from what: it cannot be rebuilt."
 
@@ -71,7 +69,7 @@ def measured_on(known: KnownVersion) -> str:
     """Which customers its figures are about, and what that leaves out."""
     compared, recipe = known.evaluation, known.recipe
     if compared:
-        churned = f"{compared.positives:,} of whom churned ({100 * compared.positives / compared.rows:.1f} %)"
+        churned = f"{compared.positives:,} of whom churned ({share(compared.positives / compared.rows)})"
         month, who = compared.month, f"On {counted(compared.rows, 'holdout customer')} of {compared.month}, {churned}."
     else:
         month = str(known.version.month)
@@ -92,11 +90,11 @@ def brier(known: KnownVersion) -> str:
     if score is None:
         return "Its Brier score is not known."
     if compared is None:
-        return f"Its Brier score is {score:.4f}."
+        return f"Its Brier score is {figure(score)}."
     churned = compared.positives / compared.rows
     return (
-        f"Its Brier score is {score:.4f}; giving everyone the same probability, {100 * churned:.1f} %, would have"
-        f" {churned * (1 - churned):.4f}."
+        f"Its Brier score is {figure(score)}; giving everyone the same probability, {share(churned)}, would have"
+        f" {figure(churned * (1 - churned))}."
     )
 
 
