@@ -133,12 +133,12 @@ def realised_performance(context: dg.AssetExecutionContext, home: dg.ResourcePar
                 + (f"an AUC of {reached.auc:.4f}" if reached.auc is not None else "no AUC: nobody or everyone churned")
             )
         champion = registry.champion()
-        if champion is not None and (compared := rejected.compare(home, month, champion)) is not None:
+        if (compared := rejected.compare(home, month, champion) if champion else None) is not None:
             lake.write_document(REJECTED, month, compared)
             shown["rejected_candidate"] = compared.sentence
     if not shown:
         return not_due(context, f"{month} has no scores, and the champion cannot be measured on it")
-    for measured in {one.number for one in (version, champion) if one}:
+    for measured in {one.number for one in (version, champion) if one} | ({compared.version} if compared else set()):
         card(context, home, measured)
     return dg.MaterializeResult(metadata=shown)
 

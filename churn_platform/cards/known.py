@@ -19,9 +19,10 @@ from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.facts import Contender
 from churn_platform.modelling.recipe import KeptRows, Recipe
 from churn_platform.monitoring.performance import Bin, Realised, calibration, measurable, of_version
+from churn_platform.monitoring.rejected import Rejected
 from churn_platform.shown import counted
 from churn_platform.tables.kinds import kind_of
-from churn_platform.tables.names import EVALUATION, HOLDOUT_ROWS
+from churn_platform.tables.names import EVALUATION, HOLDOUT_ROWS, REJECTED
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class KnownVersion:
 
     `evaluation` is its newest comparison with a champion, `receipts` are those about it, oldest first, and those that
     ended its service. `holdout` is what its holdout customers show, or a sentence that says why that is not known.
-    `later` are the months after those that it learned from, on which it was measured, and `challenged` the comparisons
-    on such months in which it was the champion. `contract` is today's.
+    `later` are the months after those that it learned from, on which it was measured, `rejected` those on which it was
+    measured beside the champion since it was not promoted, and `challenged` the comparisons on such months in which it
+    was the champion. `contract` is today's.
     """
 
     contract: Contract
@@ -54,6 +56,7 @@ class KnownVersion:
     receipts: tuple[Receipt, ...]
     holdout: HoldoutFigures | str
     later: tuple[Realised, ...]
+    rejected: tuple[Rejected, ...]
     challenged: tuple[Evaluation, ...]
 
     @property
@@ -73,7 +76,7 @@ def known(home: Home, number: int) -> KnownVersion:
     version = registry.version(number)
     bundle, recipe = registry.bundle(version), recipe_of(registry, version)
     receipts = home.ledger.all()
-    evaluation = _evaluation(lake, version, receipts)
+    evaluation, months = _evaluation(lake, version, receipts), measurable(lake, version)
     return KnownVersion(
         contract=home.contract,
         version=version,
@@ -83,7 +86,12 @@ def known(home: Home, number: int) -> KnownVersion:
         evaluation=evaluation,
         receipts=tuple(receipt for receipt in receipts if _is_about(receipt, number)),
         holdout=_holdout(lake, bundle, recipe, evaluation),
-        later=tuple(found for month in measurable(lake, version) if (found := of_version(lake, month, version.number))),
+        later=tuple(found for month in months if (found := of_version(lake, month, number))),
+        rejected=tuple(
+            record
+            for month in months
+            if (record := lake.document(REJECTED, month, Rejected)) and record.version == number
+        ),
         challenged=tuple(
             compared for receipt in receipts if (compared := receipt.evaluation) and _challenges(compared, number)
         ),

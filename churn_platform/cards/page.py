@@ -170,12 +170,14 @@ def _calibration(known: KnownVersion) -> Iterator[str]:
 
 
 def _later(known: KnownVersion) -> Iterator[str]:
-    if not known.later and not known.challenged:
-        yield "It has not been measured on a month after those that it learned from: that waits for their labels."
-        return
     rows = [*map(_realised, known.later), *(row for compared in known.challenged for row in _challenged(compared))]
     heads = ("month", "", "customers", "AUC", "95 % interval", "expected before labels", "mean probability", "churned")
-    yield from table(heads, sorted(rows, key=lambda row: row[0]))
+    if rows:
+        yield from table(heads, sorted(rows, key=lambda row: row[0]))
+        yield ""
+    yield from (f"- {told(record.sentence)}" for record in known.rejected)
+    if not rows and not known.rejected:
+        yield "It has not been measured on a month after those that it learned from: that waits for their labels."
 
 
 def _realised(found: Realised) -> tuple[str, ...]:

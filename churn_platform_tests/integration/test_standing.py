@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from churn_platform.champion import promotion
+from churn_platform.champion.registry import MODEL
 from churn_platform.lake import Lake
 from churn_platform.monitoring import performance, reference, rejected, standing
 from churn_platform.tables import training_set
@@ -91,6 +92,8 @@ def test_estimate_and_rejected_version_stand_beside_the_truth(platform: Platform
     assert record.sentence in told and "was to be expected: the truth lies" in told
     assert champion["rejected"]["verdict"] == "chance" and REJECTED in FROM_LABELS
     assert home.registry.champion() is not None
+    cards = [home.registry.client.get_model_version(MODEL, number).description or "" for number in "23"]
+    assert "| 2024-03 | &ensp;served | " in cards[0] and record.sentence in cards[1]
 
 
 def test_it_is_told_which_of_the_two_was_better(platform: Platform) -> None:

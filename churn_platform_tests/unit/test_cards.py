@@ -23,6 +23,7 @@ from churn_platform.modelling.gate import decide
 from churn_platform.modelling.metrics import approximate_auc_error, auc, auc_error, mean_errors, measure
 from churn_platform.modelling.recipe import KeptRows, Recipe, Source
 from churn_platform.monitoring.performance import Bin, Expected, Outcome, Realised
+from churn_platform.monitoring.rejected import Rejected
 from churn_platform.months import Month
 from churn_platform_tests.gate_cases import facts
 from churn_platform_tests.hostile_values import HOSTILE, dangers
@@ -85,6 +86,7 @@ def known(**changes: Any) -> KnownVersion:
         "receipts": (receipt(2, 3, 2, 3, evaluation=compared()),),
         "holdout": HoldoutFigures({"brier": 0.005}, (Bin(890, 0.1, 0.12), Bin(890, 0.4, 0.35))),
         "later": (),
+        "rejected": (),
         "challenged": (),
     }
     return KnownVersion(**{**found, **changes})
@@ -180,7 +182,9 @@ def test_later_months_are_told_whether_it_served_or_lost() -> None:
     lost = compared(
         month="2024-04", candidate=Contender(5, "2024-04", {"auc": 0.8}), champion=Contender(3, "2024-02", {"auc": 0.5})
     )
-    text = page(known(later=(served,), challenged=(lost,)))
+    beside = Rejected("2024-03", 4, 3, "2024-02", 7000, 0.8, 0.79, (-0.02, 0.001), "chance")
+    text = page(known(later=(served,), rejected=(beside,), challenged=(lost,)))
+    assert f"\n\n- {beside.sentence}\n" in text
     assert (
         "| 2024-03 | served | 7,000 | 0.8100 | 0.8002 to 0.8198 | 0.8200, give or take 0.0196 (95 %)"
         " | 35.0 % | 26.0 % |\n"
