@@ -17,6 +17,7 @@ from statistics import NormalDist
 
 from churn_platform.modelling.cautions import Finding
 from churn_platform.modelling.facts import Contender, Facts, Lone, Marked
+from churn_platform.modelling.metrics import approximate_auc_error
 from churn_platform.shown import as_text, counted
 
 LUCK = 1 / 240
@@ -118,16 +119,9 @@ def _surely_above(churned: int, rows: int, share: float, of: int) -> bool:
 
 
 def error_of(contender: Contender, rows: int, positives: int) -> float:
-    """The standard error of a version's AUC, as measured; where an earlier platform has not, from the counts.
-
-    From counts it is Hanley and McNeil's (Radiology 143, 1982).
-    """
-    if (known := contender.metrics.get("auc_error")) is not None:
-        return known
-    auc, others = contender.metrics["auc"], rows - positives
-    churned_pairs = (positives - 1) * (auc / (2 - auc) - auc**2)
-    stayed_pairs = (others - 1) * (2 * auc**2 / (1 + auc) - auc**2)
-    return math.sqrt(max(auc * (1 - auc) + churned_pairs + stayed_pairs, 0.0) / max(positives * others, 1))
+    """The standard error of a version's AUC: as measured or, where an earlier platform has not, from the counts."""
+    known = contender.metrics.get("auc_error")
+    return approximate_auc_error(contender.metrics["auc"], positives, rows - positives) if known is None else known
 
 
 def _error(contender: Contender, facts: Facts) -> float:
