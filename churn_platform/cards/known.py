@@ -109,10 +109,15 @@ def _challenges(compared: Evaluation, number: int) -> bool:
 
 
 def _evaluation(lake: Lake, version: Version, receipts: tuple[Receipt, ...]) -> Evaluation | None:
-    """The newest comparison of which the version was the candidate: it may not be decided on yet."""
-    found = lake.document(EVALUATION, version.month, Evaluation, "churn retrain")
-    decided = (receipt.evaluation for receipt in reversed(receipts) if receipt.evaluation)
-    return next((one for one in (found, *decided) if one and one.candidate.version == version.number), None)
+    """The newest comparison of which the version was the candidate: it may not be decided on yet.
+
+    One with itself, as champions are evaluated again, counts only where there is no other.
+    """
+    newest = lake.document(EVALUATION, version.month, Evaluation, "churn retrain")
+    every = (newest, *(receipt.evaluation for receipt in reversed(receipts)))
+    found = [compared for compared in every if compared and compared.candidate.version == version.number]
+    others = [compared for compared in found if not (compared.champion and compared.champion.version == version.number)]
+    return next(iter(others or found), None)
 
 
 def _holdout(lake: Lake, bundle: Bundle, recipe: Recipe | None, evaluation: Evaluation | None) -> HoldoutFigures | str:
