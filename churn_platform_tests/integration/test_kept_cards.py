@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from churn_platform.cards import keeping
 from churn_platform.cards.keeping import MOST
 from churn_platform.champion.registry import MODEL
 from churn_platform.faults import Fault
-from churn_platform.tables.names import HOLDOUT_ROWS
+from churn_platform.months import Month
+from churn_platform.tables.names import EVALUATION, HOLDOUT_ROWS
 from churn_platform_tests import earlier
 from churn_platform_tests.conftest import Platform, done
 from churn_platform_tests.hostile_values import HOSTILE, dangers
@@ -86,3 +88,12 @@ def test_versions_of_earlier_platforms(tmp_path: Path) -> None:
     told = done(platform, "card", "1")
     assert "An earlier version of the platform trained it and did not keep from what: it cannot be rebuilt." in told
     assert "an earlier version of the platform measured it, which kept no rows of that" in told
+
+
+def test_a_champion_that_is_evaluated_again_keeps_its_comparison_with_another(platform: Platform) -> None:
+    (compared,) = [receipt.evaluation for receipt in platform.home.ledger.all() if receipt.version == 2]
+    assert compared is not None and compared.champion is not None
+    again = msgspec.structs.replace(compared, champion=compared.candidate, looks=9)
+    platform.home.lake.write_document(EVALUATION, Month(2024, 2), again)
+    told = done(platform, "card", "2")
+    assert "| version 1, then champion |" in told and "9 candidates" not in told
