@@ -26,6 +26,7 @@ from churn_platform.simulation.drops import simulate, write_drop
 from churn_platform.tables import delivery, origins
 from churn_platform.tables.features import WINDOW, feature_table, snapshot
 from churn_platform.tables.names import FEATURES, landed
+from churn_platform.tables.proofs import ENDING
 from churn_platform_tests.streamflow import STATE_TABLES, TABLES
 
 CUSTOMERS = 500
@@ -117,6 +118,11 @@ def contents(lake: Path, pattern: str = "**/*.parquet") -> dict[str, str]:
         str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(lake.glob(pattern))
     }
+
+
+def repeatable(lake: Path) -> dict[str, str]:
+    """Those of the lake's files that another lake with the same months has, too: proofs have random salts."""
+    return {name: digest for name, digest in contents(lake).items() if not name.endswith(ENDING)}
 
 
 def land(lake: Lake, month: Month, drop: Path, *, labels: bool = False) -> None:

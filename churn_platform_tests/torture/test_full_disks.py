@@ -72,7 +72,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(
     code, said = churn(settings, *arguments)
     assert code == 0, said
     home, wanted = Home(settings), Home(undisturbed)
-    assert homes.contents(settings.lake) == homes.contents(undisturbed.lake)
+    assert homes.repeatable(settings.lake) == homes.repeatable(undisturbed.lake)
     assert [r.verdict for r in home.ledger.all()] == [r.verdict for r in wanted.ledger.all()]
     assert home.registry.champion() is not None
     assert findings(home.registry, home.ledger) == []

@@ -106,7 +106,7 @@ def champion(settings: Settings) -> str | None:
 
 def tables(settings: Settings) -> dict[str, str]:
     """The lake's tables, without the scores, which name their version's number."""
-    found = homes.contents(settings.lake)
+    found = homes.repeatable(settings.lake)
     return {name: digest for name, digest in found.items() if not name.startswith(CHURN_SCORES)}
 
 
