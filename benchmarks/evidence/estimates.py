@@ -10,21 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.evidence.studies import trained
 from benchmarks.evidence.worlds import months_of, world
-from churn_platform.bundle import Feature
 from churn_platform.lake import Lake
-from churn_platform.modelling import estimators, metrics
-from churn_platform.modelling.encoding import encode_frame, learned
+from churn_platform.modelling import metrics
 from churn_platform.modelling.estimates import Reference, estimate, interval
-from churn_platform.modelling.training import Training, train
 from churn_platform.months import Month
-from churn_platform.settings import Settings
 from churn_platform.simulation.hazard import ShockKind
 from churn_platform.tables import training_set
-from churn_platform.tables.features import schema
 from churn_platform.tables.names import FEATURES
-
-SETTINGS = Settings()
 
 
 class Missed(NamedTuple):
@@ -65,9 +59,7 @@ class FirstVersion:
 
     def __init__(self, lake: Lake) -> None:
         self._months = months_of(lake)
-        rows = training_set.training_rows(lake, self._months[:1]).to_pandas()
-        self._features: tuple[Feature, ...] = tuple(learned(schema(lake.contract), rows))
-        self._training: Training = train(rows, lake.contract, self._features, SETTINGS.estimator, SETTINGS.seed)
+        self._model = trained(lake, self._months[0], 1)
 
     def missed(self, lake: Lake, number: int, *, calibrate: bool = True) -> Missed:
         """What its estimate of the month of this number, from 0, is worth."""
@@ -82,5 +74,4 @@ class FirstVersion:
     def _scored(self, lake: Lake, month: Month) -> tuple[np.ndarray, np.ndarray]:
         key = lake.contract.key
         rows = lake.read(FEATURES, month).join(training_set.labels_of(lake, month), key).order_by(key).to_pandas()
-        scores = estimators.predict(self._training.pipeline, encode_frame(self._features, rows))
-        return scores, rows[lake.contract.label].to_numpy(dtype=bool)
+        return self._model.scores(rows).probabilities, rows[lake.contract.label].to_numpy(dtype=bool)

@@ -19,6 +19,7 @@ from churn_platform.champion.receipt_page import TOO_FEW, certainty
 from churn_platform.champion.receipts import Receipt
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.facts import Segment
+from churn_platform.modelling.leaks import error_of
 from churn_platform.modelling.metrics import approximate_auc_error
 from churn_platform.monitoring.performance import Realised
 from churn_platform.shown import counted, inert
@@ -197,7 +198,7 @@ def _realised(found: Realised) -> tuple[str, ...]:
 def _challenged(compared: Evaluation) -> Iterator[tuple[str, ...]]:
     if (champion := compared.champion) is not None:
         auc, churned = champion.metrics["auc"], compared.positives
-        error = champion.metrics.get("auc_error") or approximate_auc_error(auc, churned, compared.rows - churned)
+        error = error_of(champion, compared.rows, churned)
         who = f"compared with version {compared.candidate.version}"
         sizes, interval = f"{compared.rows:,}", around(auc, error)
         yield (inert(compared.month), who, sizes, figure(auc), interval, "", "", share(churned / compared.rows))
