@@ -17,7 +17,13 @@ _COME_AND_GO = ("-journal", "-shm", "-wal")
 
 class _File(NamedTuple):
     stamp: tuple[int, int, int]
+    mode: int
     digest: str
+
+    @property
+    def kept(self) -> tuple[int, str]:
+        """What has to stay as it is: when it was written need not."""
+        return self.mode, self.digest
 
 
 class Frozen:
@@ -34,7 +40,7 @@ class Frozen:
         changes = [
             f"{path} {'was added' if path not in before else 'is gone' if path not in self._files else 'has changed'}"
             for path in sorted(before.keys() | self._files.keys())
-            if path not in before or path not in self._files or before[path].digest != self._files[path].digest
+            if path not in before or path not in self._files or before[path].kept != self._files[path].kept
         ]
         assert not changes, "\n".join(["a test has changed what all tests share; let it change a copy:", *changes])
 
@@ -45,5 +51,6 @@ class Frozen:
                 continue
             status, known = path.stat(), self._files.get(path)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            found[path] = known if known and known.stamp == stamp else _File(stamp, sha256_of(path))
+            digest = known.digest if known and known.stamp == stamp else sha256_of(path)
+            found[path] = _File(stamp, status.st_mode, digest)
         return found

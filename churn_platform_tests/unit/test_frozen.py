@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
         (lambda folder: (folder / "deep" / "file").write_text("after!"), "deep/file has changed"),  # of the same size
         (lambda folder: (folder / "deep" / "file").unlink(), "deep/file is gone"),
         (lambda folder: (folder / "new").touch(), "new was added"),
+        (lambda folder: (folder / "deep" / "file").chmod(0o600), "deep/file has changed"),
     ],
 )
 def test_a_change_is_found_once(folder: Path, change: Callable[[Path], object], told: str) -> None:
