@@ -7,9 +7,10 @@ Here: what stays at the bottom of a terminal, what happens above it, and plain l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event, Lock, Thread
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -24,6 +25,8 @@ from churn_platform.shown import as_lines, as_text
 
 ROOM = 8
 """How many rows are kept for what happens; where the terminal is too low for that, the links are left out."""
+
+_REFRESH_SECONDS = 1 / 8
 
 _COLOURS = {ProgramState.UP: "green", ProgramState.SILENT: "yellow", ProgramState.DEAD: "red"}
 _MOVING = (ProgramState.STARTING, ProgramState.SILENT, ProgramState.DEAD)
@@ -50,6 +53,7 @@ class Screen:
         self._links = links
         self._running: Mapping[str, Running] = {}
         self._spinner = Spinner("dots")
+        self._lock = Lock()
         self.notice = ""
         """What a person should keep in mind, shown as long as it is set."""
 
@@ -57,7 +61,8 @@ class Screen:
         """Show an event with its time."""
         time, text = f"{datetime.now():%H:%M:%S}", as_lines(text)
         if self._console.is_terminal:
-            self._console.print(_beside([(Text(time, style="dim"), Text(text, overflow="fold"))]))
+            with self._lock:
+                self._console.print(_beside([(Text(time, style="dim"), Text(text, overflow="fold"))]))
         else:
             self._console.print(f"{time}  {text}", markup=False, highlight=False, soft_wrap=True)
 
@@ -68,9 +73,30 @@ class Screen:
         if not self._console.is_terminal:
             for link in self._links:
                 self._console.print(f"{link.name}: {link.place}", markup=False, highlight=False, soft_wrap=True)
-        live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=8)
-        with live if self._console.is_terminal else nullcontext():
             yield
+            return
+        live, over = Live(get_renderable=self._draw, console=self._console, auto_refresh=False), Event()
+        thread = Thread(target=self._refresh, args=(live, over), daemon=True)
+        with self._lock:
+            live.start(refresh=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            with self._lock:
+                live.stop()
+
+    def _refresh(self, live: Live, over: Event) -> None:
+        """Draw it anew until it is over; not with Rich's own thread, which would draw while an event is printed.
+
+        Rich moves the cursor up by the height that it drew last. Where two threads draw at once, and one of them draws
+        more lines, the other writes over an event.
+        """
+        while not over.wait(_REFRESH_SECONDS):
+            with self._lock:
+                live.refresh()
 
     def _draw(self) -> RenderableType:
         rule = Rule("churn platform: Ctrl-C stops everything", style="dim")

@@ -290,16 +290,17 @@ def test_a_failed_training_leaves_a_failed_mlflow_run(platform: Platform, monkey
     assert client.search_model_versions(f"name='{MODEL}'") == []
 
 
-def test_a_promotion_shows_its_receipt(trained: Platform) -> None:
-    receipts = trained.home.ledger.all()
+def test_a_promotion_shows_its_receipt(trained: Platform, tmp_path: Path) -> None:
+    platform = trained.copy(tmp_path)
+    receipts = platform.home.ledger.all()
     assert receipts[0].verdict == "promoted"
-    result = materialize([made_assets.PROMOTION], trained, FIRST)  # already settled: nothing happens
+    result = materialize([made_assets.PROMOTION], platform, FIRST)  # already settled: the card alone is made again
     shown = metadata(result, "promotion")
     assert shown["verdict"] == "promoted"
     assert shown["version"] == 1
     assert "- receipt 1, " in shown["card"]
-    assert shown["receipt"] == trained.home.ledger.place(1)
-    assert trained.home.ledger.all() == receipts
+    assert shown["receipt"] == platform.home.ledger.place(1)
+    assert platform.home.ledger.all() == receipts
 
 
 @pytest.mark.parametrize(
