@@ -17,6 +17,7 @@ from churn_platform.faults import entrance
 from churn_platform.lake import Lake
 from churn_platform.online import store
 from churn_platform.settings import Settings, begin
+from churn_platform.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from churn_platform.champion.postgres import PostgresBook
@@ -42,6 +43,11 @@ class Home:
     def registry(self) -> Registry:
         """The models."""
         return Registry(self.settings.mlflow_uri, self.settings.mlflow_home / "artifacts")
+
+    @property
+    def tombstones(self) -> Tombstones:
+        """Who was erased, as it is known now."""
+        return Tombstones(self.settings.tombstones_folder)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -77,6 +77,7 @@ def kept(home: Home, judged: landing.Judged, month: Month, written: Written) -> 
         metadata={
             **of_table(written),
             "quarantined_rows": judged.quarantined,
+            **({"erased_rows": judged.erased} if judged.erased else {}),
             "file": str(judged.path),
             "data_docs": dg.MetadataValue.url(home.settings.page_url(_page(home, month, judged.table))),
             **_broken(judged),

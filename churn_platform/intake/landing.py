@@ -19,6 +19,7 @@ from churn_platform.intake.drops import file_of
 from churn_platform.intake.parsing import ROW, Parsed, parse
 from churn_platform.months import Month
 from churn_platform.shown import counted, inert
+from churn_platform.tombstones import Tombstones
 
 if TYPE_CHECKING:
     import ibis
@@ -76,7 +77,7 @@ class Judged:
     """A file after parsing and judging: what may be kept, what is quarantined, and whether the month stops.
 
     `kept` has the contract's columns, in key order. `delivered` has every row that could be read, broken ones too.
-    `total` counts the file's rows, unreadable ones included.
+    `total` counts the file's rows, unreadable ones included, but not the `erased` ones: of customers who were erased.
     `fault` says in one sentence why the month stops; None where it goes on.
     """
 
@@ -88,6 +89,7 @@ class Judged:
     violations: tuple[Violation, ...]
     judgement: expectations.Judgement
     fault: str | None
+    erased: int = 0
 
     @property
     def quarantined(self) -> int:
@@ -118,24 +120,45 @@ def first_violations(quarantine: ibis.Table, most: int) -> tuple[Violation, ...]
     )
 
 
-def judge_state(engine: Backend, drop: Path, contract: Contract, tolerance: float, as_of: date) -> tuple[Judged, ...]:
+def judge_state(
+    engine: Backend,
+    drop: Path,
+    contract: Contract,
+    tolerance: float,
+    as_of: date,
+    tombstones: Tombstones | None = None,
+) -> tuple[Judged, ...]:
     """Judge a drop's tables about customers, first the one that says who they are: rows of others are broken too.
 
     One that the drop need not have in this month is left out where it is not there. A date after `as_of`, the month's
-    last day, is broken. Nothing is written. Raises DropError for a structural fault.
+    last day, is broken. Whoever has a tombstone is left out. Nothing is written. Raises DropError for a fault of
+    structure.
     """
-    customers = judge_customers(engine, drop, contract, tolerance, as_of)
+    customers = judge_customers(engine, drop, contract, tolerance, as_of, tombstones)
     there = [table for table in contract.states[1:] if file_of(drop, table.at(Month.of(as_of)))]
-    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers) for table in there))
+    return (customers, *(_judge(engine, drop, table, tolerance, as_of, customers, tombstones) for table in there))
 
 
-def judge_customers(engine: Backend, drop: Path, contract: Contract, tolerance: float, as_of: date) -> Judged:
+def judge_customers(
+    engine: Backend,
+    drop: Path,
+    contract: Contract,
+    tolerance: float,
+    as_of: date,
+    tombstones: Tombstones | None = None,
+) -> Judged:
     """Judge only the table that says who the customers are, as `judge_state` does."""
-    return _judge(engine, drop, contract.customers, tolerance, as_of)
+    return _judge(engine, drop, contract.customers, tolerance, as_of, None, tombstones)
 
 
 def judge_labels(
-    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: Judged
+    engine: Backend,
+    drop: Path,
+    table: Table,
+    tolerance: float,
+    as_of: date,
+    customers: Judged,
+    tombstones: Tombstones | None = None,
 ) -> Judged | None:
     """Judge a drop's labels, or None where they have not arrived. What is kept of `customers` is what the month has.
 
@@ -143,7 +166,7 @@ def judge_labels(
     """
     if file_of(drop, table) is None:
         return None
-    judged = _judge(engine, drop, table, tolerance, as_of, customers)
+    judged = _judge(engine, drop, table, tolerance, as_of, customers, tombstones)
     label = next(column for column in table.columns if column.role is Role.LABEL)
     if not label.nullable:
         return judged
@@ -153,7 +176,13 @@ def judge_labels(
 
 
 def _judge(
-    engine: Backend, drop: Path, table: Table, tolerance: float, as_of: date, customers: Judged | None = None
+    engine: Backend,
+    drop: Path,
+    table: Table,
+    tolerance: float,
+    as_of: date,
+    customers: Judged | None,
+    tombstones: Tombstones | None,
 ) -> Judged:
     """Judge one table; rows of others than these customers are broken.
 
@@ -162,7 +191,7 @@ def _judge(
     path = file_of(drop, table)
     assert path is not None  # file_of raises for a required table
     wanted, key = table.at(Month.of(as_of)), table.key.name
-    parsed = parse(engine, path, wanted)
+    parsed = parse(engine, path, wanted, tombstones)
     breaks = rules.broken(engine, parsed.typed, wanted, as_of)
     frame = expectations.most_rows(parsed.typed, parsed.readable, ROW, key)
     judgement = expectations.evaluate_suite(wanted, frame, ROW if breaks else None, tolerance, as_of, parsed.readable)
@@ -183,7 +212,7 @@ def _judge(
     kept = _except_rows(parsed.typed, broken).drop(ROW).order_by(key)
     total = parsed.readable + len(parsed.unreadable)
     fault = _fault(parsed, total, _violations(parsed, own, places), tolerance)
-    return Judged(table, path, total, kept, parsed.typed, violations, judgement, fault)
+    return Judged(table, path, total, kept, parsed.typed, violations, judgement, fault, parsed.erased)
 
 
 def _unknown(rows: ibis.Table, key: str) -> dict[tuple[int, str], str]:

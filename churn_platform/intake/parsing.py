@@ -1,14 +1,14 @@
 """Parsing: a table's file, or the parts of it, as a typed table, and where each row is.
 
-Here: parts put together, and places. Not here: where files are (`drops`), their formats (`reading`), from text to a
-type (`casting`), whether values keep the contract (`rules`, `landing`).
+Here: parts put together, places, and leaving out who was erased. Not here: where files are (`drops`), their formats
+(`reading`), from text to a type (`casting`), whether values keep the contract (`rules`, `landing`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from churn_platform.intake.drops import DropError, files
 from churn_platform.intake.reading import Text, read
 from churn_platform.intake.records import Unreadable
 from churn_platform.shown import inert
+from churn_platform.tombstones import Tombstones
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,13 +57,15 @@ class Place:
 class Parsed:
     """A table's file as read. `typed` has ROW and the contract's columns: unknown where absent, or not of this month.
 
-    `parts` are the files that it consists of, in the order of their rows.
+    `parts` are the files that it consists of, in the order of their rows. `erased` counts the rows of customers who
+    were erased, which are in nothing but the counting of lines.
     """
 
     table: Table
     path: Path
     typed: ibis.Table
     parts: dict[str, Text]
+    erased: int
     _raw: str
     _columns: tuple[str, ...]
     _casts: Mapping[str, Cast]
@@ -71,7 +74,7 @@ class Parsed:
     @property
     def readable(self) -> int:
         """How many rows could be read."""
-        return sum(len(text.lines) for text in self.parts.values())
+        return sum(len(text.lines) for text in self.parts.values()) - self.erased
 
     @property
     def unreadable(self) -> dict[Place, Unreadable]:
@@ -109,9 +112,10 @@ class Parsed:
         return found
 
 
-def parse(engine: Backend, path: Path, table: Table) -> Parsed:
+def parse(engine: Backend, path: Path, table: Table, tombstones: Tombstones | None = None) -> Parsed:
     """Read a table's file, or its folder of parts, with the contract's types. Raises DropError for a structural fault.
 
+    Rows of customers who have a tombstone are left out, as if the file had none, and so are lines that name them.
     Encodings other than UTF-8, missing, unknown or repeated columns, and files without rows are structural. A value
     of a wrong type is not: it is unknown in `typed`, and `wrong_types` reports it.
     """
@@ -135,7 +139,29 @@ def parse(engine: Backend, path: Path, table: Table) -> Parsed:
     casts = {column.name: cast_of(column, table.file, path.suffix == ".parquet") for column in read_from}
     columns = ", ".join(f"{_typed(column, casts)} AS {quoted(column.name)}" for column in table.columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {typed} AS SELECT {ROW}, {columns} FROM {raw} ORDER BY {ROW}")
-    return Parsed(table, path, engine.table(typed), parts, raw, tuple(names), casts, con)
+    erased = 0
+    if tombstones and tombstones.hashes:
+        erased = _leave_out(con, raw, typed, table.key.name, tombstones)
+        parts = {part: _without_lines(text, table.file.delimiter, tombstones) for part, text in parts.items()}
+    return Parsed(table, path, engine.table(typed), parts, erased, raw, tuple(names), casts, con)
+
+
+def _leave_out(con: duckdb.DuckDBPyConnection, raw: str, typed: str, key: str, tombstones: Tombstones) -> int:
+    """Take the rows of customers who were erased out of both tables; returns how many there were."""
+    found = con.execute(
+        f"SELECT {ROW} FROM {typed} WHERE {tombstones.sql(quoted(key))} IN (SELECT unnest(?::VARCHAR[]))",
+        [list(tombstones.hashes)],
+    ).fetchall()
+    rows = [row for (row,) in found]
+    for name in (raw, typed):
+        con.execute(f"DELETE FROM {name} WHERE {ROW} IN (SELECT unnest(?::BIGINT[]))", [rows])
+    return len(rows)
+
+
+def _without_lines(text: Text, delimiter: str, tombstones: Tombstones) -> Text:
+    """The same without unreadable lines in which any field is the key of somebody who was erased."""
+    fields = {line: [field.strip(' "') for field in line.text.split(delimiter)] for line in text.unreadable}
+    return replace(text, unreadable=[line for line in text.unreadable if not tombstones.among(fields[line])])
 
 
 def name_of(path: Path, part: str) -> str:

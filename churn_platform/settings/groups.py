@@ -23,6 +23,7 @@ from churn_platform.settings.kinds import (
     LastMonthKey,
     MonthKey,
     OddityNames,
+    OptionalFolder,
 )
 from churn_platform.settings.urls import AlertUrls, MlflowUri, OnlineStoreUrl, PostgresUrl
 
@@ -48,6 +49,12 @@ class PlaceSettings(Group):
     )
     home: Folder = Field(Path(".churn"), description="Where the platform keeps everything.")
     drops: Folder = Field(Path("data/seeds"), description="The folder that monthly drops are delivered to.")
+    tombstones: OptionalFolder = Field(
+        None,
+        description="The folder that remembers, as keyed hashes, who was erased; empty for one beside `CHURN_HOME` with"
+        " `.erased` after its name. No backup packs it: keep a copy, since only it tells whom a drop or a backup must"
+        " not bring back.",
+    )
     file_mode: FileMode = Field(
         "600",
         description="Who may read what is kept there: `600` for its owner alone, `640` for its group too.",
@@ -68,6 +75,11 @@ class PlaceSettings(Group):
     def lake(self) -> Path:
         """The lake: one Parquet file per table and month."""
         return self.home / "lake"
+
+    @property
+    def tombstones_folder(self) -> Path:
+        """Where it is remembered who was erased."""
+        return self.tombstones or self.home.with_name(f"{self.home.name}.erased")
 
     @property
     def reports(self) -> Path:

@@ -64,11 +64,12 @@ def _host_names(names: str) -> str:
     return names
 
 
-def _declaration(file: object) -> object:
-    return None if file == "" else file
+def _unless_empty(place: object) -> object:
+    return None if place == "" else place
 
 
-DeclarationFile = Annotated[Path | None, BeforeValidator(_declaration), AfterValidator(lambda f: f and _as_named(f))]
+DeclarationFile = Annotated[Path | None, BeforeValidator(_unless_empty), AfterValidator(lambda f: f and _as_named(f))]
+OptionalFolder = Annotated[Path | None, BeforeValidator(_unless_empty), AfterValidator(lambda f: f and _absolute(f))]
 Folder = Annotated[Path, AfterValidator(_absolute)]
 MonthKey = Annotated[str, AfterValidator(_month_key)]
 LastMonthKey = Annotated[str, AfterValidator(_last_month)]

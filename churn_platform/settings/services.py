@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
+from churn_platform.erasure_requests import FOLDER
 from churn_platform.settings.groups import PlaceSettings
 from churn_platform.settings.urls import HttpUrl, PublicUrl, without_secrets
 
@@ -71,6 +72,11 @@ class ServingSettings(PlaceSettings):
     def serving_home(self) -> Path:
         """All that serving writes in the home: its copies of bundles, and the prediction log."""
         return self.home / "serving"
+
+    @property
+    def erasure_requests(self) -> Path:
+        """Whom to erase, until that is done."""
+        return self.serving_home / FOLDER
 
     @property
     def prediction_log(self) -> Path:
