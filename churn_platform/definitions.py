@@ -6,7 +6,7 @@ import dagster as dg
 
 from churn_platform.assets import decisions, delivery, landing, models, monitoring, published, snapshots, tracking
 from churn_platform.assets.partitions import months_of
-from churn_platform.automation import jobs
+from churn_platform.automation import forgetting, jobs
 from churn_platform.automation.dagster_private import blank_errors, end_every_run
 from churn_platform.automation.schedules import schedules
 from churn_platform.automation.sensors import sensors
@@ -30,7 +30,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             *delivery.assets(months),
             *(published.assets(months, contract) if settings.postgres_url.get_secret_value() else []),
         ],
-        jobs=[*monthly.values(), *jobs.BY_HAND],
+        jobs=[*monthly.values(), *jobs.BY_HAND, forgetting.forget_customers],
         schedules=schedules(months, monthly),
         sensors=sensors(settings, months, monthly),
         resources={"home": home, "mlflow": tracking.mlflow},

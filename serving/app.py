@@ -34,7 +34,7 @@ from serving.prediction_log import PredictionLog
 from serving.predictor import Predictor
 from serving.problems import HANDLERS
 from serving.registry import open_registry
-from serving.routes import changes, customers, explanations, operations, predictions, reports
+from serving.routes import changes, customers, erasures, explanations, operations, predictions, reports
 from serving.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -43,22 +43,21 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings) -> Edge:
     """The ASGI app. Only the tokens are read before its lifespan starts, and nothing is served after it ends."""
     metrics = Metrics()
-    registry = open_registry(settings.mlflow_uri, settings.serving_timeout_seconds)
-    ledger = ReceiptReader(
-        settings.home / "receipts", settings.postgres_url.get_secret_value(), settings.serving_timeout_seconds
-    )
-    reader = open_reader(settings.online_store, settings.serving_timeout_seconds)
+    seconds, postgres = settings.serving_timeout_seconds, settings.postgres_url.get_secret_value()
+    registry = open_registry(settings.mlflow_uri, seconds)
+    ledger = ReceiptReader(settings.home / "receipts", postgres, seconds)
+    reader = open_reader(settings.online_store, seconds)
     features = OnlineFeatures(reader, metrics)
     champions = Champions(registry, ledger, Shelf(settings.serving_home), features, settings, metrics)
-    prediction_log = PredictionLog(
-        settings.prediction_log, settings.prediction_log_rows, metrics, settings.prediction_log_days
-    )
+    rows, days = settings.prediction_log_rows, settings.prediction_log_days
+    prediction_log = PredictionLog(settings.prediction_log, rows, metrics, days)
     contract = declared(settings.company)
     naming = Naming(contract)
     predictor = Predictor(contract, naming, champions, features, prediction_log, metrics)
     access = access_of(settings)
     dagster = DagsterClient(settings.dagster_api, settings.run_url)
     generator = Generator(settings, simulated=contract is declared(None))
+    changing = Limit(settings.serving_change_limit, 60)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -91,7 +90,8 @@ def create_app(settings: Settings) -> Edge:
             explanations.route(predictor, naming),
             *customers.routes(predictor, naming),
             *operations.routes(champions, features, predictor, metrics),
-            *changes.routes(dagster, generator, access, Limit(settings.serving_change_limit, 60)),
+            *changes.routes(dagster, generator, access, changing),
+            *erasures.routes(dagster, access, changing, settings.erasure_requests),
         ],
         exception_handlers=HANDLERS,
         lifespan=[running],

@@ -1,7 +1,7 @@
-"""Dagster as serving needs it, over GraphQL: start a retraining, and report how it went.
+"""Dagster as serving needs it, over GraphQL: start a retraining or an erasure, and report how it went.
 
-Here: the three queries and the mutation, and the shapes of their answers. Not here: what a retraining does (the
-platform's job `retrain`), or HTTP routes. Dagster itself is not imported; tests check the documents against its schema.
+Here: asking, and the shapes of the answers. Not here: the documents (`dagster_queries`), what the jobs do, or the HTTP
+routes. Dagster itself is not imported.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import msgspec
 
 from churn_platform.faults import Fault
 from serving.asking import Asker, NoAnswerError, decoded, shown, within
-from serving.messages import RetrainStarted, RetrainState
+from serving.dagster_queries import FIND_JOB, FIND_LABELLED_MONTHS, FIND_RUN, LAUNCH
+from serving.messages import ErasureStarted, ErasureState, RetrainStarted, RetrainState
 
 JOB = "retrain"
+FORGET, FORGET_OP = "forget_customers", "forget"
 LABELS = ["landed", "labels"]
 EVALUATION = ["evaluation"]
 PARTITION_TAG = "dagster/partition"
@@ -25,61 +27,6 @@ T = TypeVar("T")
 _TIMEOUT = 10.0  # seconds: the first launch of a job makes Dagster load its code
 _ANSWER_BYTES = 10_000_000
 _FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
-
-FIND_JOB = """
-query ServingFindJob {
-  repositoriesOrError {
-    __typename
-    ... on RepositoryConnection { nodes { name location { name } jobs { name } } }
-    ... on PythonError { message }
-  }
-}"""
-
-FIND_LABELLED_MONTHS = """
-query ServingLabelledMonths($asset: AssetKeyInput!) {
-  assetNodeOrError(assetKey: $asset) {
-    __typename
-    ... on AssetNode {
-      assetPartitionStatuses {
-        __typename
-        ... on TimePartitionStatuses { ranges { startKey endKey status } }
-        ... on DefaultPartitionStatuses { materializedPartitions }
-      }
-    }
-  }
-}"""
-
-LAUNCH = """
-mutation ServingLaunch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on Error { message }
-  }
-}"""
-
-FIND_RUN = """
-query ServingRun($id: ID!) {
-  runOrError(runId: $id) {
-    __typename
-    ... on Run {
-      runId jobName status
-      tags { key value }
-      assetMaterializations {
-        assetKey { path }
-        metadataEntries {
-          label
-          ... on IntMetadataEntry { intValue }
-          ... on FloatMetadataEntry { floatValue }
-          ... on BoolMetadataEntry { boolValue }
-          ... on TextMetadataEntry { text }
-        }
-      }
-    }
-    ... on PythonError { message }
-  }
-}"""
 
 
 class DagsterUnavailableError(Fault):
@@ -187,32 +134,39 @@ class DagsterClient:
 
         Raises DagsterUnavailableError and NothingToRetrainOnError.
         """
-        repository, location = await self._find_job()
         month = await self._labelled_month(month)
+        run_id = await self._launch(JOB, f"for {month}", {}, {PARTITION_TAG: month})
+        return RetrainStarted(run_id, self._run_url(run_id), month)
+
+    async def forget(self, request: str) -> ErasureStarted:
+        """Start the erasure that this request asks for. Raises DagsterUnavailableError."""
+        config = {"ops": {FORGET_OP: {"config": {"request": request}}}}
+        run_id = await self._launch(FORGET, "for this request", config, {})
+        return ErasureStarted(run_id, self._run_url(run_id))
+
+    async def _launch(self, job: str, what: str, config: dict[str, Any], tags: dict[str, str]) -> str:
+        """Start a job, and return its run's id. Raises DagsterUnavailableError."""
+        repository, location = await self._find_job(job)
+        tags = {**tags, "churn/requested_by": "serving"}
         found = await self._ask(
             LAUNCH,
             "launchRun",
             _Launched,
             params={
-                "selector": {"jobName": JOB, "repositoryName": repository, "repositoryLocationName": location},
-                "runConfigData": {},
-                "executionMetadata": {
-                    "tags": [{"key": PARTITION_TAG, "value": month}, {"key": "churn/requested_by", "value": "serving"}]
-                },
+                "selector": {"jobName": job, "repositoryName": repository, "repositoryLocationName": location},
+                "runConfigData": config,
+                "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
             },
         )
         if found.run is None:
             reasons = "; ".join(error.message for error in found.errors) or found.message
-            raise DagsterUnavailableError(f"Dagster did not start {JOB} for {month}: {shown(reasons)}")
-        return RetrainStarted(found.run.run_id, self._run_url(found.run.run_id), month)
+            raise DagsterUnavailableError(f"Dagster did not start {job} {what}: {shown(reasons)}")
+        return found.run.run_id
 
     async def state(self, run_id: str) -> RetrainState | None:
         """A retraining's state, or None where Dagster has no such run of the job. Raises DagsterUnavailableError."""
-        found = await self._ask(FIND_RUN, "runOrError", _Run, id=run_id)
-        if found.typename == "RunNotFoundError" or found.job_name != JOB:
+        if (found := await self._run(run_id, JOB)) is None:
             return None
-        if found.typename != "Run":
-            raise DagsterUnavailableError(f"Dagster cannot say how the run is doing: {shown(found.message)}")
         evaluated = _evaluated(found.asset_materializations)
         state = RetrainState(
             run_id=found.run_id,
@@ -231,17 +185,32 @@ class DagsterClient:
             state, version=evaluated.version, metrics=metrics, verdict=verdict, decision=evaluated.decision
         )
 
+    async def erasure_state(self, run_id: str) -> ErasureState | None:
+        """An erasure's state, or None where Dagster has no such run of the job. Raises DagsterUnavailableError."""
+        if (found := await self._run(run_id, FORGET)) is None:
+            return None
+        return ErasureState(found.run_id, self._run_url(found.run_id), found.status.lower(), found.status in _FINISHED)
+
+    async def _run(self, run_id: str, job: str) -> _Run | None:
+        """A run of this job, or None where Dagster has none of that id. Raises DagsterUnavailableError."""
+        found = await self._ask(FIND_RUN, "runOrError", _Run, id=run_id)
+        if found.typename == "RunNotFoundError" or found.job_name != job:
+            return None
+        if found.typename != "Run":
+            raise DagsterUnavailableError(f"Dagster cannot say how the run is doing: {shown(found.message)}")
+        return found
+
     async def close(self) -> None:
         """Close the connections."""
         await self._asker.close()
 
-    async def _find_job(self) -> tuple[str, str]:
+    async def _find_job(self, wanted: str) -> tuple[str, str]:
         """The repository that has the job, and its code location."""
         found = await self._ask(FIND_JOB, "repositoriesOrError", _Repositories)
         for node in found.nodes:
-            if any(job.name == JOB for job in node.jobs):
+            if any(job.name == wanted for job in node.jobs):
                 return node.name, node.location.name
-        raise DagsterUnavailableError(f"no code location that Dagster has loaded has the job {JOB}")
+        raise DagsterUnavailableError(f"no code location that Dagster has loaded has the job {wanted}")
 
     async def _labelled_month(self, asked: str | None) -> str:
         """The month asked for, or the newest one, if its labels have landed."""

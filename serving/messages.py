@@ -223,6 +223,29 @@ class RetrainStarted(msgspec.Struct, frozen=True):
     month: str
 
 
+class EraseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to erase, and why: the receipt keeps the reason for ever, so it must not name them."""
+
+    customers: Annotated[list[CustomerId], Meta(min_length=1, max_length=BATCH)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["asked by letter"])]
+
+
+class ErasureStarted(msgspec.Struct, frozen=True):
+    """The run that was started, and where to watch it."""
+
+    run_id: str
+    url: str
+
+
+class ErasureState(msgspec.Struct, frozen=True):
+    """An erasure's state. It is done where it is finished and its status is `success`; `churn receipts` tells of it."""
+
+    run_id: str
+    url: str
+    status: Annotated[str, Meta(description="Dagster's run status, in lower case.", examples=["success"])]
+    finished: bool
+
+
 class RetrainState(msgspec.Struct, frozen=True):
     """A retraining's state. The last four are null until the candidate has been evaluated.
 

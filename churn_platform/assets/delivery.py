@@ -53,7 +53,7 @@ def online_features(context: dg.AssetExecutionContext, home: dg.ResourceParam[Ho
 def churn_scores(context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
     """Score the month with the champion. Without one nothing is scored."""
     month, lake = month_of(context), home.lake
-    csv = home.settings.exports / f"{CHURN_SCORES}_{month}.csv"
+    csv = delivery.csv_of(home.settings.exports, month)
     unknown = None
     with told_plainly():
         if keeps := delivery.is_history(lake, month):

@@ -14,6 +14,7 @@ from churn_platform.assets.metadata import OWNERS, of_table, table_schema
 from churn_platform.assets.partitions import month_of
 from churn_platform.company.checking import formulas
 from churn_platform.contracts import Contract, Table
+from churn_platform.erasure import erasing
 from churn_platform.home import Home
 from churn_platform.intake import deliveries, landing
 from churn_platform.intake.drops import DropError, delivered, drop_of, misnamed
@@ -92,16 +93,17 @@ def _refuse_mixture(home: Home, month: Month, selected: Sequence[Table], content
 def _judge(home: Home, month: Month, drop: Path, selected: Sequence[Table]) -> tuple[list[landing.Judged], Oddities]:
     """The judgement on every selected table that the drop has, and by table what is odd. Raises DropError."""
     engine, contract, tolerance = home.lake.engine, home.contract, home.settings.quarantine_tolerance
+    erased = home.tombstones
     judged: list[landing.Judged] = []
     if any(table in selected for table in contract.states):
-        judged += landing.judge_state(engine, drop, contract, tolerance, month.as_of)
+        judged += landing.judge_state(engine, drop, contract, tolerance, month.as_of, erased)
     customers = judged[0].kept if judged else home.lake.read(landed(contract.customers.name), month)
     if contract.labels in selected and not contract.leaves:
         # Judged again where only labels are taken in: rows of customers who were taken out then are no fault of theirs.
         # They were accepted, so that whatever would stop them now does not excuse rows of strangers.
-        again = None if judged else landing.judge_customers(engine, drop, contract, tolerance, month.as_of)
+        again = None if judged else landing.judge_customers(engine, drop, contract, tolerance, month.as_of, erased)
         beside = replace(again, kept=customers, fault=None) if again else judged[0]
-        labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, beside)
+        labels = landing.judge_labels(engine, drop, contract.labels, tolerance, month.as_of, beside, erased)
         judged += [labels] if labels else []
     judged = [found for found in judged if found.table in selected]
     before = {t.name: home.lake.read(landed(t.name), month - 1) for t in contract.states if _has(home, t, month - 1)}
@@ -123,6 +125,7 @@ def land(
     month, settings, contract = month_of(context), home.settings, home.contract
     selected = [table for table in contract.tables if asset_key(table) in context.selected_asset_keys]
     with told_plainly():
+        erasing.refuse_without_tombstones(home)
         formulas(contract.declaration)  # before anything is kept: the month's features would stop on a wrong one
         archived = month not in delivered(settings.drops, settings.first) and taking.is_landed(home.lake, month)
         anew = not archived and all(table in selected for table in contract.states)

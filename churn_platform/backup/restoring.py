@@ -19,12 +19,13 @@ from churn_platform.backup.databases import opened
 from churn_platform.backup.making import databases_of
 from churn_platform.backup.moment import first_file
 from churn_platform.company.reading import shipped_text
+from churn_platform.erasure import erasing
 from churn_platform.faults import Fault, placing
 from churn_platform.files import modes
 from churn_platform.home import Home
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import RESTORING, refuse_half
-from churn_platform.shown import inert
+from churn_platform.shown import counted, inert
 from churn_platform.tables import published
 from churn_platform.tables.catalog import catalog
 
@@ -78,11 +79,20 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
         for database in databases:
             database.commit()
     company = declaration(settings, inventory)
+    _erase_again(settings.model_copy(update={"company": company}), follow)
     for name, month in months:
         follow(f"publishing {name} of {month}")
         _publish(settings.model_copy(update={"company": company}), name, month)
     modes.correct(home, int(settings.file_mode, 8), secret=[settings.token_file])
     return inventory
+
+
+def _erase_again(settings: Settings, follow: Callable[[str], None]) -> None:
+    """Erase those who have a tombstone and are in the backup, since it is older than their erasure."""
+    home = Home(settings)
+    if customers := erasing.come_back(home):
+        follow(f"erasing {counted(len(customers), 'customer')} again")
+        erasing.erase_again(home, customers)
 
 
 def declaration(settings: Settings, inventory: Inventory) -> Path | None:

@@ -1,6 +1,7 @@
 """Promotion: acting on a decision, so that the champion and the ledger always agree.
 
-Here: making a version champion because the gate says so, or because a person does; pausing that. Not here: the gate
+Here: making a version champion because the gate says so, or because a person does; pausing that; and the receipt of
+an erasure, which is one of the same chain. Not here: the gate
 (`modelling.gate`), the alias (`registry`), the record (`receipts`), or finding where they disagree (`agreement`).
 
 Whatever is decided is written first as an intent, then done, then confirmed (`receipts`). Whoever decides next finishes
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from churn_platform.champion.agreement import disagreements
-from churn_platform.champion.receipts import Ledger, Receipt, Verdict
+from churn_platform.champion.receipts import Erasure, Ledger, Receipt, Verdict
 from churn_platform.champion.registry import Registry, Version
 from churn_platform.faults import Fault
 from churn_platform.modelling.evaluation import Evaluation
@@ -109,6 +110,14 @@ def resume(registry: Registry, ledger: Ledger, request: Request) -> Receipt:
     return _freeze(registry, ledger, "resumed", request)
 
 
+def record_erasure(registry: Registry, ledger: Ledger, request: Request, erasure: Erasure) -> Receipt:
+    """Write down that customers were erased, once they are. It changes nothing about who serves."""
+    with _deciding(registry, ledger):
+        if (made := ledger.of_decision(request.id)) is not None:
+            return made
+        return _ask(registry, ledger, "erased", None, request, erasure)
+
+
 def paused(ledger: Ledger) -> str | None:
     """A sentence about the pause that is in force, or None."""
     if (receipt := ledger.pause()) is None:
@@ -144,9 +153,10 @@ def _deciding(registry: Registry, ledger: Ledger) -> Iterator[None]:
 def _ask(
     registry: Registry,
     ledger: Ledger,
-    verdict: Literal["appointed", "rolled back", "paused", "resumed"],
+    verdict: Literal["appointed", "rolled back", "paused", "resumed", "erased"],
     version: Version | None,
     request: Request,
+    erasure: Erasure | None = None,
 ) -> Receipt:
     """A person's decision for a version, or about none, which leaves the champion as it is."""
     before = _before(registry, ledger) if version else ledger.champion()
@@ -161,6 +171,7 @@ def _ask(
         after=version.number if version else before,
         run_id=request.run_id,
         decision=request.id,
+        erasure=erasure,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from churn_platform.champion.receipts import Receipt
+from churn_platform.champion.receipts import Erasure, Receipt
 from churn_platform.modelling.comparison import smallest_gain
 from churn_platform.modelling.evaluation import Evaluation
 from churn_platform.modelling.facts import Basis
@@ -31,8 +31,25 @@ def page(receipt: Receipt) -> Iterator[str]:
     if receipt.version:
         yield f"  champion: {_named(receipt.champion_before)} before, {_named(receipt.champion)} after"
         yield f"  version {receipt.version}, trained for {receipt.month}, bundle {receipt.bundle_sha256}"
+    if receipt.erasure is not None:
+        yield from _erasure(receipt.erasure)
     if receipt.evaluation is not None:
         yield from _comparison(receipt.evaluation)
+
+
+def _erasure(erased: Erasure) -> Iterator[str]:
+    yield "Customers, by their keyed hashes"
+    yield from (f"  {customer}" for customer in erased.customers)
+    yield "Versions"
+    yield f"  trained on them: {_numbers(erased.trained)}"
+    yield f"  compared on them: {_numbers(erased.judged)}"
+    yield f"  with their features, without keys, in the bundle: {_numbers(erased.shown)}"
+    yield "Kept rows that were erased"
+    yield from (f"  {counted(rows, 'row')} of {file}.parquet" for file, rows in erased.rows.items())
+
+
+def _numbers(versions: tuple[int, ...]) -> str:
+    return ", ".join(map(str, versions)) or "none"
 
 
 def _comparison(compared: Evaluation) -> Iterator[str]:

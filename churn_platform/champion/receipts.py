@@ -22,12 +22,12 @@ from churn_platform.champion.registry import Version
 from churn_platform.faults import Fault
 from churn_platform.files import sha256
 from churn_platform.modelling.evaluation import Evaluation
-from churn_platform.shown import MOST, as_text
+from churn_platform.shown import MOST, as_text, counted
 
 MOST_OF_REASON = 500
 """How many characters of a reason are shown."""
 
-Verdict = Literal["promoted", "kept", "appointed", "rolled back", "paused", "resumed"]
+Verdict = Literal["promoted", "kept", "appointed", "rolled back", "paused", "resumed", "erased"]
 
 
 class ReceiptError(Fault):
@@ -36,11 +36,25 @@ class ReceiptError(Fault):
     lasting = True
 
 
+class Erasure(msgspec.Struct, frozen=True):
+    """Customers who were erased, by their keyed hashes (`tombstones`), and what they had a part in.
+
+    `trained`, `judged` and `shown` are the versions that learned from them, that were compared on them, and whose
+    bundles hold rows with their features, without keys. `rows` counts the kept rows that went, by file.
+    """
+
+    customers: tuple[str, ...]
+    trained: tuple[int, ...]
+    judged: tuple[int, ...]
+    shown: tuple[int, ...]
+    rows: dict[str, int]
+
+
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One decision about the champion.
+    """One decision about the champion, or an erasure.
 
     `verdict` is `promoted` or `kept` where the gates decided, `appointed` or `rolled back` where a person did; `paused`
-    and `resumed` are about no version: theirs is 0.
+    and `resumed`, and `erased`, are about no version: theirs is 0.
     `evaluation` holds the facts that the gates saw, and `evaluation_sha256` names them. `champion_before` and
     `champion` are the versions that receipts made champion before and after the decision. Times are UTC, ISO 8601.
     `decision` is the id of a person's decision, which is made once; the gate's is the evaluation's SHA-256. `despite`
@@ -63,6 +77,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     previous_sha256: str | None
     decision: str | None = None
     despite: tuple[str, ...] = ()
+    erasure: Erasure | None = None
 
     @property
     def appoints(self) -> bool:
@@ -84,6 +99,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
         """What was decided, in a few words."""
         if self.verdict in ("paused", "resumed"):
             return f"promotions and retrainings {self.verdict}"
+        if self.erasure is not None:
+            return f"{counted(len(self.erasure.customers), 'customer')} erased"
         if self.verdict == "rolled back":
             return f"rolled back from version {self.champion_before} to version {self.version}"
         return f"version {self.version} {self.verdict}"
@@ -142,6 +159,10 @@ class Ledger:
         """Whether any receipt made this version champion."""
         return any(receipt.champion == version != receipt.champion_before for receipt in self.all())
 
+    def erased_rows(self, file: str) -> int:
+        """How many rows of a file of kept rows were erased, as receipts say."""
+        return sum(receipt.erasure.rows.get(file, 0) for receipt in self.all() if receipt.erasure)
+
     def champion(self) -> int | None:
         """The version that receipts say serves."""
         return next((receipt.version for receipt in reversed(self.all()) if receipt.appoints), None)
@@ -180,6 +201,7 @@ class Ledger:
         evaluation: Evaluation | None = None,
         decision: str | None = None,
         despite: tuple[str, ...] = (),
+        erasure: Erasure | None = None,
     ) -> Receipt:
         """Write what is going to be done, as the next receipt: numbered, dated, linked to the one before.
 
@@ -203,6 +225,7 @@ class Ledger:
             previous_sha256=newest.sha256 if newest else None,
             decision=decision,
             despite=despite,
+            erasure=erasure,
         )
         self._book.intend(msgspec.json.format(msgspec.json.encode(receipt)))
         return receipt

@@ -5,12 +5,13 @@ Here: keeping and finding one. Not here: what it says (`modelling.recipe`), or w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from churn_platform.champion.registry import Registry, Version, bounded
+from churn_platform.champion.registry import MODEL, Registry, Version, bounded
 from churn_platform.faults import Fault
 from churn_platform.files.scratch import scratch
 from churn_platform.modelling.recipe import Recipe
@@ -50,3 +51,17 @@ def recipe_of(registry: Registry, version: Version) -> Recipe | None:
         raise RecipeError(
             f"{FILE} of version {version.number} cannot be read: {error}: restore MLflow's files from a backup"
         ) from error
+
+
+def recipes(registry: Registry) -> Iterator[tuple[Version, Recipe | None]]:
+    """Every version with its recipe, oldest first, see `recipe_of`. Raises RegistryError and RecipeError."""
+    for number in _numbers(registry):
+        version = registry.version(number)
+        yield version, recipe_of(registry, version)
+
+
+@bounded
+def _numbers(registry: Registry) -> list[int]:
+    with registry.reachable():
+        found = registry.client.search_model_versions(f"name = '{MODEL}'", max_results=10_000)
+    return sorted(int(version.version) for version in found)

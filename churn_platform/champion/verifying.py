@@ -9,7 +9,7 @@ now, do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -61,9 +61,10 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class _Findings:
-    """What is found on the way."""
+    """What is found on the way. `named` tells how many rows of a file were erased, as receipts say."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[str], int]) -> None:
+        self.named = named
         self.changed: list[str] = []
         self.lacking: list[str] = []
         self.proved: list[str] = []
@@ -83,7 +84,7 @@ def verify(lake: Lake, registry: Registry, ledger: Ledger, receipt: Receipt) -> 
     Also the chain of receipts, both versions' bundles, the rows that they were compared on, and the rows from which
     they were trained are proved.
     """
-    found = _Findings()
+    found = _Findings(ledger.erased_rows)
     found.changed += unproven(registry, ledger, receipt.number)
     if not found.changed:
         found.proved.append("the receipts are those that were written")
@@ -149,8 +150,13 @@ def _training_rows(found: _Findings, lake: Lake, registry: Registry, receipt: Re
 
 
 def _prove(found: _Findings, lake: Lake, name: str, kept: KeptRows, what: str) -> int:
-    """How many of these rows were erased; the others are proved. Raises ProofError."""
+    """How many of these rows were erased, as receipts say; the others are proved. Raises ProofError."""
     erased = proofs.check(lake, name, kept)
+    if erased > (named := found.named(f"{name}/{kept.sha256}")):
+        raise proofs.ProofError(
+            f"{name}/{kept.sha256}.parquet: {counted(erased, 'row')} of the {what} are gone, and receipts of erasures"
+            f" name {named:,}: restore the file and its proof from a backup, or finish the erasure (churn forget)"
+        )
     found.proved.append(f"{kept.rows - erased:,} {what}, each as it was kept")
     return erased
 

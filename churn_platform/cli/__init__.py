@@ -14,6 +14,7 @@ from churn_platform.cli.auditing import audit
 from churn_platform.cli.closing import close, retrain
 from churn_platform.cli.deciding import pause, promote, receipts, resume, rollback
 from churn_platform.cli.declaring import company
+from churn_platform.cli.forgetting import forget
 from churn_platform.cli.keeping import backup, restore
 from churn_platform.cli.living import backtest, replay
 from churn_platform.cli.looking import predict, status
@@ -47,6 +48,6 @@ def main() -> None:
 for _command in (
     *(start, close, retrain, promote, rollback, pause, resume),
     *(receipts, receipt, card, rebuild, audit, serve, predict, status),
-    *(company, simulate, replay, backtest, backup, restore),
+    *(company, simulate, replay, backtest, backup, restore, forget),
 ):
     main.add_command(_command)

@@ -111,6 +111,11 @@ def deciles(riskiest: np.ndarray) -> np.ndarray:
     return found
 
 
+def csv_of(folder: Path, month: Month) -> Path:
+    """Where the month's scores are for other systems."""
+    return folder / f"{CHURN_SCORES}_{month}.csv"
+
+
 def write_csv(lake: Lake, month: Month, path: Path) -> None:
     """Put the month's scores into a CSV file for other systems, atomically. Raises MissingTableError."""
     with replacing(path) as temporary:

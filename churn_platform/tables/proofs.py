@@ -1,7 +1,7 @@
 """Proofs: rows that are kept by content, so that each can be proved later, and any of them erased.
 
-Here: keeping rows with a proof beside them, and checking them by it. Not here: which rows those are (`training_set`),
-what is computed again from them (`champion.verifying`), or erasing some.
+Here: keeping rows with a proof beside them, checking them by it, and erasing some. Not here: which rows those are
+(`training_set`), what is computed again from them (`champion.verifying`), or whom to erase (`erasure`).
 
 Beside a file of rows, named by the SHA-256 that it had when it was written, stands its proof, `SHA256.proof.parquet`, a
 row for each: `position` (from 0, in the file's order), `salt` (16 random bytes) and `sha256` (32 bytes). A row's hash
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +104,66 @@ def check(lake: Lake, name: str, kept: KeptRows) -> int:
     return count - there
 
 
+def erase(lake: Lake, name: str, sha256: str, key: str, customers: Collection[str]) -> int:
+    """Erase these customers' rows, and say how many there were. Raises ProofError.
+
+    Both files are written anew beside the old ones and then moved into their places, the rows first. Whoever comes
+    after a kill moves what is left, or begins anew where not both had been written.
+    """
+    import pyarrow as pa
+
+    path = lake.addressed(name, sha256)
+    with locked(path.parent / ".lock"):
+        _move(path)
+        with _sides(lake, path) as (rows, proof):
+            asked = pa.table({"customer": pa.array(list(customers), pa.string())})
+            places = _asked(
+                lake,
+                f"SELECT {Lake.PLACE} AS place FROM {quoted(rows.get_name())}"
+                f" WHERE {quoted(key)} IN (SELECT customer FROM asked)",
+                asked=asked,
+            )
+            if places.num_rows:
+                _stage(lake, path, rows, proof, places)
+        _move(path)
+    return int(places.num_rows)
+
+
+def _stage(lake: Lake, path: Path, rows: ibis.Table, proof: ibis.Table, places: pa.Table) -> None:
+    """Write both files without the rows in these places."""
+    left = rows.filter(rows[Lake.PLACE].notin(places["place"].to_pylist())).order_by(Lake.PLACE).drop(Lake.PLACE)
+    new_rows, new_proof = _staged(path)
+    lake.write_file(new_rows, left)
+    name = quoted(proof.get_name())
+    salts = _asked(
+        lake,
+        f"""
+        WITH known AS (
+            SELECT position, row_number() OVER (ORDER BY position) - 1 AS place FROM {name} WHERE salt IS NOT NULL
+        ), erased AS (SELECT position FROM known JOIN places USING (place))
+        SELECT position, CASE WHEN position NOT IN (FROM erased) THEN salt END AS salt, sha256 FROM {name}
+        ORDER BY position
+        """,
+        places=places,
+    )
+    _write_proof(new_proof, salts)
+
+
+def _move(path: Path) -> None:
+    """Move what was written anew into its place: both files, or the second where a kill came between."""
+    new_rows, new_proof = _staged(path)
+    if new_proof.exists():
+        if new_rows.exists():
+            new_rows.replace(path)
+        new_proof.replace(_proof(path))
+    new_rows.unlink(missing_ok=True)  # by itself it was written before a kill, and nobody knows whether to its end
+
+
+def _staged(path: Path) -> tuple[Path, Path]:
+    """Where both files are written anew."""
+    return path.with_suffix(".erasing"), _proof(path).with_suffix(".erasing")
+
+
 def _proof(path: Path) -> Path:
     return path.with_suffix(ENDING)
 
@@ -125,7 +185,6 @@ def _write(lake: Lake, path: Path) -> None:
     """Make the rows' proof, with new salts."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows = lake.read_file(path, places=True)
     count = rows.count().to_pyarrow().as_py()
@@ -136,8 +195,14 @@ def _write(lake: Lake, path: Path) -> None:
         " ORDER BY position",
         salts=pa.table({"position": np.arange(count), "salt": salt}),
     )
-    with replacing(_proof(path)) as temporary:
-        pq.write_table(made, temporary, compression="none", use_dictionary=False)  # what is random cannot be packed
+    _write_proof(_proof(path), made)
+
+
+def _write_proof(file: Path, proof: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    with replacing(file) as temporary:
+        pq.write_table(proof, temporary, compression="none", use_dictionary=False)  # what is random cannot be packed
 
 
 def _refuse_changed(lake: Lake, path: Path, rows: ibis.Table, proof: ibis.Table) -> int:

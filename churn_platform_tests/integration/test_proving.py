@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from churn_platform.champion.receipts import Receipt
@@ -298,19 +299,32 @@ def test_another_recipe_does_not_rebuild(platform: Platform) -> None:
     assert any("recipe.json of version 2 cannot be read" in told for told in refused(platform))
 
 
-def test_erased_rows_leave_the_rest_proved(platform: Platform) -> None:
-    erase(rows(platform, TRAINING_ROWS), 5)
-    told = done(platform, "receipt", "2", "--verify", exit_code=3)
-    assert "not recomputable: 1 row erased of the training rows of version 2: what its features tell by" in told
-    assert "every figure, gate and the decision come out as they are written" in told
-    assert "version 2 cannot be trained again to the bit: 1 row erased" in done(platform, "rebuild", "2", exit_code=1)
+def forget_one_of(platform: Platform, name: str) -> None:
+    """Erase a customer whom version 2 learned from, or was judged on."""
+    (customer, *_) = pq.read_table(rows(platform, name))["user_id"].to_pylist()
+    done(platform, "forget", customer, "--reason", "a test")
 
-    erase(rows(platform, HOLDOUT_ROWS), 3)
+
+def test_erased_rows_leave_the_rest_proved(platform: Platform) -> None:
+    forget_one_of(platform, TRAINING_ROWS)
+    told = done(platform, "receipt", "2", "--verify", exit_code=3)
+    assert " erased of the training rows of version 2: what its features tell by" in told
+    assert "every figure, gate and the decision come out as they are written" in told
+    assert "version 2 cannot be trained again to the bit: " in done(platform, "rebuild", "2", exit_code=1)
+
+    forget_one_of(platform, HOLDOUT_ROWS)
     told = done(platform, "receipt", "2", "--verify", exit_code=3)
     assert "not recomputable: 1 row erased of those that the versions were compared on" in told
     assert told.endswith("receipt 2: not recomputable\n")
     put(rows(platform, HOLDOUT_ROWS), 7, "watch_hours_30d", 12.5)
     assert "row 8 is the first of 1 row" in refused(platform)[0]
+
+
+def test_rows_that_no_receipt_erased_are_missed(platform: Platform) -> None:
+    forget_one_of(platform, HOLDOUT_ROWS)
+    erase(rows(platform, HOLDOUT_ROWS), 3)  # with its salt, as an erasure would
+    told = refused(platform)[0]
+    assert "2 rows of the holdout rows are gone, and receipts of erasures name 1: restore the file" in told
 
 
 def test_a_version_whose_holdout_lost_rows_is_rebuilt_all_the_same(platform: Platform) -> None:

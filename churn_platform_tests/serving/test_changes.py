@@ -1,9 +1,10 @@
-"""Retraining, against Dagster's GraphQL in its real shapes."""
+"""Retraining and erasing, against Dagster's GraphQL in its real shapes."""
 
 from __future__ import annotations
 
 import json
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,11 +15,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from churn_platform import erasure_requests
 from churn_platform.web.token import api_token
 from churn_platform_tests.serving.conftest import Service, running
 from churn_platform_tests.serving.fake_registry import WAYS, fake_registry
 from churn_platform_tests.serving.world import World
-from serving import dagster_client
+from serving import dagster_client, dagster_queries
 
 Serve = Callable[..., Service]
 RUN = "0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11"
@@ -30,7 +32,7 @@ def test_the_documents_are_valid_in_dagster_s_schema(name: str) -> None:
     from graphql import parse, validate
 
     schema = create_schema().graphql_schema
-    assert validate(schema, parse(getattr(dagster_client, name))) == []
+    assert validate(schema, parse(getattr(dagster_queries, name))) == []
 
 
 class Dagster:
@@ -65,7 +67,11 @@ REPOSITORIES = {
     "__typename": "RepositoryConnection",
     "nodes": [
         {"name": "__repository__", "location": {"name": "other"}, "jobs": [{"name": "__ASSET_JOB"}]},
-        {"name": "platform", "location": {"name": "churn"}, "jobs": [{"name": "__ASSET_JOB"}, {"name": "retrain"}]},
+        {
+            "name": "platform",
+            "location": {"name": "churn"},
+            "jobs": [{"name": "__ASSET_JOB"}, {"name": "retrain"}, {"name": "forget_customers"}],
+        },
     ],
 }
 
@@ -264,3 +270,61 @@ def test_runs_that_are_no_retraining_are_404(call: Callable[..., httpx.Response]
     asked = len(dagster.asked)
     assert call("GET", "/retrain/not-a-run").status_code == 404
     assert len(dagster.asked) == asked
+
+
+def test_an_erasure_is_asked_for_without_naming_anybody_to_dagster(
+    call: Callable[..., httpx.Response], dagster: Dagster, service: Service
+) -> None:
+    answer = call("POST", "/erasures", json={"customers": ["C-1", 7, "C-1"], "reason": "asked by letter"})
+    assert (answer.status_code, answer.json()) == (202, {"run_id": RUN, "url": f"{dagster.url}/runs/{RUN}"})
+    asked = dagster.asked[-1]
+    assert asked["params"]["selector"]["jobName"] == "forget_customers"
+    name = asked["params"]["runConfigData"]["ops"]["forget"]["config"]["request"]
+    folder = service.settings.erasure_requests
+    request = erasure_requests.read(folder, name)
+    assert (request.customers, request.reason) == (("C-1", "7"), "asked by letter")
+    assert stat.S_IMODE((folder / f"{name}.json").stat().st_mode) == 0o600
+    assert "C-1" not in json.dumps(dagster.asked)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"customers": [], "reason": "asked"},
+        {"customers": ["C-1"]},
+        {"customers": ["C-1"], "reason": ""},
+        {"customers": ["C-1"], "reason": "C-1 asked"},
+        {"customers": ["x"] * 1001, "reason": "asked"},
+        {"customers": ["C-1"], "reason": "asked", "also": 1},
+    ],
+)
+def test_an_erasure_needs_customers_and_a_reason_that_names_none(
+    call: Callable[..., httpx.Response], service: Service, body: dict[str, Any]
+) -> None:
+    before = erasure_requests.waiting(service.settings.erasure_requests)
+    assert call("POST", "/erasures", json=body).status_code == 400
+    assert erasure_requests.waiting(service.settings.erasure_requests) == before
+
+
+def test_an_erasure_that_dagster_does_not_start_leaves_nothing(
+    call: Callable[..., httpx.Response], dagster: Dagster, service: Service
+) -> None:
+    before = erasure_requests.waiting(service.settings.erasure_requests)
+    dagster.answers["launchRun"] = {"__typename": "PythonError", "message": "broken"}
+    answer = call("POST", "/erasures", json={"customers": ["C-2"], "reason": "asked by letter"})
+    assert answer.status_code == 503
+    assert erasure_requests.waiting(service.settings.erasure_requests) == before
+
+
+def test_an_erasure_is_for_the_admin_alone(service: Service) -> None:
+    answer = service.client.post("/erasures", json={"customers": ["C-3"], "reason": "asked"})
+    assert answer.status_code == 401
+
+
+def test_an_erasures_state_is_its_runs(call: Callable[..., httpx.Response], dagster: Dagster) -> None:
+    dagster.answers["runOrError"] = run("SUCCESS", job="forget_customers")
+    told = call("GET", f"/erasures/{RUN}").json()
+    assert told == {"run_id": RUN, "url": f"{dagster.url}/runs/{RUN}", "status": "success", "finished": True}
+    dagster.answers["runOrError"] = run("SUCCESS")
+    assert call("GET", f"/erasures/{RUN}").status_code == 404
+    assert call("GET", "/erasures/another").status_code == 404

@@ -37,6 +37,8 @@ ROUTES = {
     ("/generate", "post"),
     ("/retrain", "post"),
     ("/retrain/{run_id}", "get"),
+    ("/erasures", "post"),
+    ("/erasures/{run_id}", "get"),
     ("/metrics", "get"),
 }
 

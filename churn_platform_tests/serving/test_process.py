@@ -21,7 +21,7 @@ from churn_platform_tests.serving.world import World, user_id
 HEAVY = ("dagster", "pandas", "sklearn", "great_expectations", "evidently", "mlflow", "ibis", "duckdb", "pyarrow")
 PLATFORM = {
     *("bundle", "company", "contracts", "faults", "files", "members", "months", "online", "reasons", "secrets"),
-    *("settings", "shown", "telling", "web"),
+    *("erasure_requests", "settings", "shown", "telling", "web"),
 }
 
 

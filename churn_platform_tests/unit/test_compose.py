@@ -31,9 +31,10 @@ BY_HAND = {"backup"}
 """What only people start."""
 ONCE = {"storage", "serving-role", *BY_HAND}
 WRITES = {
-    ("storage", "home"), ("storage", "serving"), ("code-server", "home"),
+    ("storage", "home"), ("storage", "serving"),
+    ("code-server", "home"), ("code-server", "serving"), ("code-server", "erased"),
     ("mlflow", "artifacts"), ("serving", "./data/seeds"),
-    ("backup", "home"), ("backup", "serving"), ("backup", "artifacts"), ("backup", "./backups"),
+    ("backup", "home"), ("backup", "serving"), ("backup", "artifacts"), ("backup", "erased"), ("backup", "./backups"),
 }  # fmt: skip
 """Which services write to volumes that do not bear their name."""
 UNSET = {  # by compose: each means something only where the platform runs as one program on one machine

@@ -15,8 +15,8 @@ PLATFORM = Path(churn_platform.__file__).parent
 ROOT = PLATFORM.parent
 
 GROUND = (
-    *("bundle", "company", "contracts", "day", "faults", "files", "lake"),
-    *("members", "months", "progress", "saying", "secrets", "settings", "shown", "telling"),
+    *("bundle", "company", "contracts", "day", "erasure_requests", "faults", "files", "lake"),
+    *("members", "months", "progress", "saying", "secrets", "settings", "shown", "telling", "tombstones"),
 )
 ROOMS = (
     GROUND,
@@ -30,6 +30,7 @@ ROOMS = (
     ("tables",),
     ("champion",),
     ("home",),
+    ("erasure",),
     ("backup",),
     ("monitoring",),
     ("cards",),
@@ -50,6 +51,7 @@ SERVING_MAY_USE = {
     "bundle",
     "company",
     "contracts",
+    "erasure_requests",
     "faults",
     "files",
     "months",

@@ -201,3 +201,41 @@ def test_a_type_without_a_text_is_refused(lake: Lake) -> None:
     rows = ibis.memtable(pa.table({"at": pa.array([[1]])}))
     with pytest.raises(proofs.ProofError, match="column at is of the type array<int64>, of which no proof is made"):
         proofs.keep(lake, NAME, rows)
+
+
+def test_customers_are_erased_by_their_key(lake: Lake, kept: KeptRows, path: Path) -> None:
+    before = proof_of(path)
+    assert proofs.erase(lake, NAME, kept.sha256, "user_id", ["e", "a;1", "nobody"]) == 2
+    assert pq.read_table(path)["user_id"].to_pylist() == ["", "é\n", None]
+    assert proofs.check(lake, NAME, kept) == 2
+    salts = [proof["salt"] for proof in proof_of(path)]
+    assert salts == [None, *(proof["salt"] for proof in before[1:4]), None]
+    assert proofs.erase(lake, NAME, kept.sha256, "user_id", ["é\n"]) == 1
+    assert proofs.erase(lake, NAME, kept.sha256, "user_id", ["é\n", "e"]) == 0
+    assert proofs.check(lake, NAME, kept) == 3
+
+
+@pytest.mark.parametrize("moved", range(3))
+def test_an_erasure_that_is_killed_between_two_files_is_finished(
+    lake: Lake, kept: KeptRows, path: Path, moved: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies once so many of the files, written anew, have their names."""
+    replace = Path.replace
+    moves: list[Path] = []
+
+    def dying(source: Path, target: Path) -> Path:
+        if source.suffix == ".erasing":
+            if len(moves) == moved:
+                raise KeyboardInterrupt
+            moves.append(source)
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", dying)
+    if moved < 2:
+        with pytest.raises(KeyboardInterrupt):
+            proofs.erase(lake, NAME, kept.sha256, "user_id", ["e"])
+    monkeypatch.setattr(Path, "replace", replace)
+    proofs.erase(lake, NAME, kept.sha256, "user_id", ["e"])
+    assert proofs.check(lake, NAME, kept) == 1
+    assert "e" not in pq.read_table(path)["user_id"].to_pylist()
+    assert sorted(file.suffix for file in path.parent.iterdir() if file.is_file()) == ["", ".parquet", ".parquet"]

@@ -19,9 +19,9 @@ from serving.limits import Limit, limited
 from serving.messages import Generated, GenerateRequest, RetrainRequest, RetrainStarted, RetrainState
 from serving.problems import ProblemError, documented
 
-_TAGS = ["changes"]
-_RUN_EXAMPLE = Example(value="0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11")
-_RUN_ID = re.compile(r"[0-9a-f-]{36}")
+TAGS = ["changes"]
+RUN_EXAMPLE = Example(value="0e4a34a3-8e5d-4a8b-9d0a-1c2f6e9b7a11")
+RUN_ID = re.compile(r"[0-9a-f-]{36}")
 
 
 def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: Limit) -> list[HTTPRouteHandler]:
@@ -33,7 +33,7 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
         "/generate",
         include_in_schema=generator.simulated,
         summary="Write the next synthetic month",
-        tags=_TAGS,
+        tags=TAGS,
         guards=guards,
         security=CHANGING,
         responses=documented(400, 401, 409, 413),
@@ -51,7 +51,7 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
         "/retrain",
         status_code=202,
         summary="Start a retraining",
-        tags=_TAGS,
+        tags=TAGS,
         guards=guards,
         security=CHANGING,
         responses=documented(400, 401, 409, 413, 503),
@@ -60,23 +60,23 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
         data: Annotated[RetrainRequest | None, Body(examples=[Example(value={"month": "2024-02"})])] = None,
     ) -> RetrainStarted:
         """Starts the job in Dagster and answers at once; without a month, for the newest one with labels."""
-        with _asking_dagster():
+        with asking_dagster():
             return await dagster.retrain(data.month if data else None)
 
     @get(
         "/retrain/{run_id:str}",
         summary="A retraining's state",
-        tags=_TAGS,
+        tags=TAGS,
         guards=[asks],
         security=CHANGING,
         responses=documented(401, 404, 503),
     )
     async def retrain_state(
-        run_id: Annotated[str, Parameter(description="As returned by /retrain.", examples=[_RUN_EXAMPLE])],
+        run_id: Annotated[str, Parameter(description="As returned by /retrain.", examples=[RUN_EXAMPLE])],
     ) -> RetrainState:
         """The run's state and, once it has been evaluated, the version, its metrics and the verdict."""
-        with _asking_dagster():
-            state = await dagster.state(run_id) if _RUN_ID.fullmatch(run_id) else None
+        with asking_dagster():
+            state = await dagster.state(run_id) if RUN_ID.fullmatch(run_id) else None
         if state is None:
             raise ProblemError(404, "not_found", f"Dagster has no retraining {run_id}.")
         return state
@@ -85,7 +85,7 @@ def routes(dagster: DagsterClient, generator: Generator, access: Access, limit: 
 
 
 @contextmanager
-def _asking_dagster() -> Iterator[None]:
+def asking_dagster() -> Iterator[None]:
     """Answer with a problem where Dagster cannot do what is asked."""
     try:
         yield

@@ -1,0 +1,74 @@
+"""Erasures: what a person asks for with `churn forget`, as a run in this process.
+
+Here: handing over a request, carrying out what waits, and finding its receipt. Not here: what a run does
+(`automation.forgetting`), or the words on the screen (`cli.forgetting`).
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+
+from churn_platform import erasure_requests
+from churn_platform.automation.forgetting import FORGET, OP
+from churn_platform.champion.receipts import Receipt
+from churn_platform.erasure import drops, erasing
+from churn_platform.erasure_requests import ErasureRequest, ErasureRequestError
+from churn_platform.intake.drops import delivered
+from churn_platform.local.runs import Runs
+from churn_platform.shown import counted
+
+
+class UnknownCustomersError(ErasureRequestError):
+    """Nobody has ever been called so here; the message is for a person's terminal alone."""
+
+
+class Erasures:
+    """A person's erasures."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._folder = runs.home.settings.erasure_requests
+
+    def ask(self, customers: Collection[str], reason: str, *, unknown_too: bool) -> None:
+        """Hand over a request, which `carry_out` then does. Raises UnknownCustomersError and ErasureRequestError."""
+        wanted = tuple(dict.fromkeys(customers))
+        if any(customer in reason for customer in wanted):
+            raise ErasureRequestError(
+                "the reason names a customer whom it is about to erase: receipts keep it for ever"
+            )
+        if not unknown_too and (unknown := set(wanted) - erasing.known(self._runs.home, wanted)):
+            raise UnknownCustomersError(self._told(unknown))
+        asked = ErasureRequest(wanted, reason, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
+        erasure_requests.write(self._folder, erasure_requests.new_name(), asked)
+
+    def _told(self, unknown: set[str]) -> str:
+        """What to say of customers whom no table has."""
+        erased = self._runs.home.tombstones.among(unknown)
+        some, more = sorted(unknown - erased or erased)[:5], len(unknown - erased or erased) - 5
+        names = f"{', '.join(map(repr, some))}{f', and {more:,} more' if more > 0 else ''}"
+        if erased == unknown:
+            return f"erased already: {names}; nothing was done"
+        return (
+            f"no table has {names}: is that written as in the drops? Nothing was erased. With --anyway, it is erased"
+            " wherever else it may be, and no drop brings it in"
+        )
+
+    def drops_with(self, customers: Collection[str]) -> Iterator[str]:
+        """A sentence about the drops that still have them, if any has."""
+        home = self._runs.home
+        found = drops.files_with(home.lake, delivered(home.settings.drops, home.settings.first), customers)
+        if files := [str(path) for path in found]:
+            yield (
+                f"{counted(len(files), 'file')} of drops, which are yours, still have rows of them, which nothing takes"
+                f" in any more: {', '.join(files[:20])}{', ...' if len(files) > 20 else ''}"
+            )
+
+    def carry_out(self) -> Iterator[Receipt]:
+        """Do whatever waits to be done, oldest first. Raises RunFailedError."""
+        for name in erasure_requests.waiting(self._folder):
+            self._runs.run(FORGET, config={OP: {"config": {"request": name}}})
+            receipt = self._runs.home.ledger.of_decision(name)
+            assert receipt is not None, f"request {name} was done without a receipt"
+            yield receipt
