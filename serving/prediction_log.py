@@ -6,7 +6,8 @@ second, off the request path, and removed some days later. Each line has `time` 
 
     SELECT * FROM read_json('.churn/serving/prediction_log/*.jsonl', format = 'newline_delimited')
 
-Losing rows never costs an answer: those that the bounded queue or the disk does not take are counted in a metric.
+Losing rows never costs an answer: those that the bounded queue or the disk does not take are counted in a metric. Who
+takes a customer's lines out (`churn_platform.erasure.predictions`) holds the same lock as who writes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from pathlib import Path
 
 import msgspec
 
+from churn_platform.files import locked
 from serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+"""The file in the log's folder that is locked by whoever writes there."""
 
 _SECONDS = 0.25  # short, so that a busy service's rows are written in parts too small to hold up an answer
 
@@ -99,7 +104,10 @@ class PredictionLog:
             lines = list(of_day)
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with (self._folder / f"{day}-{self._name}").open("ab") as file:
+                with (
+                    locked(self._folder / LOCK),
+                    (self._folder / f"{day}-{self._name}").open("ab") as file,
+                ):
                     file.write(encode(lines))
                 self._failing = False
             except OSError as error:
@@ -117,7 +125,8 @@ class PredictionLog:
             return
         for path in old:
             try:
-                path.unlink(missing_ok=True)  # another process may be doing the same
+                with locked(self._folder / LOCK):  # or an erasure may put it there again
+                    path.unlink(missing_ok=True)  # another process may be doing the same
             except OSError as error:
                 log.error("an old prediction log is not removed: %s", error)
 

@@ -11,7 +11,7 @@ readers out nor mixes with the next one, and the transaction that replaces rows 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ import psycopg
 
 from churn_platform.months import Month
 from churn_platform.online.connecting import PUBLISH_SECONDS, Questions, transaction
-from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, refuse_older
+from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, now, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
@@ -57,6 +57,11 @@ _HOLDS_EARLIER = (
 )
 _EARLIER = tuple(chain.from_iterable(EARLIER))
 _DROP_EARLIER = f"DROP TABLE {', '.join(table for table, _ in EARLIER)}"  # in the order in which readers lock them
+_COUNT_EARLIER = "SELECT count(*) FROM online_features WHERE user_id = ANY(%s)"
+_COUNT_AGAIN = (
+    "UPDATE online_month m SET published_at = %s,"
+    " customers = (SELECT count(*) FROM online_customers c WHERE c.publication = m.publication)"
+)
 _READ_ROWS = (
     "SELECT c.customer, c.features, CASE WHEN m.published_at = %s THEN NULL ELSE to_json(m) END FROM online_month m"
     " JOIN online_customers c ON c.publication = m.publication WHERE c.customer = ANY(%s)"
@@ -99,6 +104,24 @@ def published(url: str) -> Publication | None:
         if held is None and _holds_earlier(connection):
             raise EarlierStoreError
         return held
+
+
+def erase(url: str, customers: Collection[str]) -> int:
+    """See `store.erase`. One transaction: readers see all of them, or none."""
+    gone = [customer for customer in customers if is_text(customer)]
+    with _told("customers are not erased"), transaction(url, PUBLISH_SECONDS) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        erased = 0
+        if _holds_earlier(connection):
+            ((erased,),) = connection.execute(_COUNT_EARLIER, (gone,)).fetchall()
+            if erased:
+                connection.execute(_DROP_EARLIER)
+        if connection.execute("SELECT to_regclass('online_customers')").fetchone() != (None,):
+            found = connection.execute("DELETE FROM online_customers WHERE customer = ANY(%s)", (gone,)).rowcount
+            if found:
+                connection.execute(_COUNT_AGAIN, (now(),))
+            erased += found
+    return erased
 
 
 def _held(connection: Connection) -> Publication | None:

@@ -56,6 +56,11 @@ def new_publication(month: Month, features: Features, customers: int) -> Publica
     """What to record once all rows have been written. Raises OnlineStoreError when there were none."""
     if customers == 0:
         raise OnlineStoreError(f"{month} has no active customers, and an empty store would serve nobody")
-    published_at = datetime.now(UTC).isoformat(timespec="microseconds")
+    published_at = now()
     shared = RowSchema(month.as_of.isoformat(), tuple(features), tuple(features.values()))
     return Publication(str(month), customers, published_at, shared)
+
+
+def now() -> str:
+    """When a publication is made or changed, as stores have it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

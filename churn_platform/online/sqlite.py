@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from churn_platform.months import Month
-from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, refuse_older
+from churn_platform.online.publishing import Encoded, Features, Rows, new_publication, now, refuse_older
 from churn_platform.online.types import (
     EARLIER,
     READ_PUBLICATION,
@@ -65,24 +65,99 @@ def published(path: Path) -> Publication | None:
         ) from error
 
 
+def _texts(customers: Collection[str]) -> list[tuple[str]]:
+    return [(customer,) for customer in customers if is_text(customer)]
+
+
 def publish(path: Path, month: Month, features: Features, rows: Rows) -> Publication:
     """See `store.publish`. Publishers wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        with suppress(EarlierStoreError):
+            refuse_older(month, published(path))
+        with _replacing(path) as temporary:
+            return _write(temporary, month, features, rows)
+
+
+def erase(path: Path, customers: Collection[str]) -> int:
+    """See `store.erase`. The others are copied to a new file: in one that has changed, what has gone may be left."""
+    if not path.exists():
+        return 0
+    with _locked(path):
+        try:
+            present = published(path)
+        except EarlierStoreError:
+            return _erase_earlier(path, customers)
+        if present is None or not (gone := _count(path, "online_customers", "customer", customers)):
+            return 0
+        with _replacing(path) as temporary:
+            _copy(path, temporary, customers)
+    return gone
+
+
+def _erase_earlier(path: Path, customers: Collection[str]) -> int:
+    if gone := _count(path, EARLIER[1][0], "user_id", customers):
+        path.unlink()
+    return gone
+
+
+def _count(path: Path, table: str, column: str, customers: Collection[str]) -> int:
+    """How many of these customers a file holds."""
+    with closing(_connect(path)) as present, _told(path):
+        found = (present.execute(f"SELECT count(*) FROM {table} WHERE {column} = ?", c) for c in _texts(customers))
+        return sum(number for cursor in found for (number,) in cursor)
+
+
+def _copy(path: Path, temporary: Path, customers: Collection[str]) -> None:
+    """Write a file with all that another one holds, but for these customers."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(temporary.absolute().as_uri(), uri=True)) as made, _told(path):
+        made.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; {_TABLES}"
+        )
+        made.execute("ATTACH ? AS present", (uri,))
+        made.execute("CREATE TEMPORARY TABLE gone (customer TEXT PRIMARY KEY)")
+        made.executemany("INSERT OR IGNORE INTO gone VALUES (?)", _texts(customers))
+        made.execute(
+            "INSERT INTO online_customers SELECT customer, features FROM present.online_customers"
+            " WHERE customer NOT IN gone ORDER BY customer"
+        )
+        made.execute(
+            "INSERT INTO online_month SELECT month, as_of, (SELECT count(*) FROM main.online_customers), ?, features"
+            " FROM present.online_month",
+            (now(),),
+        )
+        made.commit()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     # An exclusive SQLite transaction is a lock that works on every system and that a crash releases.
     with closing(sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
-        with suppress(EarlierStoreError):
-            refuse_older(month, published(path))
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)  # left behind by a publication that crashed
-        try:
-            publication = _write(temporary, month, features, rows)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return publication
+        yield
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file that takes the store's place when the block ends well. Call it under the lock."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)  # left behind by a publication that crashed
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"{path} cannot be read: {error}") from error
 
 
 def _write(path: Path, month: Month, features: Features, rows: Rows) -> Publication:
@@ -161,7 +236,5 @@ class SqliteReader:
     def _read(self, sql: str, parameters: Sequence[str | int]) -> list[Any]:
         if self._connection is None:
             return []
-        try:
+        with _told(self._path):
             return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path} cannot be read: {error}") from error

@@ -15,6 +15,7 @@ PostgreSQL's part is imported when the URL asks for it, and psycopg with it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def published(url: str) -> Publication | None:
 
         return postgres.published(url)
     return sqlite.published(_path(url))
+
+
+def erase(url: str, customers: Collection[str]) -> int:
+    """Take these customers out of what is published, and say how many were there; 0 where nothing is published.
+
+    Readers notice, as they do when the month is published again. All others stay, even if that is nobody. What an
+    earlier version has published goes as a whole if it holds one of them, since nobody reads it. Publishers wait.
+    Raises StoreUnavailableError and OnlineStoreError.
+    """
+    if _is_postgres(url):
+        from churn_platform.online import postgres
+
+        return postgres.erase(url, customers)
+    return sqlite.erase(_path(url), customers)
 
 
 def make_tables(url: str) -> None:
