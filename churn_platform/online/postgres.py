@@ -57,7 +57,6 @@ _HOLDS_EARLIER = (
 )
 _EARLIER = tuple(chain.from_iterable(EARLIER))
 _DROP_EARLIER = f"DROP TABLE {', '.join(table for table, _ in EARLIER)}"  # in the order in which readers lock them
-_COUNT_EARLIER = "SELECT count(*) FROM online_features WHERE user_id = ANY(%s)"
 _COUNT_AGAIN = (
     "UPDATE online_month m SET published_at = %s,"
     " customers = (SELECT count(*) FROM online_customers c WHERE c.publication = m.publication)"
@@ -111,16 +110,13 @@ def erase(url: str, customers: Collection[str]) -> int:
     gone = [customer for customer in customers if is_text(customer)]
     with _told("customers are not erased"), transaction(url, PUBLISH_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
-        erased = 0
         if _holds_earlier(connection):
-            ((erased,),) = connection.execute(_COUNT_EARLIER, (gone,)).fetchall()
-            if erased:
-                connection.execute(_DROP_EARLIER)
-        if connection.execute("SELECT to_regclass('online_customers')").fetchone() != (None,):
-            found = connection.execute("DELETE FROM online_customers WHERE customer = ANY(%s)", (gone,)).rowcount
-            if found:
-                connection.execute(_COUNT_AGAIN, (now(),))
-            erased += found
+            connection.execute(_DROP_EARLIER)
+        if connection.execute("SELECT to_regclass('online_customers')").fetchone() == (None,):
+            return 0
+        erased = connection.execute("DELETE FROM online_customers WHERE customer = ANY(%s)", (gone,)).rowcount
+        if erased:
+            connection.execute(_COUNT_AGAIN, (now(),))
     return erased
 
 

@@ -81,31 +81,27 @@ def publish(path: Path, month: Month, features: Features, rows: Rows) -> Publica
 
 def erase(path: Path, customers: Collection[str]) -> int:
     """See `store.erase`. The others are copied to a new file: in one that has changed, what has gone may be left."""
-    if not path.exists():
+    if not path.exists() and not _new(path).exists():
         return 0
     with _locked(path):
+        _new(path).unlink(missing_ok=True)
         try:
             present = published(path)
         except EarlierStoreError:
-            return _erase_earlier(path, customers)
-        if present is None or not (gone := _count(path, "online_customers", "customer", customers)):
+            path.unlink()
+            return 0
+        if present is None or not (gone := _count(path, customers)):
             return 0
         with _replacing(path) as temporary:
             _copy(path, temporary, customers)
     return gone
 
 
-def _erase_earlier(path: Path, customers: Collection[str]) -> int:
-    if gone := _count(path, EARLIER[1][0], "user_id", customers):
-        path.unlink()
-    return gone
-
-
-def _count(path: Path, table: str, column: str, customers: Collection[str]) -> int:
+def _count(path: Path, customers: Collection[str]) -> int:
     """How many of these customers a file holds."""
+    query = "SELECT count(*) FROM online_customers WHERE customer = ?"
     with closing(_connect(path)) as present, _told(path):
-        found = (present.execute(f"SELECT count(*) FROM {table} WHERE {column} = ?", c) for c in _texts(customers))
-        return sum(number for cursor in found for (number,) in cursor)
+        return sum(number for customer in _texts(customers) for (number,) in present.execute(query, customer))
 
 
 def _copy(path: Path, temporary: Path, customers: Collection[str]) -> None:
@@ -138,10 +134,14 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def _new(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A new file that takes the store's place when the block ends well. Call it under the lock."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = _new(path)
     temporary.unlink(missing_ok=True)  # left behind by a publication that crashed
     try:
         yield temporary

@@ -67,7 +67,7 @@ def erase(url: str, customers: Collection[str]) -> int:
     """Take these customers out of what is published, and say how many were there; 0 where nothing is published.
 
     Readers notice, as they do when the month is published again. All others stay, even if that is nobody. What an
-    earlier version has published goes as a whole if it holds one of them, since nobody reads it. Publishers wait.
+    earlier version has published goes as a whole, since nobody reads it. Publishers wait.
     Raises StoreUnavailableError and OnlineStoreError.
     """
     if _is_postgres(url):
