@@ -7,7 +7,7 @@ Here: ids that are told from other words by themselves, and the two kinds togeth
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from mmap import mmap
 
@@ -51,6 +51,13 @@ class Mentions:
         """The text with the word `erased` for each mention. JSON stays JSON."""
         text = _replaced(text, self._named(text))
         return _replaced(text, self._quoted.spans(text))
+
+    def masked(self, data: bytes) -> bytes:
+        """The same for bytes that keep their number: those of a mention become asterisks."""
+        text = data.decode(errors="surrogateescape")
+        masked = _replaced(text, self._named(text), _mask)
+        masked = _replaced(masked, self._quoted.spans(masked), _mask)
+        return data if masked == text else masked.encode(errors="surrogateescape")
 
     def in_bytes(self, data: bytes) -> bool:
         """Whether these bytes mention one of them, where they are UTF-8."""
@@ -96,9 +103,17 @@ def _beginning(text: str, start: int) -> int | None:
     return start
 
 
-def _replaced(text: str, spans: Iterator[Span]) -> str:
+def _erased(_: str) -> str:
+    return ERASED
+
+
+def _mask(mention: str) -> str:
+    return "*" * len(mention.encode(errors="surrogateescape"))
+
+
+def _replaced(text: str, spans: Iterator[Span], by: Callable[[str], str] = _erased) -> str:
     parts, at = list[str](), 0
     for start, end in spans:
-        parts += (text[at:start], ERASED)
+        parts += (text[at:start], by(text[start:end]))
         at = end
     return "".join((*parts, text[at:])) if parts else text
