@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 URL_SETTING = "CHURN_POSTGRES_URL"
 
 _LOCK_SECONDS = 30  # how long a change of columns may wait for queries, and make later ones wait behind it
-_ADVISORY_LOCK = 5_120_241_164  # any number that other programs on the database do not lock
+ADVISORY_LOCK = 5_120_241_164
+"""Any number that other programs on the database do not lock."""
 _BATCH = 20_000
 
 _RECORDS = """
@@ -101,7 +102,7 @@ def _connection(url: str, table: CatalogTable, month: Month, seconds: float) -> 
     """A transaction with the lock, committed when the block ends well."""
     try:
         with transaction(url, seconds) as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_LOCK_SECONDS}s")))
             connection.execute(_RECORDS)
             yield connection
