@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from mmap import mmap
 
 from churn_platform.erasure.forms import any_of, forms, is_common
 from churn_platform.erasure.quoted import Quoted
@@ -63,7 +62,7 @@ class Mentions:
         """Whether these bytes mention one of them, where they are UTF-8."""
         return self.found(data.decode(errors="surrogateescape"))
 
-    def touched(self, data: bytes | mmap) -> bool:
+    def touched(self, data: bytes) -> bool:
         """Whether these bytes hold an id that is told by itself, inside of longer words too.
 
         In a database's file the values of a row touch each other, so that this finds what `in_bytes` may pass over.

@@ -1,23 +1,22 @@
 """Texts: a home's files that people read, without mentions of some customers.
 
-Here: logs, pages, reports, documents beside the lake's tables, MLflow's artifacts; what killed processes have left
-half-written. Not here: tables, SQLite's files (`sqlite`), the prediction log (`predictions`), exports, settings, and
-what nobody may change: receipts, which name each other's hash, and bundles, which are named by theirs.
+Here: logs, pages, reports, documents beside the lake's tables, MLflow's artifacts. Not here: tables, SQLite's files
+(`sqlite`), the prediction log (`predictions`), exports, settings, and what nobody may change: receipts, which name each
+other's hash, and bundles, which are named by theirs.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from churn_platform.erasure.mentions import Mentions
+from churn_platform.erasure.places import files
 from churn_platform.faults import placing
 from churn_platform.files import replacing
-from churn_platform.files.owners import is_left
 
 _KEPT = ("receipts", "exports", "serving/bundles", "serving/prediction_log", "api_token")
 """What is left alone in a home, besides those of MLflow's folders that hold a model."""
@@ -25,7 +24,6 @@ _MODELS = ("bundle", "models")
 
 _NO_TEXTS = frozenset({".parquet", ".db", ".db-wal", ".db-shm", ".db-journal", ".lock", ".onnx", ".png", ".yaml"})
 _LOG = re.compile(r"\.(log|out|err)(\.\d+)?\Z")
-_MARKED = re.compile(r"\.(\d+-\d+-[0-9a-f]{8}\..*)")
 _AT_ONCE = 32 * 1024 * 1024
 
 
@@ -36,7 +34,7 @@ def erase(home: Path, mentions: Mentions) -> list[Path]:
     which may hold it for as long as it runs: there the mention's own bytes are overwritten, with as many asterisks.
     """
     found = list[Path]()
-    for path in _files(home):
+    for path in files(home, _keeping(home)):
         with suppress(FileNotFoundError), placing(path):  # it has been removed or replaced
             if _mask(path, mentions) if _LOG.search(path.name) else _replace(path, mentions):
                 found.append(path)
@@ -51,38 +49,14 @@ def receipts_that_mention(receipts: Mapping[int, bytes], mentions: Mentions) -> 
     return [number for number, data in receipts.items() if mentions.in_bytes(data)]
 
 
-def _files(home: Path) -> Iterator[Path]:
-    """The files that may be texts, through links to folders too; what dead processes have left is removed."""
-    kept = {home / name for name in _KEPT}
-    seen = set[Path]()
-    for folder, folders, names in os.walk(home, followlinks=True):
-        here = Path(folder)
-        folders[:] = [name for name in folders if _is_to_be_seen(here / name, kept, home / "mlflow", seen)]
-        for path in (here / name for name in sorted(names)):
-            if path not in kept and path.suffix not in _NO_TEXTS and not _remove_left(path):
-                yield path.resolve()
+def _keeping(home: Path) -> Callable[[Path], bool]:
+    """What is no text of this home's, or is not to be changed."""
+    kept, mlflow = {home / name for name in _KEPT}, home / "mlflow"
 
+    def keeps(path: Path) -> bool:
+        return path in kept or path.suffix in _NO_TEXTS or (path.name in _MODELS and path.is_relative_to(mlflow))
 
-def _is_to_be_seen(folder: Path, kept: set[Path], mlflow: Path, seen: set[Path]) -> bool:
-    if folder in kept or (folder.name in _MODELS and folder.is_relative_to(mlflow)) or _remove_left(folder):
-        return False
-    if (real := folder.resolve()) in seen:
-        return False
-    seen.add(real)
-    return True
-
-
-def _remove_left(path: Path) -> bool:
-    """Remove a temporary file or folder whose process is gone, and say whether it was one."""
-    marked = _MARKED.search(path.name) if path.name[0] == "." else None
-    with suppress(FileNotFoundError):
-        if marked is None or not is_left(marked[1], path.lstat()):
-            return False
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
-    return True
+    return keeps
 
 
 def _replace(path: Path, mentions: Mentions) -> bool:
