@@ -8,11 +8,18 @@ from types import ModuleType
 from dagster._core.definitions.data_version import CachingStaleStatusResolver as CachingStaleStatusResolver
 from dagster._core.definitions.data_version import StaleStatus as StaleStatus
 
+# What a sensor's tick leaves in the storage.
+from dagster._core.definitions.run_request import InstigatorType as InstigatorType
+
 # How a code server reports the process that it has started for a run.
 from dagster._core.events import EngineEventData as EngineEventData
 
 # What one needs to ask for that staleness.
 from dagster._core.loader import LoadingContext as LoadingContext
+
+# The same.
+from dagster._core.scheduler.instigation import TickData as TickData
+from dagster._core.scheduler.instigation import TickStatus as TickStatus
 
 # The modules that make an engine for each statement.
 from dagster._core.storage.event_log.sqlite import sqlite_event_log as _events
