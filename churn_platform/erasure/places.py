@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from churn_platform.faults import placing
 from churn_platform.files.owners import is_left
 
 _MARKED = re.compile(r"\.(\d+-\d+-[0-9a-f]{8}\..*)")
@@ -20,10 +21,11 @@ _MARKED = re.compile(r"\.(\d+-\d+-[0-9a-f]{8}\..*)")
 def files(home: Path, kept: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
     """The files in a home, also through links to folders, each once; not those for which `kept` says yes.
 
-    What dead processes have left is removed, since it is half of anything.
+    What dead processes have left is removed, since it is half of anything. Raises PlaceError for a folder that cannot
+    be looked into.
     """
     seen = set[Path]()
-    for folder, folders, names in os.walk(home, followlinks=True):
+    for folder, folders, names in os.walk(home, followlinks=True, onerror=_raise):
         here = Path(folder)
         seen.add(here.resolve())
         folders[:] = sorted(
@@ -35,6 +37,13 @@ def files(home: Path, kept: Callable[[Path], bool] = lambda _: False) -> Iterato
             if not kept(path) and not _remove_left(path) and (real := path.resolve()) not in seen:
                 seen.add(real)
                 yield real
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be looked into would be left out in silence."""
+    if not isinstance(error, FileNotFoundError):
+        with placing():
+            raise error
 
 
 def _remove_left(path: Path) -> bool:

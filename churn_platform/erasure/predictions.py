@@ -7,6 +7,7 @@ the same lock).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,9 @@ LOCK = ".lock"
 
 _NO_KEYS = frozenset({"time", "version", "as_of", "probability", "route"})
 """What a line has besides the customer, whatever the key was called when it was written."""
+
+_VALUES = re.compile(rb':\s*("[^"]*"|-?[0-9]+)')
+"""What may be values of a line that is no JSON."""
 
 
 def erase(folder: Path, customers: Collection[str]) -> list[Path]:
@@ -47,7 +51,8 @@ class _Lines:
         try:
             found = self._decode(line)
         except (ValueError, RecursionError):
-            return self._mentions.in_bytes(line) or self._mentions.touched(line)
+            values = (value.strip(b'"').decode(errors="replace") for value in _VALUES.findall(line))
+            return self._mentions.touched(line) or any(value in self._customers for value in values)
         return any(str(value) in self._customers for name, value in found.items() if name not in _NO_KEYS)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from churn_platform.erasure.forms import any_of
+from churn_platform.shown import inert
 
 Span = tuple[int, int]
 
@@ -44,7 +45,7 @@ class Quoted:
         self._sentences = [re.compile(sentence.format(ids)) for sentence in _SENTENCES]
         self._field = re.compile(rf"(?<![\w.-])(?:{ids})(?![\w.-])")
         self._keyed = re.compile(rf"""(?<![\w-]){re.escape(key)}\\*["']\s*:\s*\Z""")
-        self._key = key
+        self._keys = {key, inert(key)}
 
     def spans(self, text: str) -> Iterator[Span]:
         """Where they are mentioned, in order."""
@@ -91,7 +92,7 @@ class Quoted:
             count = rule["heads"].count("---")
             heads = re.search(rf"\|((?:[^|\n]*\|){{{count}}})\Z", text[max(0, rule.start() - 20_000) : rule.start()])
             names = [name.strip() for name in heads[1].split("|")[:-1]] if heads else []
-            if self._key in names or {_VALUE, _COLUMN} <= set(names):
+            if self._keys & set(names) or {_VALUE, _COLUMN} <= set(names):
                 yield from self._in_rows(text, rule.end(), rule["line"], names)
 
     def _in_rows(self, text: str, at: int, line: str, names: list[str]) -> Iterator[Span]:
@@ -99,9 +100,9 @@ class Quoted:
         while (match := row.match(text, at)) is not None:
             at = match.end()
             cells = {name: match.span(number) for number, name in enumerate(names, start=1)}
-            if self._key in cells:
-                yield from self._cell(text, *cells[self._key])
-            elif (column := text[slice(*cells[_COLUMN])].strip(" |")) == self._key:
+            if keys := self._keys & cells.keys():
+                yield from self._cell(text, *cells[keys.pop()])
+            elif (column := text[slice(*cells[_COLUMN])].strip(" |")) in self._keys:
                 yield from self._cell(text, *cells[_VALUE])
             elif not column:
                 yield from self._fields(text, *cells[_VALUE])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure.places import files
-from churn_platform.faults import Fault
+from churn_platform.faults import Fault, placing
 
 SECONDS = 60.0
 """How long to wait for the programs that use a file: none of theirs holds one for as long."""
@@ -40,18 +40,16 @@ def erase(home: Path, mentions: Mentions, besides: Collection[Path] = ()) -> lis
     """Take the mentions out of all SQLite files in a home, and return those files that had some.
 
     A value that is text stays what it is, such as JSON. What the programs that use a file write meanwhile is kept.
-    `besides` are left alone. Raises SqliteMentionsError where a file cannot be freed of them now.
+    `besides` are left alone. Raises SqliteMentionsError where a file cannot be freed of them now, and PlaceError.
     """
     left = {path.resolve() for path in besides}
     return [path for path in files(home) if path not in left and _is_sqlite(path) and _erase(path, mentions)]
 
 
 def _is_sqlite(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
-    except FileNotFoundError:
-        return False
+    with suppress(FileNotFoundError), placing(path), path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
+    return False
 
 
 def _erase(path: Path, mentions: Mentions) -> bool:
@@ -64,7 +62,7 @@ def _erase(path: Path, mentions: Mentions) -> bool:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise _in_use(path) from None
         raise SqliteMentionsError(
-            f"{path} cannot be freed of mentions: {error}: free space there, or restore it from a backup"
+            f"{path} cannot be freed of mentions: {error}: mend its disk or permissions, or restore it from a backup"
         ) from None
 
 

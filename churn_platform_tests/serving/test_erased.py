@@ -129,9 +129,10 @@ def line(customer: str | int | None, name: str = "user_id") -> bytes:
 
 
 def test_other_lines_keep_their_bytes(tmp_path: Path) -> None:
-    others = [line("77"), line(None), line("7 "), line(70), b"\n", b"[7]\n", b'{"half": "line \xff', b"\n"]
+    others = [line("77"), line(None), line("7 "), line(70), b"\n", b"[7]\n", b'{"half": "line \xff\n', b"\n"]
     theirs = [line("7"), line(7), line("7", "client"), line("jo@b.org"), b'{"time":"","user_id":"jo@b.org","ver\n']
-    mixed = [part for pair in zip(others, [*theirs, b"", b"", b""], strict=True) for part in pair]
+    theirs += [b'{"time":"","user_id":7,"ver\n', b'{"time":"","user_id": "7"\n', b'{"user_id":"jo@b.org\n']
+    mixed = [part for pair in zip(others, theirs, strict=True) for part in pair]
     (tmp_path / "2024-01-01-a-1.jsonl").write_bytes(b"".join(mixed))
     (tmp_path / "2024-01-02-a-1.jsonl").write_bytes(line("8"))
     (tmp_path / "notes.txt").write_bytes(line("7"))

@@ -148,6 +148,22 @@ def test_a_reader_of_the_past_is_waited_for(tmp_path: Path, monkeypatch: pytest.
         assert ID.encode() not in bytes_of(tmp_path)
 
 
+def test_what_a_kill_left_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The values are changed, but the log still has the pages as they were."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.db"
+    with made(path, "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)", f"INSERT INTO t VALUES ('{ID}')"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(sqlite, "_write_through", killed)
+            sqlite.erase(tmp_path, MENTIONS)
+        assert ID.encode() in bytes_of(tmp_path)
+        assert sqlite.erase(tmp_path, MENTIONS) == [path]
+        assert ID.encode() not in bytes_of(tmp_path)
+
+
 def test_a_writer_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "SECONDS", 0.2)
     statements = ("CREATE TABLE t (a)", f"INSERT INTO t VALUES ('{ID}')", "BEGIN IMMEDIATE")

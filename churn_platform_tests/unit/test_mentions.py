@@ -190,3 +190,12 @@ def test_nobody_is_mentioned_nowhere() -> None:
     for nobody in (Mentions([], KEY), Mentions([""], KEY)):
         assert nobody.without("'' \"\" | | 7590-VHVEG") == "'' \"\" | | 7590-VHVEG"
         assert not nobody.touched(b"7590-VHVEG")
+
+
+def test_a_key_of_any_name_is_known() -> None:
+    mentions = Mentions(["7"], "Member_No.")
+    table = markdown_table(
+        ("line", "column", "value", "rule"), [(7, "Member_No.", "7", "is blank"), (8, "", "7;7", "")]
+    )
+    assert mentions.without(str(table.value)).count("erased") == 3
+    assert mentions.without('{"Member_No.": "7", "at": "7"}') == '{"Member_No.": "erased", "at": "7"}'
