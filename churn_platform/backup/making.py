@@ -6,7 +6,6 @@ file that they end in (`archive`).
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,13 +23,12 @@ from churn_platform.faults import Fault, placing
 from churn_platform.files.modes import OWNER_ALONE
 from churn_platform.files.scratch import scratch
 from churn_platform.home import Home
+from churn_platform.settings.databases import DRIVER, databases_of
 from churn_platform.settings.urls import without_secrets
 
 if TYPE_CHECKING:
     from churn_platform.backup.databases import Database
     from churn_platform.settings import Settings
-
-_DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")  # how MLflow, or SQLAlchemy, calls a database and its driver
 
 DECLARATION = "company.toml"
 """What a declaration that lies elsewhere is called in the home of a backup, unless another file is called so."""
@@ -48,28 +46,6 @@ class Made:
     files: int
     databases: int
     lacks: tuple[str, ...]
-
-
-def databases_of(settings: Settings) -> dict[str, str]:
-    """The URLs of a platform's PostgreSQL databases, by what they are for, whoever tells of others first."""
-    uri = settings.mlflow_uri
-    urls = {
-        "platform": settings.postgres_url.get_secret_value(),
-        "mlflow": _DRIVER.sub("postgresql://", uri) if _DRIVER.match(uri) else "",
-        "online": settings.online_store_url.get_secret_value(),
-    }
-    places = {name: _place(url) for name, url in urls.items() if url}
-    names = list(places)
-    return {name: urls[name] for name in names if places[name] not in [places[n] for n in names[: names.index(name)]]}
-
-
-def _place(url: str) -> tuple[object, ...]:
-    """What tells one database from another, whoever connects to it and how."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    said = conninfo_to_dict(url)
-    host = said.get("host") or said.get("hostaddr") or "localhost"
-    return host, said.get("port") or "5432", said.get("dbname") or said.get("user")
 
 
 def make(home: Home, file: Path, follow: Callable[[str], None]) -> Made:
@@ -165,7 +141,7 @@ def _lacks(settings: Settings, databases: list[Database]) -> Iterator[str]:
     embedded = uri.startswith("sqlite:///")
     if embedded and not Path(uri.removeprefix("sqlite:///")).absolute().resolve().is_relative_to(home):
         yield f"the model versions in {uri} are not in it: back up that file and its artifacts too"
-    elif not embedded and not _DRIVER.match(uri):
+    elif not embedded and not DRIVER.match(uri):
         yield f"the model versions in {without_secrets(uri)} are not in it: back up MLflow's database and artifacts too"
     for database in databases:
         if names := database.left_out():

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from churn_platform.backup.archive import ArchiveError, Inventory, unpack
 from churn_platform.backup.databases import opened
-from churn_platform.backup.making import databases_of
 from churn_platform.backup.moment import first_file
 from churn_platform.company.reading import shipped_text
 from churn_platform.erasure import erasing
@@ -25,6 +24,7 @@ from churn_platform.files import modes
 from churn_platform.home import Home
 from churn_platform.months import Month, MonthError
 from churn_platform.settings import RESTORING, refuse_half
+from churn_platform.settings.databases import databases_of
 from churn_platform.shown import counted, inert
 from churn_platform.tables import published
 from churn_platform.tables.catalog import catalog

@@ -9,8 +9,10 @@ the receipt is written. So a run that is killed anywhere is finished by the next
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,13 +20,21 @@ from churn_platform import erasure_requests, tombstones
 from churn_platform.champion.promotion import Request, record_erasure
 from churn_platform.champion.receipts import Erasure, Receipt
 from churn_platform.day import today
-from churn_platform.erasure import kept_rows, quarantines, tables
+from churn_platform.erasure import kept_rows, postgres, predictions, quarantines, sqlite, tables, texts
+from churn_platform.erasure.mentions import Mentions
+from churn_platform.erasure.tables import Changed
 from churn_platform.erasure_requests import ErasureRequest, Held
 from churn_platform.home import Home
 from churn_platform.intake.drops import delivered
 from churn_platform.months import Month
-from churn_platform.tables import delivery, leaving
+from churn_platform.online import store
+from churn_platform.settings.databases import databases_of
+from churn_platform.tables import delivery, leaving, withdrawing
+from churn_platform.tables.catalog import catalog
 from churn_platform.tables.names import CHURN_SCORES
+
+if TYPE_CHECKING:
+    from churn_platform.settings import Settings
 
 
 def known(home: Home, customers: Collection[str]) -> set[str]:
@@ -55,10 +65,23 @@ def begin(home: Home, name: str) -> ErasureRequest:
 def erase(home: Home, customers: Collection[str]) -> dict[str, int]:
     """Take the customers out of everything; returns how much went, by place.
 
-    Raises DamagedTableError, ProofError, StoreUnavailableError, NotPublishedError and StillThereError.
+    What others are made from comes first, texts that may quote any of it last. Raises DamagedTableError, ProofError,
+    StoreUnavailableError, NotPublishedError, SqliteMentionsError, PostgresMentionsError and PlaceError.
     """
-    gone = {"rows of tables": _erase_from_lake(home, customers)}
-    gone["kept rows of trainings and comparisons"] = kept_rows.erase(home.lake, customers)
+    settings, mentions = home.settings, Mentions(customers, home.contract.key)
+    changed = _erase_from_lake(home, customers)
+    gone = {
+        "rows of tables": sum(one.rows for one in changed.values()),
+        "kept rows": kept_rows.erase(home.lake, customers),
+        "exports": _export_again(home),
+        "customers of the online store": store.erase(settings.online_store, customers),
+        "published rows": _withdraw(home, customers, changed),
+        "files of the prediction log": len(predictions.erase(settings.prediction_log, customers)),
+        "files that named them": len(texts.erase(settings.home, mentions)),
+        "databases that named them": len(sqlite.erase(settings.home, mentions, _stores(settings))),
+    }
+    for url in databases_of(settings).values():
+        gone["databases that named them"] += len(postgres.erase(url, mentions))
     return gone
 
 
@@ -95,20 +118,42 @@ def refuse_without_tombstones(home: Home) -> None:
     tombstones.require(home.settings.tombstones_folder, (customer for some in erased for customer in some))
 
 
-def _erase_from_lake(home: Home, customers: Collection[str]) -> int:
+def _erase_from_lake(home: Home, customers: Collection[str]) -> dict[Path, Changed]:
     lake, drops = home.lake, delivered(home.settings.drops, home.settings.first)
     before = tables.labels_content(lake)
     changed = tables.erase(lake, customers) | quarantines.erase(lake, customers, drops)
     hashes = {one.before: one.after for one in changed.values()}
     hashes |= {old: new for month, old in before.items() if (new := leaving.content(lake, month))}
     tables.rename(lake, hashes)
-    for path in changed:
-        if path.parent.name == CHURN_SCORES:
-            _export(home, Month.parse(path.stem))
-    return sum(one.rows for one in changed.values())
+    return changed
 
 
-def _export(home: Home, month: Month) -> None:
-    csv = delivery.csv_of(home.settings.exports, month)
-    if csv.exists():
-        delivery.write_csv(home.lake, month, csv)
+def _export_again(home: Home) -> int:
+    """Write the exports again that are not of the scores as they are now, and say how many those were."""
+    lake, written = home.lake, 0
+    for month in lake.months(CHURN_SCORES):
+        csv = delivery.csv_of(home.settings.exports, month)
+        if csv.exists() and csv.read_bytes().count(b"\n") != lake.rows(CHURN_SCORES, month) + 1:
+            delivery.write_csv(lake, month, csv)
+            written += 1
+    return written
+
+
+def _withdraw(home: Home, customers: Collection[str], changed: Mapping[Path, Changed]) -> int:
+    """Take the customers out of what analysts see; a month that was published from a changed file is up to date."""
+    url, lake = home.settings.postgres_url.get_secret_value(), home.lake
+    if not url:
+        return 0
+    digests = {
+        (table.name, Month.parse(path.stem)): one.after
+        for table in catalog(lake.contract)
+        for path, one in changed.items()
+        if path.parent == lake.root / table.source
+    }
+    return withdrawing.erase(url, lake.contract.key, customers, digests)
+
+
+def _stores(settings: Settings) -> Collection[Path]:
+    """The SQLite files that have been seen to already."""
+    url = settings.online_store
+    return [Path(url.removeprefix("sqlite:///"))] if url.startswith("sqlite:///") else []

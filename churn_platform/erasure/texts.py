@@ -15,10 +15,11 @@ from pathlib import Path
 
 from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure.places import files
+from churn_platform.erasure_requests import FOLDER
 from churn_platform.faults import placing
 from churn_platform.files import replacing
 
-_KEPT = ("receipts", "exports", "serving/bundles", "serving/prediction_log", "api_token")
+_KEPT = ("receipts", "exports", "serving/bundles", "serving/prediction_log", f"serving/{FOLDER}", "api_token")
 """What is left alone in a home, besides those of MLflow's folders that hold a model."""
 _MODELS = ("bundle", "models")
 

@@ -96,6 +96,9 @@ def _sentences(found: Status) -> Iterator[str]:
     yield from _champion(found.champion) if found.champion else ["champion: none yet"]
     if found.unsafe:
         yield found.unsafe
+    if found.unfinished:
+        were = "was asked for and is" if found.unfinished == 1 else "were asked for and are"
+        yield f"{counted(found.unfinished, 'erasure')} {were} not finished: churn forget finishes what was cut off"
     yield from found.rollbacks[-ROLLBACKS:]
     if found.next:
         yield _next(found.next)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from churn_platform import erasure_requests
 from churn_platform.champion.agreement import findings
 from churn_platform.champion.promotion import paused
 from churn_platform.company.declaration import EARLY_LABELS
@@ -88,7 +89,8 @@ class Status(msgspec.Struct, frozen=True):
     `stopped` are months that could not be taken in, `rollbacks` sentences about each rollback, oldest first, and `next`
     is None before the first month is closed. `declaration` are sentences about what has to be done since it was
     changed, and what the champion goes without. `unsafe` is a sentence if the champion may be wrong about a month that
-    is unlike what it has learned. `paused` is a sentence if promotions and retrainings are; `findings`
+    is unlike what it has learned. `unfinished` counts erasures that were asked for and are not done. `paused` is a
+    sentence if promotions and retrainings are; `findings`
     are sentences about what is wrong with the receipts, or between them and the registry.
     """
 
@@ -102,6 +104,7 @@ class Status(msgspec.Struct, frozen=True):
     next: NextMonth | None = None
     declaration: tuple[str, ...] = ()
     unsafe: str | None = None
+    unfinished: int = 0
 
 
 def read(
@@ -132,6 +135,7 @@ def read(
         next=_next(home, today, delivered),
         declaration=consequences.to_know(home),
         unsafe=unsafe,
+        unfinished=len(erasure_requests.waiting(home.settings.erasure_requests)),
     )
 
 

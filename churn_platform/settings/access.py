@@ -27,8 +27,8 @@ class AccessSettings(Group):
     )
     api_token: SecretStr = Field(
         SecretStr(""),
-        description="The admin's token: for `/generate` and `/retrain`, and for what another machine asks of Dagster,"
-        " MLflow and serving; empty for one made under `CHURN_HOME`.",
+        description="The admin's token: for `/generate`, `/retrain` and `/erasures`, and for what another machine asks"
+        " of Dagster, MLflow and serving; empty for one made under `CHURN_HOME`.",
     )
     contact_token: SecretStr = Field(
         SecretStr(""),

@@ -50,8 +50,8 @@ class ServingSettings(PlaceSettings):
     serving_change_limit: int = Field(
         10,
         ge=1,
-        description="The most calls to `/generate` and `/retrain` per minute from one client address, and the most"
-        " with a wrong token.",
+        description="The most calls to `/generate`, `/retrain` and `/erasures` per minute from one client address, and"
+        " the most with a wrong token.",
     )
     serving_remembered_scores: int = Field(
         8192, ge=0, description="How many scores of unchanged rows serving remembers, at about 2 kB each."
