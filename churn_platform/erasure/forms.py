@@ -14,26 +14,31 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from urllib.parse import quote, quote_plus
 
-from churn_platform.shown import MOST, as_text, inert
+from churn_platform.shown import MOST, as_lines, as_text, inert
 
 SHORTEST = 6
 """How many characters an id has at least that is told from other words wherever it stands."""
 
-_NUMBER = re.compile(r"[-+]?[\d.,]+")
+_NUMBER = re.compile(r"[-+]?[\d.,:/]+(?:[eE][-+]?\d+)?|\d{4}-\d\d(?:-\d\d)?")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_./-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]*")
 _NESTED = 30  # groups within groups; `re` counts them, and Python's stack does
 
 
 def is_common(customer: str) -> bool:
-    """Whether a text may well hold these characters without meaning the customer: few of them, or a plain number."""
-    return len(customer) < SHORTEST or _NUMBER.fullmatch(customer) is not None
+    """Whether a text may well hold these characters without meaning the customer.
+
+    They are few, or a number or date, or a word as programs have them: who is called `metadata` or `2024-01` must not
+    take Dagster's events apart.
+    """
+    return len(customer) < SHORTEST or any(kind.fullmatch(customer) for kind in (_NUMBER, _WORD))
 
 
 def forms(customer: str) -> set[str]:
     """How an id is written: as it is, cut and inert, escaped for HTML, a URL or Python; in JSON, or JSON in JSON."""
     if _PLAIN.fullmatch(customer) and len(customer) <= MOST:
         return {customer}
-    found = {customer, inert(customer), as_text(customer), " ".join(customer.split())}
+    found = {customer, inert(customer), as_text(customer), as_lines(customer, "    "), " ".join(customer.split())}
     for text in tuple(found):
         escaped = html.escape(text)
         found |= {escaped, html.escape(text, quote=False), repr(text)[1:-1]}

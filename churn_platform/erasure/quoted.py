@@ -16,6 +16,7 @@ Span = tuple[int, int]
 
 _QUOTE = r"""(?P<quote>\\*["']|&#39;|&#x27;|&#34;|&quot;)"""
 _VALUE_BEFORE = re.compile(r"[:,\[{]\s*\Z")
+_STRUCTURE = re.compile(r"\A[\s:,\[\]{}]|[\s:,\[\]{}]\Z")
 _VALUE_AFTER = re.compile(r"\s*[:,\]}]")
 _NEAR = 300  # characters; a column's name has fewer
 
@@ -45,7 +46,7 @@ class Quoted:
         self._sentences = [re.compile(sentence.format(ids)) for sentence in _SENTENCES]
         self._field = re.compile(rf"(?<![\w.-])(?:{ids})(?![\w.-])")
         self._keyed = re.compile(rf"""(?<![\w-]){re.escape(key)}\\*["']\s*:\s*\Z""")
-        self._keys = {key, inert(key)}
+        self._key, self._keys = key, {key, inert(key)}
 
     def spans(self, text: str) -> Iterator[Span]:
         """Where they are mentioned, in order."""
@@ -59,19 +60,27 @@ class Quoted:
                 yield start, end
                 last = end
 
+    def has(self, name: str, value: str) -> bool:
+        """Whether a value of this name is one of the customers' keys."""
+        return name == self._key and value in self._written
+
     def _in_quotes(self, text: str) -> Iterator[Span]:
         for match in self._quotes.finditer(text):
-            if not self._is_json(text, match):
+            if not self._is_else(text, match):
                 yield match.span("id")
 
-    def _is_json(self, text: str, match: re.Match[str]) -> bool:
-        """Whether a text in quotes is a value of JSON, which may mean anything, and is not the key's."""
+    def _is_else(self, text: str, match: re.Match[str]) -> bool:
+        """Whether a text in quotes is an attribute's value in HTML, or one of JSON that is not the key's."""
         quote = match["quote"]
         before = text[max(0, match.start() - _NEAR) : match.start()]
         after = _VALUE_AFTER.match(text, match.end("id") + len(quote))
-        if not quote.endswith('"') or not after or not _VALUE_BEFORE.search(before):
+        if before.endswith("="):
+            return True
+        if not quote.endswith('"'):
             return False
-        return self._keyed.search(before) is None
+        is_between = _STRUCTURE.search(match["id"]) is not None  # of two strings of JSON
+        is_value = after is not None and _VALUE_BEFORE.search(before) is not None
+        return (is_between or is_value) and self._keyed.search(before) is None
 
     def _in_sentences(self, text: str) -> Iterator[Span]:
         for sentence in self._sentences:
