@@ -68,20 +68,21 @@ def erase(home: Home, customers: Collection[str]) -> dict[str, int]:
     What others are made from comes first, texts that may quote any of it last. Raises DamagedTableError, ProofError,
     StoreUnavailableError, NotPublishedError, SqliteMentionsError, PostgresMentionsError and PlaceError.
     """
-    settings, mentions = home.settings, Mentions(customers, home.contract.key)
+    settings, mentions = home.settings, Mentions.of(home.contract, customers)
     changed = _erase_from_lake(home, customers)
     gone = {
         "rows of tables": sum(one.rows for one in changed.values()),
         "kept rows": kept_rows.erase(home.lake, customers),
         "exports": _export_again(home),
-        "customers of the online store": store.erase(settings.online_store, customers),
+        "customers of the online store": sum(store.erase(url, customers) for url in _stores(settings)),
         "published rows": _withdraw(home, customers, changed),
-        "files of the prediction log": len(predictions.erase(settings.prediction_log, customers)),
         "files that named them": len(texts.erase(settings.home, mentions)),
-        "databases that named them": len(sqlite.erase(settings.home, mentions, _stores(settings))),
+        "databases that named them": len(sqlite.erase(settings.home, mentions, [settings.embedded_store])),
     }
     for url in databases_of(settings).values():
         gone["databases that named them"] += len(postgres.erase(url, mentions))
+    # Serving writes some moments later what it answered before they were gone from the online store.
+    gone["files of the prediction log"] = len(predictions.erase(settings.prediction_log, customers))
     return gone
 
 
@@ -153,7 +154,6 @@ def _withdraw(home: Home, customers: Collection[str], changed: Mapping[Path, Cha
     return withdrawing.erase(url, lake.contract.key, customers, digests)
 
 
-def _stores(settings: Settings) -> Collection[Path]:
-    """The SQLite files that have been seen to already."""
-    url = settings.online_store
-    return [Path(url.removeprefix("sqlite:///"))] if url.startswith("sqlite:///") else []
+def _stores(settings: Settings) -> tuple[str, ...]:
+    """The online stores: the one in use, and the file from before where that is on PostgreSQL."""
+    return tuple(dict.fromkeys((settings.online_store, f"sqlite:///{settings.embedded_store}")))

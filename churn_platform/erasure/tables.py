@@ -3,8 +3,9 @@
 Here: every Parquet file of a month with customers in it, and the hashes by which documents name tables. Not here:
 broken rows (`quarantines`), rows that are kept by content (`kept_rows`), or texts in documents (`texts`).
 
-A table without them is what would be made of drops without them: of anybody else, no value depends on theirs. So what
-was built from it need not be built again, and its new hash takes the place of the old one wherever that stands.
+A table without them is what would be made of drops without them: of anybody else, no value depends on theirs but the
+decile of a score, which stays what was served. So what was built from a table need not be built again, and its new hash
+takes the place of the old one wherever that stands.
 """
 
 from __future__ import annotations

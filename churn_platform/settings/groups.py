@@ -262,4 +262,9 @@ class StoreSettings(PlaceSettings):
     def online_store(self) -> str:
         """The online store's URL: its own, the platform's PostgreSQL, or embedded."""
         own, platform = self.online_store_url.get_secret_value(), self.postgres_url.get_secret_value()
-        return own or platform or f"sqlite:///{self.home / 'online_store.db'}"
+        return own or platform or f"sqlite:///{self.embedded_store}"
+
+    @property
+    def embedded_store(self) -> Path:
+        """Where the online store is if it is embedded."""
+        return self.home / "online_store.db"
