@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,8 @@ FOLDER = ".erasures"
 """Below serving's folder, which all may write who may ask."""
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_TELLING = 4
+"""How many digits a customer's number has at least that is no day or count in a sentence."""
 
 
 class ErasureRequestError(Fault):
@@ -53,6 +57,12 @@ class ErasureRequest(msgspec.Struct, frozen=True):
     held: Held | None = None
 
 
+def names_any(reason: str, customers: Iterable[str]) -> bool:
+    """Whether a reason, which receipts keep for ever, names one of the customers; a small number may mean anything."""
+    named = (one for one in customers if one and not (one.isdecimal() and len(one) < _TELLING))
+    return any(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", reason) for one in named)
+
+
 def new_name() -> str:
     """A name for a request, which tells nothing about it."""
     return secrets.token_hex(16)
@@ -82,8 +92,19 @@ def read(folder: Path, name: str) -> ErasureRequest:
 
 def waiting(folder: Path) -> tuple[str, ...]:
     """The names of the requests that are not done yet, oldest first."""
-    found = [path for path in folder.glob("*.json") if _NAME.fullmatch(path.stem)]
-    return tuple(path.stem for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.stem)))
+    found = []
+    for path in folder.glob("*.json"):
+        with suppress(FileNotFoundError):  # it is done meanwhile
+            if _NAME.fullmatch(path.stem):
+                found.append((path.stat().st_mtime_ns, path.stem))
+    return tuple(name for _, name in sorted(found))
+
+
+def asked(folder: Path, name: str) -> float:
+    """When a request was written last, in seconds since the epoch; 0 where it is done."""
+    with suppress(FileNotFoundError):
+        return (folder / f"{name}.json").stat().st_mtime
+    return 0.0
 
 
 def remove(folder: Path, name: str) -> None:

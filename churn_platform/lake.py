@@ -257,7 +257,8 @@ class Lake:
         with scratch(folder) as made:
             written = self.write_file(made / "rows.parquet", table)
             place = self.addressed(name, written.sha256)
-            written.path.replace(place)
+            if not place.exists():  # rows of it may have been erased since
+                written.path.replace(place)
         return Written(place, written.rows, written.sha256)
 
     def write_document(self, name: str, month: Month, record: msgspec.Struct | dict[str, str]) -> Path:

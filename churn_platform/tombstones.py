@@ -39,7 +39,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Tombstones:
-    """Those in one folder, as they are when they are first asked; `add` adds some. There may be none yet."""
+    """The tombstones of one folder, read once, on first use; there may be none yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,8 +78,8 @@ class Tombstones:
 
     def among(self, customers: Iterable[str]) -> set[str]:
         """Those of the customers who were erased."""
-        found = list(customers)
-        return {customer for customer, known in zip(found, self.of(found), strict=True) if known in self.hashes}
+        found, erased = list(customers), self._kept.erased
+        return {customer for customer, known in zip(found, self.of(found), strict=True) if known in erased}
 
     def sql(self, column: str) -> str:
         """The hash of a quoted column of texts, in DuckDB's SQL."""

@@ -6,17 +6,23 @@ runs and in the settings, so that a daemon may die at any time. Only where no se
 platform was started with do they go by what their own process has read.
 """
 
+import time
 from collections.abc import Callable
 
 import dagster as dg
 
-from churn_platform.automation import news, watch
+from churn_platform import erasure_requests
+from churn_platform.automation import forgetting, news, watch
 from churn_platform.automation.jobs import Jobs
 from churn_platform.automation.triggers import CLOSE, MATURE, MEASURE, PROMOTE, REFRESH, RETRAIN, Action, Launch, Wait
 from churn_platform.company.reading import edited
 from churn_platform.faults import Fault
 from churn_platform.home import Home
 from churn_platform.settings import Settings
+from churn_platform.shown import counted
+
+_LEFT_SECONDS = 300.0
+"""How long after it was asked for, or tried last, an erasure that nobody is at is tried again."""
 
 Question = Callable[[Home, dg.DagsterInstance], Action]
 Answer = dg.RunRequest | dg.SkipReason
@@ -36,9 +42,15 @@ def answer(decision: Action, months: dg.MonthlyPartitionsDefinition) -> Answer:
 
 
 def asked(home: Home, instance: dg.DagsterInstance, question: Question) -> Action:
-    """The decision now. A changed declaration waits: runs are processes of their own, which would read that one."""
-    changed = edited(home.settings.company, home.settings.company_sha256)
-    return Wait(changed.sentence) if changed else question(home, instance)
+    """The decision now. A changed declaration waits: runs are processes of their own, which would read that one.
+
+    So does an erasure, of which a run could write back what it has read before.
+    """
+    if changed := edited(home.settings.company, home.settings.company_sha256):
+        return Wait(changed.sentence)
+    if waiting := erasure_requests.waiting(home.settings.erasure_requests):
+        return Wait(f"{counted(len(waiting), 'erasure')} not finished yet")
+    return question(home, instance)
 
 
 def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jobs) -> list[dg.SensorDefinition]:
@@ -96,7 +108,25 @@ def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jo
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Tells people what they should know, once, through CHURN_ALERT_URLS.",
         )(tell),
+        dg.sensor(
+            name="erasures",
+            job_name=forgetting.FORGET,
+            minimum_interval_seconds=settings.sensor_seconds,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            description="Finishes erasures that were cut off, or stopped for a fault.",
+        )(erase),
     ]
+
+
+def erase(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.RunRequest | dg.SkipReason:
+    """Start the oldest erasure that nobody is at, some minutes after it was asked for or tried last."""
+    for name in erasure_requests.waiting(home.settings.erasure_requests):
+        tried = forgetting.runs_of(context.instance, name)
+        last = max((record.update_timestamp.timestamp() for record in tried), default=0.0)
+        since = max(last, erasure_requests.asked(home.settings.erasure_requests, name))
+        if all(record.dagster_run.is_finished for record in tried) and time.time() - since > _LEFT_SECONDS:
+            return dg.RunRequest(run_key=f"{name} {len(tried)}", run_config=forgetting.config_of(name))
+    return dg.SkipReason("no erasure is left to finish")
 
 
 def tell(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SkipReason:

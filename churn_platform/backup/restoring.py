@@ -90,6 +90,7 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
 def _erase_again(settings: Settings, follow: Callable[[str], None]) -> None:
     """Erase those who have a tombstone and are in the backup, since it is older than their erasure."""
     home = Home(settings)
+    erasing.refuse_without_tombstones(home)
     if customers := erasing.come_back(home):
         follow(f"erasing {counted(len(customers), 'customer')} again")
         erasing.erase_again(home, customers)

@@ -132,6 +132,10 @@ class Ledger:
         """Every receipt, oldest first. Raises ReceiptError."""
         return tuple(self._decoded(number, data) for number, data in self._book.receipts().items())
 
+    def texts(self) -> dict[int, bytes]:
+        """Every receipt as it was written, by its number."""
+        return self._book.receipts()
+
     def intent(self) -> Receipt | None:
         """The receipt of a decision that was begun and is not finished yet. Raises ReceiptError."""
         data = self._book.intent()

@@ -21,7 +21,7 @@ from churn_platform.shown import counted
 @click.option(
     "--from", "listed", type=click.File(encoding="utf-8"), help="A file with more customers, one a line; - for stdin."
 )
-@click.option("--anyway", is_flag=True, help="Also those who are in no table.")
+@click.option("--anyway", is_flag=True, help="Erase customers whom no table has, too.")
 def forget(customers: tuple[str, ...], reason: str | None, listed: IO[str] | None, anyway: bool) -> None:
     """Erase CUSTOMERS from everything that the platform keeps.
 
@@ -47,5 +47,5 @@ def forget(customers: tuple[str, ...], reason: str | None, listed: IO[str] | Non
         if receipt.erasure and (trained := receipt.erasure.trained):
             which = ", ".join(map(str, trained))
             say(f"{counted(len(trained), 'version')} learned from them and cannot be rebuilt to the bit: {which}")
-    for told in erasures.drops_with(wanted):
+    for told in erasures.left(wanted):
         say(f"Note: {told}", err=True)

@@ -14,6 +14,7 @@ from churn_platform.progress import Progress, Step
 from churn_platform.saying import say
 from churn_platform.settings import begin
 from churn_platform.shown import counted
+from churn_platform.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,12 @@ def restore(file: Path) -> None:
             ended = end_runs(instance, inventory.made_at)
         restoring.finish(settings.home)
     say(f"{settings.home}: restored as of {inventory.made_at}")
+    erased = Tombstones(settings.tombstones_folder)
+    if not erased.hashes and str(settings.home) != inventory.home:
+        say(
+            f"Nobody was erased again: there are no tombstones in {erased.folder} (CHURN_TOMBSTONES). If customers were"
+            f" erased in {inventory.home} since, name that platform's folder, and restore again"
+        )
     if (company := restoring.declaration(settings, inventory)) != settings.company:
         unset = "Unset CHURN_COMPANY, since the company is the example that is shipped,"
         to_do = f"Set CHURN_COMPANY={company}, the company's declaration," if company else unset

@@ -83,7 +83,8 @@ def backtest(into: Path | None, page: Path | None, as_json: bool) -> None:
         raise click.ClickException(f"{into} is not empty: a backtest needs a folder of its own")
     with tempfile.TemporaryDirectory() as folder:
         progress = Progress(by_task=True)
-        test = Backtest(player.settings_in(into.absolute() if into else Path(folder)), drops, progress.step)
+        place = into.absolute() if into else Path(folder)
+        test = Backtest(player.settings_in(place, settings.tombstones_folder), drops, progress.step)
         lived = replay_screen.through(test.lived(), len(drops), progress)
         tested = test.tested(list(lived))
     found = worth.summary(tested)

@@ -3,8 +3,8 @@
 Here: looking where customers are, taking them out of every place, and the receipt. Not here: each place (the modules
 beside this one), who asks (`cli`, `serving`), or waiting for other runs (`automation.forgetting`).
 
-Whatever is done is done again without harm, and nobody's key is forgotten before all of it is: the request stays until
-the receipt is written. So a run that is killed anywhere is finished by the next one.
+Whatever is done is done again without harm, and the request, which alone holds the keys, stays until the receipt is
+written. So a run that is killed anywhere is finished by the next one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure.tables import Changed
 from churn_platform.erasure_requests import ErasureRequest, Held
 from churn_platform.home import Home
-from churn_platform.intake.drops import delivered
+from churn_platform.intake import deliveries
+from churn_platform.intake.drops import DropError, delivered
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.settings.databases import databases_of
@@ -45,27 +46,41 @@ def known(home: Home, customers: Collection[str]) -> set[str]:
 
 
 def begin(home: Home, name: str) -> ErasureRequest:
-    """Put up tombstones, so that from now on nothing brings the customers back, and note what they have a part in.
+    """Put up tombstones, so that from now on no drop brings the customers back. Raises ErasureRequestError.
 
-    That is noted once: a run that was killed may have erased some of it. Raises ErasureRequestError, RegistryError,
-    RecipeError, BundleError and DamagedTableError.
+    Raises TombstonesError where those of earlier erasures are not there, rather than begin a new list.
+    """
+    request = erasure_requests.read(home.settings.erasure_requests, name)
+    refuse_without_tombstones(home)
+    home.tombstones.add(request.customers, str(today()))
+    return request
+
+
+def note(home: Home, name: str) -> ErasureRequest:
+    """Add to the request what its customers have a part in now, before that is erased; what was noted before stays.
+
+    Raises ErasureRequestError, RegistryError and DamagedTableError.
     """
     folder = home.settings.erasure_requests
     request = erasure_requests.read(folder, name)
-    home.tombstones.add(request.customers, str(today()))
-    if request.held is None:
-        rows = kept_rows.rows_of(home.lake, request.customers)
-        parts, counts = kept_rows.parts(home.registry, rows), {file: len(frame) for file, frame in rows.items()}
-        held = Held(len(known(home, request.customers)), parts.trained, parts.judged, parts.shown, counts)
-        request = msgspec.structs.replace(request, held=held)
-        erasure_requests.write(folder, name, request)
+    rows = kept_rows.rows_of(home.lake, request.customers)
+    found, before = kept_rows.parts(home.registry, rows), request.held or Held(0, (), (), (), {})
+    held = Held(
+        max(before.known, len(known(home, request.customers))),
+        tuple(sorted({*before.trained, *found.trained})),
+        tuple(sorted({*before.judged, *found.judged})),
+        tuple(sorted({*before.shown, *found.shown})),
+        {file: max(before.rows.get(file, 0), len(rows.get(file, ()))) for file in sorted({*before.rows, *rows})},
+    )
+    request = msgspec.structs.replace(request, held=held)
+    erasure_requests.write(folder, name, request)
     return request
 
 
 def erase(home: Home, customers: Collection[str]) -> dict[str, int]:
     """Take the customers out of everything; returns how much went, by place.
 
-    What others are made from comes first, texts that may quote any of it last. Raises DamagedTableError, ProofError,
+    What others are made from comes first, then texts that may quote any of it. Raises DamagedTableError, ProofError,
     StoreUnavailableError, NotPublishedError, SqliteMentionsError, PostgresMentionsError and PlaceError.
     """
     settings, mentions = home.settings, Mentions.of(home.contract, customers)
@@ -89,7 +104,7 @@ def erase(home: Home, customers: Collection[str]) -> dict[str, int]:
 def finish(home: Home, name: str, request: ErasureRequest, run_id: str) -> Receipt:
     """Write the receipt, and forget whom it was about."""
     held = request.held
-    assert held is not None, "begin has noted it"
+    assert held is not None, "it was noted before anything was erased"
     hashes = home.tombstones.of(request.customers)
     erased = Erasure(hashes, held.trained, held.judged, held.shown, held.rows)
     asked = Request(request.by, request.reason, run_id, id=name)
@@ -99,8 +114,10 @@ def finish(home: Home, name: str, request: ErasureRequest, run_id: str) -> Recei
 
 
 def come_back(home: Home) -> tuple[str, ...]:
-    """Whoever is in a table although they have a tombstone, as where a backup was restored that is older."""
-    return tuple(sorted(tables.erased_in(home.lake, home.tombstones)))
+    """Whoever is in any table, quarantine or kept rows although they have a tombstone, as in a backup that is older."""
+    lake, erased = home.lake, home.tombstones
+    found = tables.erased_in(lake, erased) | kept_rows.erased_in(lake, erased) | quarantines.erased_in(lake, erased)
+    return tuple(sorted(found))
 
 
 def erase_again(home: Home, customers: Collection[str]) -> Receipt:
@@ -108,7 +125,8 @@ def erase_again(home: Home, customers: Collection[str]) -> Receipt:
     name, now = erasure_requests.new_name(), datetime.now(UTC).isoformat(timespec="seconds")
     asked = ErasureRequest(tuple(customers), "erased before, and brought back by a backup", "churn restore", now)
     erasure_requests.write(home.settings.erasure_requests, name, asked)
-    request = begin(home, name)
+    begin(home, name)
+    request = note(home, name)
     erase(home, customers)
     return finish(home, name, request, run_id="")
 
@@ -120,13 +138,25 @@ def refuse_without_tombstones(home: Home) -> None:
 
 
 def _erase_from_lake(home: Home, customers: Collection[str]) -> dict[Path, Changed]:
-    lake, drops = home.lake, delivered(home.settings.drops, home.settings.first)
+    lake = home.lake
     before = tables.labels_content(lake)
-    changed = tables.erase(lake, customers) | quarantines.erase(lake, customers, drops)
-    hashes = {one.before: one.after for one in changed.values()}
-    hashes |= {old: new for month, old in before.items() if (new := leaving.content(lake, month))}
-    tables.rename(lake, hashes)
+    changed = tables.erase(lake, customers) | quarantines.erase(lake, customers, _as_landed(home))
+    tables.rename(lake, {old: new for month, old in before.items() if (new := leaving.content(lake, month))})
     return changed
+
+
+def _as_landed(home: Home) -> dict[Month, Path]:
+    """The drops that are still those that were landed; none where two of them claim one month."""
+    try:
+        found = delivered(home.settings.drops, home.settings.first)
+        return {month: drop for month, drop in found.items() if _is_landed(home, month, drop)}
+    except (DropError, OSError):
+        return {}
+
+
+def _is_landed(home: Home, month: Month, drop: Path) -> bool:
+    content = deliveries.contents(drop, home.contract, month)[deliveries.STATE]
+    return content is not None and content == deliveries.taken(home.lake, month, deliveries.STATE)
 
 
 def _export_again(home: Home) -> int:
@@ -151,7 +181,8 @@ def _withdraw(home: Home, customers: Collection[str], changed: Mapping[Path, Cha
         for path, one in changed.items()
         if path.parent == lake.root / table.source
     }
-    return withdrawing.erase(url, lake.contract.key, customers, digests)
+    names = (lake.contract.key, *lake.contract.customers.key.was)
+    return sum(withdrawing.erase(url, name, customers, digests) for name in names)
 
 
 def _stores(settings: Settings) -> tuple[str, ...]:

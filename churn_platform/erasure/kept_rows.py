@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from churn_platform.bundle import Bundle, encode
+from churn_platform.bundle import BundleError, encode
 from churn_platform.champion.recipes import recipes
-from churn_platform.champion.registry import Registry
+from churn_platform.champion.registry import Registry, Version
 from churn_platform.lake import Lake, opened, picked
 from churn_platform.modelling.encoding import encode_frame
 from churn_platform.tables import proofs
 from churn_platform.tables.names import HOLDOUT_ROWS, TRAINING_ROWS
+from churn_platform.tombstones import Tombstones
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +55,20 @@ def customers_in(lake: Lake, rows: Rows) -> set[str]:
     return {str(key) for frame in rows.values() for name in names if name in frame for key in frame[name]}
 
 
+def erased_in(lake: Lake, tombstones: Tombstones) -> set[str]:
+    """Whoever has a tombstone and kept rows all the same. Raises DamagedTableError."""
+    found = set[str]()
+    for folder, sha256, key in _files(lake) if tombstones.hashes else ():
+        with opened(lake.addressed(folder, sha256)) as file:
+            found |= tombstones.among(set(file.read([key])[key].drop_null().to_pylist()))
+    return found
+
+
 def parts(registry: Registry, rows: Rows) -> Parts:
-    """Which versions the rows have a part in, as recipes tell. Raises RegistryError, RecipeError and BundleError."""
+    """Which versions the rows have a part in, as recipes tell. Raises RegistryError and RecipeError.
+
+    A bundle that cannot be read may hold their features, and counts as one that does.
+    """
     trained, judged, shown = [], [], []
     for version, recipe in recipes(registry):
         if recipe is None:
@@ -63,7 +76,7 @@ def parts(registry: Registry, rows: Rows) -> Parts:
         learned = rows.get(f"{TRAINING_ROWS}/{recipe.training.sha256}")
         if learned is not None:
             trained.append(version.number)
-            if _is_shown(registry.bundle(version), learned):
+            if _may_be_shown(registry, version, learned):
                 shown.append(version.number)
         if f"{HOLDOUT_ROWS}/{recipe.holdout.sha256}" in rows:
             judged.append(version.number)
@@ -80,11 +93,15 @@ def erase(lake: Lake, customers: Collection[str]) -> int:
     return erased
 
 
-def _is_shown(bundle: Bundle, rows: pd.DataFrame) -> bool:
+def _may_be_shown(registry: Registry, version: Version, rows: pd.DataFrame) -> bool:
     """Whether any of the bundle's golden rows, or of its background, has the features of one of these customers.
 
     They hold no keys: somebody else with the very same features counts, too.
     """
+    try:
+        bundle = registry.bundle(version)
+    except BundleError:
+        return True
     held = [*(row.features for row in bundle.golden), *bundle.background]
     known = {_bits(encode(bundle.schema, features)) for features in held}
     return any(_bits(row) in known for row in encode_frame(bundle.schema, rows))

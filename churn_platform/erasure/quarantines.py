@@ -9,33 +9,35 @@ names the customer. The others are found through the drop, if it is still there.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from churn_platform.company.declaration import EARLY_LABELS
+from churn_platform.contracts import Table
 from churn_platform.erasure.drops import places_of
+from churn_platform.erasure.forms import is_common
 from churn_platform.erasure.tables import Changed, replaced
+from churn_platform.intake.records import fields_of
 from churn_platform.lake import Lake, row_count
 from churn_platform.months import Month
 from churn_platform.tables.names import quarantine
+from churn_platform.tombstones import Tombstones
 
-_BETWEEN = re.compile(r"""[\s,;|"']+""")
-"""What stands between the fields of a line that could not be read."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def erase(lake: Lake, customers: Collection[str], drops: Mapping[Month, Path]) -> dict[Path, Changed]:
-    """Take the customers' rows out of all quarantines. `drops` are those that are still there, by month."""
+    """Take the customers' rows out of all quarantines. `drops` are those that are as they were landed, by month."""
     wanted, changed = frozenset(customers), {}
-    for path in sorted((lake.root / quarantine("")).rglob("*.parquet")):
-        if not row_count(path):
-            continue
+    for path, table in _files(lake):
         rows, month = lake.read_file(path, places=True), Month.parse(path.stem)
         frame = rows.to_pandas()
-        table = next((table for table in lake.contract.tables if table.name == path.parent.name), None)
-        found = places_of(lake, table, month, drops[month], wanted) if table and month in drops else ()
+        found = places_of(lake, table, month, drops[month], wanted) if month in drops else ()
         places = {(f"{file}/{place.part}".rstrip("/"), place.line) for file, place in found}
         told = list(zip(frame["file"], frame["line"], strict=True))
-        places |= {at for at, value in zip(told, frame["value"], strict=True) if value and _names(value, wanted)}
+        places |= {at for at, keys in zip(told, _keys(table, frame), strict=True) if keys & wanted}
         left = [place for place, at in zip(frame[Lake.PLACE], told, strict=True) if at not in places]
         if len(left) < len(frame):
             changed[path] = replaced(lake, path, rows.filter(rows[Lake.PLACE].isin(left)))
@@ -44,13 +46,40 @@ def erase(lake: Lake, customers: Collection[str], drops: Mapping[Month, Path]) -
 
 def named(lake: Lake, customers: Collection[str]) -> set[str]:
     """Those of the customers whose keys stand in a quarantine."""
-    wanted, found = frozenset(customers), set[str]()
-    for path in (lake.root / quarantine("")).rglob("*.parquet"):
-        for value in filter(None, lake.read_file(path)["value"].to_pandas()):
-            found |= wanted & {value, *_BETWEEN.split(value)}
+    return _all_keys(lake) & set(customers)
+
+
+def erased_in(lake: Lake, tombstones: Tombstones) -> set[str]:
+    """Whoever has a tombstone and stands in a quarantine all the same."""
+    return tombstones.among(_all_keys(lake)) if tombstones.hashes else set()
+
+
+def _all_keys(lake: Lake) -> set[str]:
+    found = set[str]()
+    for path, table in _files(lake):
+        found.update(*_keys(table, lake.read_file(path).to_pandas()))
     return found
 
 
-def _names(value: str, customers: frozenset[str]) -> bool:
-    """Whether a broken value is a customer's key, or a line with that in it."""
-    return value in customers or not customers.isdisjoint(_BETWEEN.split(value))
+def _files(lake: Lake) -> Iterator[tuple[Path, Table]]:
+    """The quarantines that have any rows, and what they are of."""
+    tables = {table.name: table for table in lake.contract.tables} | {EARLY_LABELS: lake.contract.labels}
+    for path in sorted((lake.root / quarantine("")).rglob("*.parquet")):
+        if path.parent.name in tables and row_count(path):
+            yield path, tables[path.parent.name]
+
+
+def _keys(table: Table, quarantined: pd.DataFrame) -> Iterator[set[str]]:
+    """What each of these rows has for a customer's key: the broken key, or of a torn line any field that may be one.
+
+    A number, or a word that might stand in any column, may be one only at the line's beginning, where keys stand.
+    """
+    names = {table.key.name, *table.key.was}
+    for column, value in zip(quarantined["column"], quarantined["value"], strict=True):
+        if not value or (column and column not in names):
+            yield set()
+        elif column:
+            yield {value}
+        else:
+            first, *others = fields_of(value, table.file.delimiter)
+            yield {value, first, *(field for field in others if not is_common(field))}

@@ -59,7 +59,11 @@ def erased_in(lake: Lake, tombstones: Tombstones) -> set[str]:
 
 
 def erase(lake: Lake, customers: Collection[str]) -> dict[Path, Changed]:
-    """Take these customers out of the tables, those first that others are built from. Raises DamagedTableError."""
+    """Take these customers out of the tables, those first that others are built from. Raises DamagedTableError.
+
+    The documents that name a table follow at once. A process that is killed in between leaves a month that counts as
+    built from something else: it is built again, from what holds nobody who was erased.
+    """
     import ibis
 
     changed = {}
@@ -67,13 +71,22 @@ def erase(lake: Lake, customers: Collection[str]) -> dict[Path, Changed]:
         rows, key = lake.read_file(path, places=True), _key_in(lake, path)
         erased = ibis.memtable({key: list(customers)}, schema={key: "string"})
         changed[path] = replaced(lake, path, rows.anti_join(erased, key))
+        rename(lake, {changed[path].before: changed[path].after}, Month.parse(path.stem))
     return changed
 
 
 def replaced(lake: Lake, path: Path, left: ibis.Table) -> Changed:
-    """Replace a file by those of its rows that are left, read with their places, in its own order."""
-    before, rows = sha256_of(path), opened(path).metadata.num_rows
-    written = lake.write_file(path, left.order_by(Lake.PLACE).drop(Lake.PLACE))
+    """Replace a file by those of its rows that are left, read with their places, in its own order.
+
+    Where a run has replaced the file meanwhile, it is left to that one: whoever waits for the run erases again.
+    """
+    inode, before, rows = path.stat().st_ino, sha256_of(path), opened(path).metadata.num_rows
+    made = path.with_name(f".{path.name}.erasing")
+    written = lake.write_file(made, left.order_by(Lake.PLACE).drop(Lake.PLACE))
+    if path.stat().st_ino != inode:
+        made.unlink()
+        return Changed(0, before, before)
+    made.replace(path)
     return Changed(rows - written.rows, before, written.sha256)
 
 
@@ -86,14 +99,10 @@ def labels_content(lake: Lake) -> Mapping[Month, str]:
     return {month: content for month, content in taken.items() if content and content == leaving.content(lake, month)}
 
 
-def rename(lake: Lake, hashes: Mapping[str, str]) -> None:
-    """Put new hashes into the documents that name tables by the old ones. It comes last.
-
-    Whoever was killed before it leaves documents that name tables which are no longer there: those that follow from
-    them are then built again, from what holds nobody who was erased.
-    """
-    for path in sorted(lake.root.rglob("*.json")):
-        if path.relative_to(lake.root).parts[0] in _HISTORY:
+def rename(lake: Lake, hashes: Mapping[str, str], since: Month | None = None) -> None:
+    """Put new hashes into the documents, of a month and those after it, that name tables by the old ones."""
+    for path in sorted(lake.root.rglob("????-??.json")):
+        if path.relative_to(lake.root).parts[0] in _HISTORY or (since and Month.parse(path.stem) < since):
             continue
         text = path.read_text()
         renamed = _SHA256.sub(lambda found: hashes.get(found[0], found[0]), text)

@@ -20,7 +20,7 @@ from churn_platform.contracts import Column, Table
 from churn_platform.intake.casting import Cast, cast_of, quoted
 from churn_platform.intake.drops import DropError, files
 from churn_platform.intake.reading import Text, read
-from churn_platform.intake.records import Unreadable
+from churn_platform.intake.records import Unreadable, fields_of
 from churn_platform.shown import inert
 from churn_platform.tombstones import Tombstones
 
@@ -74,7 +74,7 @@ class Parsed:
     @property
     def readable(self) -> int:
         """How many rows could be read."""
-        return sum(len(text.lines) for text in self.parts.values()) - self.erased
+        return int(self.typed.count().to_pyarrow().as_py())
 
     @property
     def unreadable(self) -> dict[Place, Unreadable]:
@@ -142,7 +142,10 @@ def parse(engine: Backend, path: Path, table: Table, tombstones: Tombstones | No
     erased = 0
     if tombstones and tombstones.hashes:
         erased = _leave_out(con, raw, typed, table.key.name, tombstones)
-        parts = {part: _without_lines(text, table.file.delimiter, tombstones) for part, text in parts.items()}
+        place = names.index(table.key.name)
+        sound = {part: _without_lines(text, place, table.file.delimiter, tombstones) for part, text in parts.items()}
+        erased += sum(len(parts[part].unreadable) - len(text.unreadable) for part, text in sound.items())
+        parts = sound
     return Parsed(table, path, engine.table(typed), parts, erased, raw, tuple(names), casts, con)
 
 
@@ -158,10 +161,10 @@ def _leave_out(con: duckdb.DuckDBPyConnection, raw: str, typed: str, key: str, t
     return len(rows)
 
 
-def _without_lines(text: Text, delimiter: str, tombstones: Tombstones) -> Text:
-    """The same without unreadable lines in which any field is the key of somebody who was erased."""
-    fields = {line: [field.strip(' "') for field in line.text.split(delimiter)] for line in text.unreadable}
-    return replace(text, unreadable=[line for line in text.unreadable if not tombstones.among(fields[line])])
+def _without_lines(text: Text, place: int, delimiter: str, tombstones: Tombstones) -> Text:
+    """The same without unreadable lines that have the key of somebody who was erased in its place."""
+    keys = {line: fields_of(line.text, delimiter)[place : place + 1] for line in text.unreadable}
+    return replace(text, unreadable=[line for line in text.unreadable if not tombstones.among(keys[line])])
 
 
 def name_of(path: Path, part: str) -> str:

@@ -46,6 +46,11 @@ class Records:
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """About what the fields of a line would be that cannot be read: blanks and quotes around them do not count."""
+    return [field.strip(' "') for field in line.split(delimiter)]
+
+
 def records(data: bytes, delimiter: str = ",") -> Records:
     """The records of a file's bytes. Raises RecordsError where its encoding or a quote leaves them open."""
     try:

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from churn_platform import erasure_requests
-from churn_platform.automation.forgetting import FORGET, OP
+from churn_platform.automation.forgetting import FORGET, config_of
 from churn_platform.champion.receipts import Receipt
-from churn_platform.erasure import drops, erasing
+from churn_platform.erasure import drops, erasing, texts
+from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure_requests import ErasureRequest, ErasureRequestError
 from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
@@ -21,7 +22,7 @@ from churn_platform.shown import counted
 
 
 class UnknownCustomersError(ErasureRequestError):
-    """Nobody has ever been called so here; the message is for a person's terminal alone."""
+    """No customer here has this key; the message is for a person's terminal alone."""
 
 
 class Erasures:
@@ -34,7 +35,7 @@ class Erasures:
     def ask(self, customers: Collection[str], reason: str, *, unknown_too: bool) -> None:
         """Hand over a request, which `carry_out` then does. Raises UnknownCustomersError and ErasureRequestError."""
         wanted = tuple(dict.fromkeys(customers))
-        if any(customer in reason for customer in wanted):
+        if erasure_requests.names_any(reason, wanted):
             raise ErasureRequestError(
                 "the reason names a customer whom it is about to erase: receipts keep it for ever"
             )
@@ -55,10 +56,14 @@ class Erasures:
             " wherever else it may be, and no drop brings it in"
         )
 
-    def drops_with(self, customers: Collection[str]) -> Iterator[str]:
-        """A sentence about the drops that still have them, if any has."""
+    def left(self, customers: Collection[str]) -> Iterator[str]:
+        """Sentences about where they still are: in reasons that somebody has typed, and in drops."""
         home = self._runs.home
         found = drops.files_with(home.lake, delivered(home.settings.drops, home.settings.first), customers)
+        mentions = Mentions.of(home.contract, customers)
+        if numbers := texts.receipts_that_mention(home.ledger.texts(), mentions):
+            told = ", ".join(map(str, numbers))
+            yield f"the reasons in these receipts name them, and nobody can change a receipt: {told}"
         if files := [str(path) for path in found]:
             yield (
                 f"{counted(len(files), 'file')} of drops, which are yours, still have rows of them, which nothing takes"
@@ -68,7 +73,7 @@ class Erasures:
     def carry_out(self) -> Iterator[Receipt]:
         """Do whatever waits to be done, oldest first. Raises RunFailedError."""
         for name in erasure_requests.waiting(self._folder):
-            self._runs.run(FORGET, config={OP: {"config": {"request": name}}})
+            self._runs.run(FORGET, config=config_of(name)["ops"])
             receipt = self._runs.home.ledger.of_decision(name)
             assert receipt is not None, f"request {name} was done without a receipt"
             yield receipt

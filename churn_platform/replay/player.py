@@ -40,10 +40,14 @@ Model = Callable[["pd.DataFrame"], np.ndarray]
 """From a frame of features to churn probabilities [n]."""
 
 
-def settings_in(folder: Path) -> Settings:
-    """The settings of a replay in this folder: the person's own, except that none of the person's stores is touched."""
+def settings_in(folder: Path, tombstones: Path | None = None) -> Settings:
+    """The settings of a replay in this folder: the person's own, except that none of the person's stores is touched.
+
+    Who has one of the `tombstones` is left out of it; by default, nobody.
+    """
     nowhere = SecretStr("")
     return Settings(
+        tombstones=tombstones or folder / "erased",
         home=folder / "home",
         drops=folder / "drops",
         settle_seconds=0,

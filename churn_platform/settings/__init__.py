@@ -74,6 +74,14 @@ class Settings(
                 )
         return self
 
+    @model_validator(mode="after")
+    def _tombstones_stay_out(self) -> Self:
+        if self.tombstones_folder.is_relative_to(self.home):
+            raise SettingsError(
+                f"{variable('tombstones')} lies in {variable('home')}, where backups would pack it: name another folder"
+            )
+        return self
+
     @property
     def token_file(self) -> Path:
         """The API's token where `CHURN_API_TOKEN` is not set. It is its owner's alone, whatever `file_mode` says."""

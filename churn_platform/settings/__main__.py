@@ -17,7 +17,9 @@ def page() -> str:
         for name, field in Settings.model_fields.items():
             if name in group.__annotations__:
                 value = field.default
-                default = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                default = (
+                    value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else str(value)
+                )
                 shown = f"`{default}`" if default else ""
                 lines.append(f"| `{variable(name)}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"

@@ -116,6 +116,9 @@ def erase(lake: Lake, name: str, sha256: str, key: str, customers: Collection[st
     with locked(path.parent / ".lock"):
         _move(path)
         with _sides(lake, path) as (rows, proof):
+            there, known = rows.count().to_pyarrow().as_py(), proof["salt"].count().to_pyarrow().as_py()
+            if there != known:  # some would lose another one's salt
+                raise _miscounted(path, there, known)
             asked = pa.table({"customer": pa.array(list(customers), pa.string())})
             places = _asked(
                 lake,
@@ -127,6 +130,12 @@ def erase(lake: Lake, name: str, sha256: str, key: str, customers: Collection[st
                 _stage(lake, path, rows, proof, places)
         _move(path)
     return int(places.num_rows)
+
+
+def _miscounted(path: Path, there: int, known: int) -> ProofError:
+    return ProofError(
+        f"{path}: it has {counted(there, 'row')}, and its proof is of {known:,}: restore both files from a backup"
+    )
 
 
 def _stage(lake: Lake, path: Path, rows: ibis.Table, proof: ibis.Table, places: pa.Table) -> None:
@@ -229,10 +238,7 @@ def _refuse_changed(lake: Lake, path: Path, rows: ibis.Table, proof: ibis.Table)
             f"{path}: row {first:,} is the first of {counted(changed, 'row')} {words} kept: restore it from a backup"
         )
     if told["there"] != told["known"]:
-        raise ProofError(
-            f"{path}: it has {counted(told['there'], 'row')}, and its proof is of {told['known']:,}: restore both files"
-            " from a backup"
-        )
+        raise _miscounted(path, told["there"], told["known"])
     return int(told["there"])
 
 

@@ -64,7 +64,7 @@ def month_of(request: dg.RunRequest) -> tuple[str | None, str | None]:
 
 def test_all_of_them_run_by_default() -> None:
     sensors = {sensor.name: sensor for sensor in build_defs().get_repository_def().sensor_defs}
-    assert set(sensors) == {"drops", "retraining", "refreshing", "alerts", "promotions"}
+    assert set(sensors) == {"drops", "retraining", "refreshing", "alerts", "promotions", "erasures"}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 

@@ -50,7 +50,7 @@ def routes(dagster: DagsterClient, access: Access, limit: Limit, folder: Path) -
         Whoever is erased comes back by no drop and no backup. A receipt tells how many they were, and why.
         """
         customers = tuple(dict.fromkeys(map(str, data.customers)))
-        if any(customer in data.reason for customer in customers):
+        if erasure_requests.names_any(data.reason, customers):
             raise ProblemError(400, "bad_request", "The reason names a customer, and receipts keep it for ever.")
         name = erasure_requests.new_name()
         asked = ErasureRequest(customers, data.reason, _BY, datetime.now(UTC).isoformat(timespec="seconds"))
