@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.data_context import EphemeralDataContext
     from great_expectations.expectations.expectation import Expectation
+    from great_expectations.render.view import DefaultJinjaPageView
 
 MOST = 100_000
 """How many rows of a table Great Expectations judges at most. It takes two seconds a million, and a frame of them."""
@@ -116,10 +117,9 @@ class Judgement:
         the page reads the same on a closed network.
         """
         from great_expectations.render.renderer import ValidationResultsPageRenderer
-        from great_expectations.render.view import DefaultJinjaPageView
 
         self.result.meta["batch_spec"] = {"data_asset_name": title}  # without a name it says None
-        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(_shown(self.result)))
+        page = _view().render(ValidationResultsPageRenderer().render(_shown(self.result)))
         style = files("churn_platform.intake").joinpath("data_docs.css").read_text()
         page = _OUTSIDE.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)
         page = page.replace("</head>", f"<style>{style}</style></head>", 1)
@@ -127,6 +127,14 @@ class Judgement:
         page = page.replace("<body>", f"<body><h1>{title}</h1>{told}", 1)
         with replacing(path) as temporary:
             temporary.write_text(page)
+
+
+@cache
+def _view() -> DefaultJinjaPageView:
+    """One view per process: each compiles its templates anew, which takes longer than filling them."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 def _shown(result: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:

@@ -19,9 +19,9 @@ from churn_platform.bundle import Feature
 from churn_platform.files import replacing
 from churn_platform.lake import Lake
 from churn_platform.monitoring import shifts
-from churn_platform.monitoring.evidently_private import drawn_once
+from churn_platform.monitoring.evidently_private import each_column_once
 from churn_platform.monitoring.frames import frame, left_out
-from churn_platform.monitoring.page import write_page
+from churn_platform.monitoring.page import unstyled, write_page
 from churn_platform.monitoring.shifts import Shift
 from churn_platform.months import Month
 from churn_platform.tables.features import schema
@@ -142,7 +142,7 @@ def _report(current: pd.DataFrame, past: pd.DataFrame, features: Sequence[Featur
     thresholds = {name: column_threshold(current[name].count(), past[name].count()) for name in names}
     preset = DataDriftPreset(columns=names, drift_share=threshold, per_column_threshold=thresholds, **_METHODS)
     datasets = (Dataset.from_pandas(rows[names].reset_index(drop=True), definition) for rows in (current, past))
-    with drawn_once():
+    with each_column_once(), unstyled():
         return Report([preset]).run(*datasets)
 
 

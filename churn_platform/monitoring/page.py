@@ -14,6 +14,8 @@ import hashlib
 import json
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -50,6 +52,35 @@ def write_page(report: Snapshot, title: str, path: Path) -> None:
         temporary.write_text(page)
 
 
+@contextmanager
+def unstyled() -> Iterator[None]:
+    """Have Plotly draw without its style, which the page adds.
+
+    The style is Plotly's default template, 7 kB in each graph. Plotly and Evidently copy a graph several times.
+    """
+    from plotly.io import templates
+
+    default, templates.default = templates.default, None
+    try:
+        yield
+    finally:
+        templates.default = default
+
+
+@cache
+def _style() -> Any:
+    """What Plotly gives each graph."""
+    from plotly.io import templates
+
+    return templates[templates.default].to_plotly_json()
+
+
+def _styled(graph: dict[str, Any]) -> dict[str, Any]:
+    """A graph with Plotly's style, as if it had been drawn so."""
+    drawing = graph["params"]
+    return {**graph, "params": {**drawing, "layout": {"template": _style(), **drawing["layout"]}}}
+
+
 def _data(report: Snapshot) -> tuple[Any, Any]:
     """What Evidently's page draws: the dashboard, and the graphs that its rows open, by id.
 
@@ -62,7 +93,7 @@ def _data(report: Snapshot) -> tuple[Any, Any]:
         value, end = json.JSONDecoder().raw_decode(page, found.end())
         values.append(value)
     dashboard, graphs = values
-    return _without_graphs(dashboard), graphs
+    return _without_graphs(dashboard), {name: _styled(graph) for name, graph in graphs.items()}
 
 
 def _without_graphs(value: Any) -> Any:

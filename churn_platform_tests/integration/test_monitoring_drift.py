@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from churn_platform.lake import Lake, MissingTableError
-from churn_platform.monitoring import drift
+from churn_platform.monitoring import drift, page
 from churn_platform.months import Month
 from churn_platform.tables.features import AS_OF
 from churn_platform.tables.names import DRIFT_REPORT, FEATURES
@@ -112,15 +113,42 @@ def test_a_page_draws_what_evidently_found_and_nothing_else_runs(quiet: drift.Dr
     assert page.active == []
 
 
-def test_each_column_is_drawn_once(lake_of_months: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_column_is_judged_and_drawn_once(
+    lake_of_months: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evidently.legacy.calculations import data_drift
     from evidently.legacy.metrics.data_drift import data_drift_table
     from evidently.metrics import column_statistics
 
     drawings = Mock(side_effect=data_drift_table.plot_distr_with_perc_button)
+    verdicts = Mock(side_effect=data_drift.get_one_column_drift)
     for module in (data_drift_table, column_statistics):
         monkeypatch.setattr(module, "plot_distr_with_perc_button", drawings)
+    for module in (data_drift, column_statistics):
+        monkeypatch.setattr(module, "get_one_column_drift", verdicts)
     found = drift.compare(lake_of_months, FEBRUARY, [JANUARY], 0.02, tmp_path)
-    assert drawings.call_count == len(found.columns)
+    assert drawings.call_count == verdicts.call_count == len(found.columns)
+
+
+def test_a_page_is_what_evidently_draws_in_its_own_time(
+    lake_of_months: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = drift.compare(lake_of_months, APRIL, [JANUARY, MARCH], 0.02, tmp_path / "quick")
+    monkeypatch.setattr(drift, "each_column_once", nullcontext)
+    monkeypatch.setattr(drift, "unstyled", nullcontext)
+    monkeypatch.setattr(page, "_styled", lambda graph: graph)
+    assert drift.compare(lake_of_months, APRIL, [JANUARY, MARCH], 0.02, tmp_path / "slow") == quick
+    [made, whole] = (
+        _numbered(json.dumps(Page((tmp_path / name / "2024-04.html").read_text()).data)) for name in ("quick", "slow")
+    )
+    assert made == whole
+    assert (tmp_path / "quick/2024-04.json").read_bytes() == (tmp_path / "slow/2024-04.json").read_bytes()
+
+
+def _numbered(data: str) -> str:
+    """A page's data with its random ids in the order in which they come."""
+    ids: dict[str, str] = {}
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda id: ids.setdefault(id[0], str(len(ids))), data)
 
 
 def test_a_page_shows_categories_that_mean_nothing(lake: Lake, tmp_path: Path) -> None:
