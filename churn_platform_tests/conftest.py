@@ -6,6 +6,7 @@ Session fixtures may only be read: a test that changes one fails. Change a copy 
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings as hypothesis_settings
 
+from churn_platform.__main__ import YOUNG
 from churn_platform.champion.quiet import quiet_mlflow
 from churn_platform.home import Home
 from churn_platform.lake import Lake
@@ -56,11 +58,18 @@ def pytest_configure() -> None:
     ignore SIGTERM as well. As programs of containers do, those of tests begin with the system's own handling.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.set_threshold(YOUNG)  # as the command line has it
     for name in [name for name in os.environ if name.startswith("CHURN_")]:
         del os.environ[name]
     quiet_mlflow()
     if not {"TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & os.environ.keys() and _has_room():
         os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
+
+
+def pytest_collection_finish() -> None:
+    """Have Python look for garbage in nothing that the tests themselves consist of: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
