@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Table
 from churn_platform.files import replacing
+from churn_platform.intake.great_expectations_private import each_configuration_once
 from churn_platform.intake.rules import Broken, Known, Matching, OneOf, Rule, Short, Unique, Within, rules_of
 from churn_platform.shown import inert
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult
-    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.datasource.fluent import PandasDatasource
     from great_expectations.expectations.expectation import Expectation
     from great_expectations.render.view import DefaultJinjaPageView
 
@@ -155,8 +157,8 @@ def _inert(found: Any) -> Any:
 
 
 @cache
-def _context() -> EphemeralDataContext:
-    """One context per process: making it costs more than judging a table."""
+def _drops() -> PandasDatasource:
+    """One context per process, and in it one source: making them costs more than judging a table."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import; on a closed network it only stalls
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
@@ -165,7 +167,13 @@ def _context() -> EphemeralDataContext:
     config = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False))
     context = gx.get_context(mode="ephemeral", project_config=config)
     context.variables.progress_bars = {"globally": False}
-    return context
+    return context.data_sources.add_pandas("drops")
+
+
+@cache
+def _batches(table: str) -> BatchDefinition[Any]:
+    """What the frames of a table of this name are judged by: each change of a context is written out as YAML."""
+    return _drops().add_dataframe_asset(table).add_batch_definition_whole_dataframe("whole")
 
 
 def _expectation(rule: Rule, mostly: float) -> Expectation:
@@ -235,15 +243,10 @@ def evaluate_suite(
 
     rules = [(rule, _expectation(rule, 1 - tolerance)) for rule in rules_of(table, as_of)]
     suite = gx.ExpectationSuite(name=table.name, expectations=[expectation for _, expectation in rules])
-    batch = (
-        _context()
-        .data_sources.add_or_update_pandas("drops")
-        .add_dataframe_asset(table.name)
-        .add_batch_definition_whole_dataframe("whole")
-        .get_batch({"dataframe": _quick(table, frame)})
-    )
+    batch = _batches(table.name).get_batch({"dataframe": _quick(table, frame)})
     named = {"result_format": "COMPLETE", "unexpected_index_column_names": [row]}
-    result = batch.validate(suite, result_format=named if row else "BASIC")
+    with each_configuration_once():
+        result = batch.validate(suite, result_format=named if row else "BASIC")
     words = {(e.expectation_type, rule.column): rule.words for rule, e in rules}
     broken = []
     for outcome in result.results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from churn_platform.company.declaration import Kind
 from churn_platform.contracts import Table
+from churn_platform.intake import expectations
 from churn_platform.intake.expectations import evaluate_suite
 from churn_platform.intake.parsing import ROW, parse
 from churn_platform.intake.rules import DUPLICATE, Broken
@@ -111,6 +113,19 @@ def test_the_verdict_bears_what_the_tolerance_allows(broken: int, holds: bool, f
     judgement = evaluate_suite(USERS, frame, ROW, 0.05, AS_OF)
     assert judgement.result.success is holds
     assert len(judgement.broken) == broken  # all of them, not just some
+
+
+def test_the_verdict_is_great_expectations_own(
+    frames: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = frames["subscriptions"].copy()
+    frame.loc[:4, "contract_type"] = frame.loc[3:9, "monthly_fee"] = None
+    frame.loc[8:9, "user_id"] = "nobody"
+    quick = evaluate_suite(SUBSCRIPTIONS, frame, ROW, 0.01, AS_OF)
+    monkeypatch.setattr(expectations, "each_configuration_once", nullcontext)
+    slow = evaluate_suite(SUBSCRIPTIONS, frame, ROW, 0.01, AS_OF)
+    assert quick.broken == slow.broken != ()
+    assert quick.result.results == slow.result.results
 
 
 def test_a_table_without_rows_can_be_judged(frames: dict[str, pd.DataFrame]) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 import churn_platform
 from churn_platform.automation import dagster_private
+from churn_platform.intake import great_expectations_private
 from churn_platform.modelling import sklearn_private
 from churn_platform.monitoring import evidently_private
 from churn_platform_tests import dagster_private as dagster_private_of_tests
@@ -26,7 +27,13 @@ from churn_platform_tests import dagster_private as dagster_private_of_tests
 PLATFORM = Path(churn_platform.__file__).parent
 ROOT = PLATFORM.parent
 
-MODULES: tuple[ModuleType, ...] = (dagster_private, dagster_private_of_tests, evidently_private, sklearn_private)
+MODULES: tuple[ModuleType, ...] = (
+    dagster_private,
+    dagster_private_of_tests,
+    evidently_private,
+    great_expectations_private,
+    sklearn_private,
+)
 """The modules that may use private names."""
 FILES = {Path(str(module.__file__)) for module in MODULES}
 
