@@ -24,6 +24,7 @@ from churn_platform.lake import Lake
 from churn_platform.settings import Settings
 from churn_platform_tests import homes
 from churn_platform_tests import postgres as postgres_server
+from churn_platform_tests.drawings import draw, draw_once
 from churn_platform_tests.frozen import Frozen
 from churn_platform_tests.stores import EmptyStores, keep_engines
 from churn_platform_tests.streamflow import STREAMFLOW
@@ -73,11 +74,20 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cheap_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """In this process, copy the platform's empty stores instead of making each anew, and keep Dagster's engines."""
+def _cheap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this process, copy the platform's empty stores, keep Dagster's engines, and draw each kind of graph once."""
     with pytest.MonkeyPatch.context() as patch:
         EmptyStores(tmp_path_factory.mktemp("empty_stores")).copy_instead(patch)
         keep_engines(patch)
+        draw_once(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Iterator[None]:
+    """Draw every graph of a drift report, for tests that look at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw(patch)
         yield
 
 

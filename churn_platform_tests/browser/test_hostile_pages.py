@@ -30,6 +30,8 @@ from serving.limits import Limit
 from serving.metrics import Metrics
 from serving.routes import reports
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 WIDE, NARROW = 1500, 390
 
 

@@ -24,6 +24,8 @@ from churn_platform_tests.hostile_values import HOSTILE, dangers
 from churn_platform_tests.pages import Page
 from churn_platform_tests.streamflow import TABLES
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 ROWS = 5
 """How many rows of a table may be broken: the tolerance, of 500 customers."""
 

@@ -23,6 +23,8 @@ from churn_platform.tables.names import DRIFT_REPORT, FEATURES
 from churn_platform_tests.pages import Page
 from churn_platform_tests.streamflow import HISTORY, KEY, LABEL, SCHEMA, STREAMFLOW
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 JANUARY, FEBRUARY, MARCH, APRIL = (Month(2024, number) for number in (1, 2, 3, 4))
 
 
