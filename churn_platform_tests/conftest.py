@@ -148,7 +148,12 @@ class Platform:
         from churn_platform.cli import main
 
         settings = self.settings
-        environment = {"CHURN_HOME": str(settings.home), "CHURN_DROPS": str(settings.drops)}
+        environment = {
+            "CHURN_HOME": str(settings.home),
+            "CHURN_DROPS": str(settings.drops),
+            "CHURN_ESTIMATOR": settings.estimator,
+            "CHURN_MIN_TRAINING_CUSTOMERS": str(settings.min_training_customers),
+        }
         environment |= {"CHURN_COMPANY": str(settings.company)} if settings.company else {}
         return CliRunner().invoke(main, arguments, env=environment)
 
