@@ -126,9 +126,7 @@ class Player:
         causes: list[str] = []
         faults: list[str] = []
         evaluations: list[Evaluation] = []
-        sensors = (watch.closing, watch.retraining, watch.refreshing)
-        while launches := [d for ask in sensors if isinstance(d := ask(self.home, self._runs.instance), Launch)]:
-            launch = launches[0]
+        while launch := self._next():
             try:
                 if launch.job == RETRAIN:
                     causes.append(launch.why)
@@ -138,6 +136,13 @@ class Player:
             except RunFailedError as fault:
                 faults.append(f"{launch.job} of {launch.month}: {fault}")
         return tuple(causes), tuple(faults), tuple(evaluations)
+
+    def _next(self) -> Launch | None:
+        """What a sensor would start now, the first one that would start anything."""
+        for ask in (watch.closing, watch.retraining, watch.refreshing):
+            if isinstance(found := ask(self.home, self._runs.instance), Launch):
+                return found
+        return None
 
     def _model_of(self, number: int) -> Model:
         """A version's model, loaded once: it is asked for before and after each month."""
