@@ -67,11 +67,13 @@ docs: $(INSTALLED) ## renew the generated pages
 hooks: $(INSTALLED) ## have git check each commit
 	$(BIN)/pre-commit install
 
+# One world for each core, and one thread for each world: more of them would wait for each other.
+EVIDENCE = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.evidence --processes 2
 evidence: $(INSTALLED) ## how often the platform is right in simulated worlds: hours, and it goes on where it was cut off
-	$(BIN)/python -m benchmarks.evidence --processes 2 --table docs/evidence.md
+	$(EVIDENCE)
 
-evidence-quick: $(INSTALLED) ## a part of that, in a few small worlds: minutes
-	$(BIN)/python -m benchmarks.evidence --processes 2 --quick
+evidence-quick: $(INSTALLED) ## a part of that, in two small worlds: minutes
+	$(EVIDENCE) --quick
 
 bench: $(INSTALLED) ## what closing a month costs
 	$(BIN)/python -m benchmarks.closing

@@ -6,30 +6,32 @@ Here: asking the gates in quiet months, and with canaries planted in the last on
 
 from __future__ import annotations
 
-from benchmarks.evidence.studies import SETTINGS, Answers, appointed, compared, trained
-from benchmarks.evidence.worlds import months_of, world
+from benchmarks.evidence.changes import Answers
+from benchmarks.evidence.versions import SETTINGS, Asked, appointed
+from benchmarks.evidence.worlds import QUIET
 from churn_platform.champion.audit import Audit
 from churn_platform.modelling import leaks
 from churn_platform.modelling.evaluation import Evaluation
 
-MONTHS = 5
 
+def study(asked: Asked) -> Answers:
+    """Whether each quiet month is stopped by a leak gate, and whether each canary's candidate is in the last one.
 
-def study(customers: int, seed: int) -> Answers:
-    """Whether each quiet month is stopped by a leak gate, and whether each canary's candidate is in the last one."""
-    quiet, found = [], {}
-    with world(customers, seed, MONTHS) as lake:
-        champion = None
-        for number, month in enumerate(months_of(lake), start=1):
-            candidate = trained(lake, month, number)
-            serving, evaluation = champion, compared(lake, month, champion, candidate)
-            quiet.append(_stopped(evaluation))
-            champion = candidate if evaluation.promote else champion
+    A candidate is compared each month. The first month is not counted: there is none before it to compare it with.
+    """
+    versions, champion, stopped, found = asked.year, None, [], {}
+    month = versions.course.month(QUIET - 1)
+    with versions.course.apart() as lake:
+        for number in range(QUIET):
+            serving, candidate = champion, versions.version(number)
+            evaluation = versions.compared(lake, number, serving, candidate)
+            stopped.append(_stopped(evaluation))
+            champion = candidate if evaluation.promote else serving
         audit = Audit(lake, month, SETTINGS, serving.scores if serving else None, appointed)
         for audited in audit.tried():
             if audited.canary:
                 found[f"{audited.canary.name} leak stopped"] = bool(audited.held)
-    return {"quiet month stopped as leaking": quiet, **found}
+    return {"quiet month stopped as leaking": stopped[1:], **found}
 
 
 def _stopped(evaluation: Evaluation) -> bool:
