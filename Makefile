@@ -63,6 +63,7 @@ docs: $(INSTALLED) ## renew the generated pages
 	$(BIN)/python -m churn_platform.settings > docs/settings.md
 	$(BIN)/python -m churn_platform.tables.catalog > docs/tables.md
 	$(BIN)/churn company schema > docs/company.schema.json
+	$(BIN)/python -m benchmarks.evidence.page > docs/evidence.md
 
 hooks: $(INSTALLED) ## have git check each commit
 	$(BIN)/pre-commit install

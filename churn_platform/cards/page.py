@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from churn_platform.cards import words
+from churn_platform.cards import delta, words
 from churn_platform.cards.known import KnownVersion
 from churn_platform.cards.markdown import around, figure, share, table, told
 from churn_platform.champion.receipt_page import TOO_FEW, certainty
@@ -53,8 +53,9 @@ class Section(NamedTuple):
 
 
 def sections(known: KnownVersion) -> list[Section]:
-    """The card's parts, in order."""
-    return [Section(title, tuple(lines(known))) for title, lines in _SECTIONS.items()]
+    """The card's parts, in order, without those that have nothing to say."""
+    parts = (Section(title, tuple(lines(known))) for title, lines in _SECTIONS.items())
+    return [part for part in parts if part.lines]
 
 
 def page(known: KnownVersion, parts: Sequence[Section] | None = None) -> str:
@@ -256,5 +257,6 @@ _SECTIONS = {
     "Later months": _later,
     "Data": _data,
     "Features": _features,
+    "What delta costs": delta.cost,
     "Rebuild and verify": _proofs,
 }

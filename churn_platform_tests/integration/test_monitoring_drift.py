@@ -74,6 +74,10 @@ def shifted(lake_of_months: Lake, pages: Path) -> drift.Drift:
     return drift.compare(lake_of_months, APRIL, [MARCH], 0.02, pages)
 
 
+def test_without_pages_the_figures_are_the_same(lake_of_months: Lake, shifted: drift.Drift) -> None:
+    assert drift.compare(lake_of_months, APRIL, [MARCH], 0.02, None) == shifted
+
+
 def test_quiet_columns_do_not_drift_and_shifted_ones_do(quiet: drift.Drift, shifted: drift.Drift) -> None:
     assert quiet.drift_share == 0 and quiet.drifted == ()
     assert set(shifted.drifted) == {"monthly_fee", "contract_type", "has_family"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from churn_platform.bundle import Feature, Manifest
+from churn_platform.cards import evidence
+from churn_platform.cards.evidence import EvidenceRecord, Finding
 from churn_platform.cards.keeping import MOST, description
 from churn_platform.cards.known import HoldoutFigures, KnownVersion
 from churn_platform.cards.page import page
@@ -43,6 +46,14 @@ RECIPE = Recipe(
     windows=(1, 3),
     libraries={"numpy": "2.4"},
 )
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EvidenceRecord]]:
+    """What `make evidence` has measured: nothing, unless a test says otherwise."""
+    records: list[EvidenceRecord] = []
+    monkeypatch.setattr(evidence, "kept", lambda: records[-1] if records else None)
+    yield records
 
 
 def compared(**changes: Any) -> Evaluation:
@@ -249,6 +260,31 @@ def test_a_card_that_fits_is_whole_with_gaps_between_columns() -> None:
 def test_comparisons_are_told_as_such() -> None:
     text = page(known(receipts=(receipt(1, 3, 2, 2, reason="0.7 <= 0.8 + 0.01,\nand <b>1 > 0"),)))
     assert r"Reason: 0.7 <= 0.8 + 0.01, and \x3cb>1 > 0" in text
+
+
+def test_what_delta_costs_is_told_of_the_companies_nearest_in_size(measured: list[EvidenceRecord]) -> None:
+    assert "## What delta costs" not in page(known())
+    figures = {1_000: 0.03, 7_043: 0.02, 50_000: 0.01}
+    measured.append(
+        EvidenceRecord(
+            code="code",
+            commit="1234567",
+            months=16,
+            worlds={1_000: 20, 7_043: 20, 50_000: 6},
+            seconds={},
+            findings=tuple(
+                Finding(f"{what}, {rule}", size, 20, mean - 0.001, mean + 0.001, mean=mean)
+                for size, mean in figures.items()
+                for rule in ("delta 0.01", "no gate")
+                for what in ("regret", "regret beyond that of delta 0.01", "promotions")
+            ),
+        )
+    )
+    text = page(known())  # 1,780 holdout customers are a quarter of 7,120
+    assert "by more than delta, here 0.01 (`CHURN_DELTA`)" in text and "20 simulated companies of 7,043" in text
+    assert "| delta 0.01 | 0.0200 | 0.0190 to 0.0210 |  |  | 0.0 |\n" in text
+    assert "| no gate | 0.0200 | 0.0190 to 0.0210 | 0.0200 | 0.0190 to 0.0210 | 0.0 |\n" in text
+    assert "companies of 50,000" in page(known(evaluation=compared(rows=40_000)))
 
 
 def test_standard_errors() -> None:

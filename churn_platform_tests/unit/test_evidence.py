@@ -12,7 +12,7 @@ from benchmarks.evidence import __main__ as evidence
 from benchmarks.evidence import asking, page
 from benchmarks.evidence.claims import CLAIMS, broken
 from benchmarks.evidence.rates import Mean, Measured, Rate, measured, summed
-from churn_platform.cards.evidence import RULES, EvidenceRecord
+from churn_platform.cards.evidence import RULES, EvidenceRecord, kept
 
 Printed = pytest.CaptureFixture[str]
 
@@ -126,3 +126,9 @@ def test_the_page_says_what_delta_costs() -> None:
     text = page.written(EvidenceRecord("code", "1234567", 16, {1_000: 1}, {1_000: 60}, found))
     assert "| delta 0 | 0.0200 (0.0200 to 0.0200) | 0.0200 (0.0200 to 0.0200) | 3.0 |" in text
     assert "60 s for a world of 1,000" in text and "## Others" not in text
+
+
+def test_the_page_is_what_the_record_of_the_last_run_says() -> None:
+    record = kept()
+    assert page.written(record) == evidence.PAGE.read_text()
+    assert record is None or all(found.customers in (*record.worlds, None) for found in record.findings)
