@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from benchmarks.evidence import asking
 from benchmarks.evidence.claims import CLAIMS
 from churn_platform.cards.evidence import RULES, EvidenceRecord, Finding, costs, kept
 
@@ -100,7 +101,7 @@ _COSTS = (
     " month with labels; those come a month late. *No gate* lets every candidate serve, *never again* none after the"
     " first, and *hindsight* whoever will rank the month best. Regret is in AUC, the mean of 15 months with a price"
     " rise and an outage; the difference is to the default, {default}, in the same worlds. A lower `CHURN_DELTA` gives"
-    " fresher models for more changes of champion."
+    " fresher models for more changes of champion. Model cards show the table of the size that is nearest."
 )
 
 
@@ -122,11 +123,13 @@ def written(record: EvidenceRecord | None) -> str:
 
 def _head(record: EvidenceRecord) -> str:
     worlds = ", ".join(f"{count} of {size:,} customers" for size, count in record.worlds.items())
+    missing = sum(asking.WORLDS.values()) - sum(record.worlds.values())
+    so_far = f" **The run has not come to its end: {missing} worlds are missing.**" if missing else ""
     return (
         "# Evidence\n\nHow often the platform is right, in simulated companies of which the truth is known:"
-        f" {worlds}, each a company of its own with its own seed. A share is a count of trials with its exact"
-        " 95 % interval (Clopper and Pearson); a mean has the 95 % interval of Student's t. Where something is"
-        " promised, the promise stands beside it, and `make evidence` fails where an interval excludes it.\n"
+        f" {worlds}, each with a seed of its own.{so_far} A share is a count of trials with its exact 95 % interval"
+        " (Clopper and Pearson); a mean over worlds has the 95 % interval of Student's t. Where something is promised,"
+        " the promise stands in the last column, and `make evidence` fails where an interval excludes it.\n"
     )
 
 
@@ -167,7 +170,7 @@ def _promise(question: str) -> str:
         return ""
     if claim.least == claim.most:
         return "always"
-    return f"at least {claim.least:.2f}" if claim.most == 1 else f"at most {claim.most:.4g}"
+    return f"at least {claim.least:.2f}" if claim.most == 1 else f"at most {claim.most:.3g}"
 
 
 def _delta(record: EvidenceRecord, sizes: Sequence[int]) -> str:
@@ -178,7 +181,12 @@ def _delta(record: EvidenceRecord, sizes: Sequence[int]) -> str:
 def _costs(record: EvidenceRecord, customers: int) -> str:
     head = (f"{customers:,} customers", "regret", "beyond delta 0.01's", "promotions in 16 months")
     rows = [
-        (cost.rule, _figure(cost.regret), _figure(cost.beyond) if cost.beyond else "", f"{cost.promotions.mean:.1f}")
+        (
+            cost.rule,
+            _figure(cost.regret),
+            _figure(cost.beyond) if cost.beyond and cost.rule != RULES[0] else "",
+            f"{cost.promotions.mean:.1f}",
+        )
         for cost in costs(record, customers)
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))

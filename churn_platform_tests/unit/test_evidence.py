@@ -126,6 +126,7 @@ def test_the_page_says_what_delta_costs() -> None:
     text = page.written(EvidenceRecord("code", "1234567", 16, {1_000: 1}, {1_000: 60}, found))
     assert "| delta 0 | 0.0200 (0.0200 to 0.0200) | 0.0200 (0.0200 to 0.0200) | 3.0 |" in text
     assert "60 s for a world of 1,000" in text and "## Others" not in text
+    assert "45 worlds are missing" in text
 
 
 def test_the_page_is_what_the_record_of_the_last_run_says() -> None:
