@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, default=Path(".evidence"), help="where each world's answers are kept")
     parser.add_argument("--processes", type=int, default=1, help="how many worlds are made at a time")
     parser.add_argument("--quick", action="store_true", help="a few small worlds only, and nothing is written")
-    parser.add_argument("--so-far", action="store_true", help="ask nothing more, and write what is known")
+    parser.add_argument("--so-far", action="store_true", help="ask nothing more: write of what is done")
     options = parser.parse_args()
     name = code.name()
     kept = Kept(options.kept / name, options.quick)

@@ -79,5 +79,8 @@ class Kept:
         return self.folder / ("quick" if self.quick else "all") / f"{place.customers}-{place.seed}-{place.study}.json"
 
     def there(self) -> Iterator[tuple[Place, KeptAnswers]]:
-        """What is answered by now."""
-        return ((place, found) for place in self.places if (found := self.read(place)) is not None)
+        """The answers of the worlds in which every study has its own."""
+        found = {place: answered for place in self.places if (answered := self.read(place)) is not None}
+        for place, answered in found.items():
+            if all(place._replace(study=study) in found for study in asking.STUDIES):
+                yield place, answered

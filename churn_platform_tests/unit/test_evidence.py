@@ -100,15 +100,21 @@ def test_what_was_worked_out_is_kept_and_written(
     assert "| two happened | 1 of 2 (0.013 to 0.987) | 1 of 2 (0.013 to 0.987) |  |" in text and "0.5 hours" in text
 
 
-def test_a_page_of_what_is_known_so_far_asks_nothing(
+def test_a_page_of_what_is_known_so_far_asks_nothing_and_leaves_out_half_a_world(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
+    monkeypatch.setattr(asking, "STUDIES", {"one": None, "two": None})
+    monkeypatch.setattr("benchmarks.evidence.code.name", lambda: "code")
+    (folder := tmp_path / "code" / "all").mkdir(parents=True)
+    for answered in ("1000-0-one", "1000-0-two", "1000-1-one"):
+        (folder / f"{answered}.json").write_text('[{"it happened": true}, 1800]')
     monkeypatch.setattr(evidence, "commit", lambda: "1234567")
     monkeypatch.setattr(evidence, "RECORD", tmp_path / "record.json")
     monkeypatch.setattr(evidence, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(sys, "argv", ["evidence", "--so-far", "--kept", str(tmp_path)])
     evidence.main()
-    assert msgspec.json.decode(capsys.readouterr().out, type=EvidenceRecord).worlds == {}
+    record = msgspec.json.decode(capsys.readouterr().out, type=EvidenceRecord)
+    assert record.worlds == {1_000: 1} and record.findings[0].trials == 2
     assert (tmp_path / "page.md").exists()
 
 
