@@ -19,7 +19,7 @@ def study(asked: Asked) -> Answers:
 
     A candidate is compared each month. The first month is not counted: there is none before it to compare it with.
     """
-    versions, champion, stopped, found = asked.year, None, [], {}
+    versions, champion, stopped = asked.year, None, []
     month = versions.course.month(QUIET - 1)
     with versions.course.apart() as lake:
         for number in range(QUIET):
@@ -28,9 +28,7 @@ def study(asked: Asked) -> Answers:
             stopped.append(_stopped(evaluation))
             champion = candidate if evaluation.promote else serving
         audit = Audit(lake, month, SETTINGS, serving.scores if serving else None, appointed)
-        for audited in audit.tried():
-            if audited.canary:
-                found[f"{audited.canary.name} leak stopped"] = bool(audited.held)
+        found = {f"{a.canary.name} leak stopped": bool(a.held) for a in audit.with_canaries() if a.canary}
     return {"quiet month stopped as leaking": stopped[1:], **found}
 
 

@@ -81,11 +81,15 @@ class Audit:
 
     def tried(self) -> Iterator[Audited]:
         """The month without a canary, then with each; each trains a candidate."""
-        key, label, rows = self._contract.key, self._contract.label, self._rows
-        features = schema(self._contract)
-        yield Audited(None, "", self._judged(features, rows))
+        yield Audited(None, "", self._judged(schema(self._contract), self._rows))
+        yield from self.with_canaries()
+
+    def with_canaries(self) -> Iterator[Audited]:
+        """The month with each canary."""
         import pandas as pd
 
+        key, label, rows = self._contract.key, self._contract.label, self._rows
+        features = schema(self._contract)
         own = rows.training[rows.training["month"] == str(self._month)]
         labels = own[label].to_numpy(dtype=bool)
         column = perch(self._by_themselves(features), own, labels)
