@@ -61,7 +61,10 @@ class Tombstones:
 
     def add(self, customers: Iterable[str], day: str) -> tuple[str, ...]:
         """Put one up for each customer who has none, with the day (ISO 8601), and return all of their hashes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TombstonesError(f"{self.folder} (CHURN_TOMBSTONES) cannot be made: {error.strerror}") from error
         with locked(self.folder / ".lock"):
             vars(self).pop("_kept", None)  # others may have added some
             found = self.of(customers)

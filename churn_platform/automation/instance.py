@@ -178,7 +178,7 @@ def main() -> None:
         home = Home(begin())
         settings = home.settings
         take_over_log(settings)
-        modes.correct(settings.home, int(settings.file_mode, 8), secret=[settings.token_file])
+        modes.correct(settings.home, int(settings.file_mode, 8), secret=settings.owner_alone)
         make_storage(settings)
         home.make_tables()
 

@@ -16,6 +16,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churn_platform import erasure_requests
 from churn_platform.backup.archive import FORMAT, Archive, Inventory
 from churn_platform.backup.databases import opened
 from churn_platform.backup.moment import Pinned, taken
@@ -127,6 +128,8 @@ def _refuse(settings: Settings, file: Path) -> None:
         raise BackupError(f"{settings.home} (CHURN_HOME) is not there, so there is nothing to back up")
     if not str(settings.home).isprintable():
         raise BackupError(f"{settings.home} (CHURN_HOME) has a name that is no text: give it another one")
+    if erasure_requests.waiting(settings.erasure_requests):  # half of what it erases would come back with the backup
+        raise BackupError("an erasure is not finished: wait for it, or finish it with churn forget")
     if file.exists():
         raise BackupError(f"{file} exists already: choose another name")
     if file.absolute().parent.resolve().is_relative_to(settings.home.resolve()):

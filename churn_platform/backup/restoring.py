@@ -83,7 +83,7 @@ def restore(settings: Settings, file: Path, follow: Callable[[str], None]) -> In
     for name, month in months:
         follow(f"publishing {name} of {month}")
         _publish(settings.model_copy(update={"company": company}), name, month)
-    modes.correct(home, int(settings.file_mode, 8), secret=[settings.token_file])
+    modes.correct(home, int(settings.file_mode, 8), secret=settings.owner_alone)
     return inventory
 
 

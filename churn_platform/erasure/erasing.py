@@ -9,7 +9,8 @@ written. So a run that is killed anywhere is finished by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ import msgspec
 from churn_platform import erasure_requests, tombstones
 from churn_platform.champion.promotion import Request, record_erasure
 from churn_platform.champion.receipts import Erasure, Receipt
+from churn_platform.contracts import Contract
 from churn_platform.day import today
 from churn_platform.erasure import kept_rows, postgres, predictions, quarantines, sqlite, tables, texts
 from churn_platform.erasure.mentions import Mentions
@@ -50,10 +52,21 @@ def begin(home: Home, name: str) -> ErasureRequest:
 
     Raises TombstonesError where those of earlier erasures are not there, rather than begin a new list.
     """
-    request = erasure_requests.read(home.settings.erasure_requests, name)
     refuse_without_tombstones(home)
+    request = erasure_requests.read(home.settings.erasure_requests, name)
+    wanted = as_kept(home.contract, request.customers)
+    if wanted != request.customers:
+        request = msgspec.structs.replace(request, customers=wanted)
+        erasure_requests.write(home.settings.erasure_requests, name, request)
     home.tombstones.add(request.customers, str(today()))
     return request
+
+
+def as_kept(contract: Contract, customers: Iterable[str]) -> tuple[str, ...]:
+    """Each customer once, by the key as tables have it: where keys are whole numbers, 0043 is 43."""
+    whole = contract.declaration.customer.kind == "integer"
+    found = (str(int(one)) if whole and re.fullmatch(r"[-+]?[0-9]{1,19}", one) else one for one in customers)
+    return tuple(dict.fromkeys(found))
 
 
 def note(home: Home, name: str) -> ErasureRequest:

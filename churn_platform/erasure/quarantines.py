@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def erase(lake: Lake, customers: Collection[str], drops: Mapping[Month, Path]) -> dict[Path, Changed]:
     """Take the customers' rows out of all quarantines. `drops` are those that are as they were landed, by month."""
     wanted, changed = frozenset(customers), {}
+    telling = [customer for customer in customers if not is_common(customer)]
     for path, table in _files(lake):
         rows, month = lake.read_file(path, places=True), Month.parse(path.stem)
         frame = rows.to_pandas()
@@ -38,6 +39,12 @@ def erase(lake: Lake, customers: Collection[str], drops: Mapping[Month, Path]) -
         places = {(f"{file}/{place.part}".rstrip("/"), place.line) for file, place in found}
         told = list(zip(frame["file"], frame["line"], strict=True))
         places |= {at for at, keys in zip(told, _keys(table, frame), strict=True) if keys & wanted}
+        torn = frame[(frame["column"] == "") & frame["value"].notna()]
+        places |= {
+            (file, line)
+            for file, line, value in zip(torn["file"], torn["line"], torn["value"], strict=True)
+            if any(customer in value for customer in telling)
+        }
         left = [place for place, at in zip(frame[Lake.PLACE], told, strict=True) if at not in places]
         if len(left) < len(frame):
             changed[path] = replaced(lake, path, rows.filter(rows[Lake.PLACE].isin(left)))

@@ -47,8 +47,12 @@ class Records:
 
 
 def fields_of(line: str, delimiter: str) -> list[str]:
-    """About what the fields of a line would be that cannot be read: blanks and quotes around them do not count."""
-    return [field.strip(' "') for field in line.split(delimiter)]
+    """About what the fields of a line would be that cannot be read: blanks around them do not count."""
+    try:
+        found = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        found = line.split(delimiter)
+    return [field.strip(' "') for field in found] or [""]
 
 
 def records(data: bytes, delimiter: str = ",") -> Records:

@@ -16,8 +16,10 @@ from churn_platform.champion.receipts import Receipt
 from churn_platform.erasure import drops, erasing, texts
 from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure_requests import ErasureRequest, ErasureRequestError
+from churn_platform.faults import Fault
 from churn_platform.intake.drops import delivered
 from churn_platform.local.runs import Runs
+from churn_platform.online.types import is_text
 from churn_platform.shown import counted
 
 
@@ -34,15 +36,25 @@ class Erasures:
 
     def ask(self, customers: Collection[str], reason: str, *, unknown_too: bool) -> None:
         """Hand over a request, which `carry_out` then does. Raises UnknownCustomersError and ErasureRequestError."""
-        wanted = tuple(dict.fromkeys(customers))
+        wanted = erasing.as_kept(self._runs.home.contract, customers)
+        if not all(is_text(customer) for customer in wanted):
+            raise UnknownCustomersError("a customer's key is text, and one of these is not: nothing was erased")
         if erasure_requests.names_any(reason, wanted):
             raise ErasureRequestError(
                 "the reason names a customer whom it is about to erase: receipts keep it for ever"
             )
         if not unknown_too and (unknown := set(wanted) - erasing.known(self._runs.home, wanted)):
             raise UnknownCustomersError(self._told(unknown))
+        if any(self._asks_for(name, wanted) for name in erasure_requests.waiting(self._folder)):
+            return  # the same command was cut off, or stopped for a fault
         asked = ErasureRequest(wanted, reason, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
         erasure_requests.write(self._folder, erasure_requests.new_name(), asked)
+
+    def _asks_for(self, name: str, customers: tuple[str, ...]) -> bool:
+        try:
+            return erasure_requests.read(self._folder, name).customers == customers
+        except ErasureRequestError:
+            return False
 
     def _told(self, unknown: set[str]) -> str:
         """What to say of customers whom no table has."""
@@ -71,9 +83,16 @@ class Erasures:
             )
 
     def carry_out(self) -> Iterator[Receipt]:
-        """Do whatever waits to be done, oldest first. Raises RunFailedError."""
+        """Do whatever waits to be done, oldest first. One that fails stops no other; its fault is raised at the end."""
+        failed: Fault | None = None
         for name in erasure_requests.waiting(self._folder):
-            self._runs.run(FORGET, config=config_of(name)["ops"])
+            try:
+                self._runs.run(FORGET, config=config_of(name)["ops"])
+            except Fault as fault:
+                failed = failed or fault
+                continue
             receipt = self._runs.home.ledger.of_decision(name)
             assert receipt is not None, f"request {name} was done without a receipt"
             yield receipt
+        if failed:
+            raise failed

@@ -87,6 +87,11 @@ class Settings(
         """The API's token where `CHURN_API_TOKEN` is not set. It is its owner's alone, whatever `file_mode` says."""
         return self.home / "api_token"
 
+    @property
+    def owner_alone(self) -> list[Path]:
+        """The files that are their owner's alone, whatever `file_mode` says."""
+        return [self.token_file, *self.erasure_requests.glob("*.json")]
+
     def secrets(self) -> Iterator[str]:
         """Whatever of these no text may show."""
         for url in (self.postgres_url, self.online_store_url, self.mlflow_tracking_uri, self.dagster_url):

@@ -93,6 +93,7 @@ def taken(
         refuse_unfit(month, bundle, found)
     columns = list(dict.fromkeys(names.values()))
     parts = [_by_name(part.to_pandas(), names) for part in _parts(lake, month, columns, customers)]
+    parts = parts or [_by_name(lake.read(FEATURES, month).limit(0).to_pandas(), names)]  # nobody is left
     encoded = [np.vstack([encode_frame(bundle.schema, part) for part in parts]) for bundle in bundles]
     return pd.concat([part[kept] for part in parts], ignore_index=True), encoded
 

@@ -19,6 +19,7 @@ from churn_platform.automation import forgetting, jobs
 from churn_platform.automation.instance import open_instance
 from churn_platform.champion import promotion
 from churn_platform.erasure import erasing, kept_rows, predictions, sqlite, tables, texts
+from churn_platform.erasure_requests import ErasureRequest
 from churn_platform.months import Month
 from churn_platform.online import store
 from churn_platform.tables import lineage
@@ -207,11 +208,39 @@ def test_a_backup_from_before_brings_nobody_back(platform: Platform, customer: s
     assert (receipt.decided_by, receipt.title) == ("churn restore", "1 customer erased")
 
 
+def test_a_backup_waits_for_an_erasure(platform: Platform, tmp_path: Path) -> None:
+    folder, name = platform.settings.erasure_requests, erasure_requests.new_name()
+    erasure_requests.write(folder, name, ErasureRequest(("nobody",), "a test", "a test", "2024-03-01T00:00:00+00:00"))
+    told = done(platform, "backup", str(tmp_path / "backup"), exit_code=1)
+    assert "an erasure is not finished: wait for it, or finish it with churn forget" in told
+
+
+def test_a_request_that_cannot_be_read_stops_no_other(platform: Platform, customer: str) -> None:
+    (folder := platform.settings.erasure_requests).mkdir(parents=True)
+    (folder / f"{'0' * 32}.json").write_text("{")
+    told = done(platform, "forget", customer, "--reason", "a test", exit_code=1)
+    assert "1 customer erased" in told
+    assert "cannot be read: ask again with churn forget, and remove it" in told
+    assert list(holding(platform.settings.home, customer)) == []
+
+
+def test_what_another_process_has_done_counts_as_done(
+    platform: Platform, customer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(platform, "forget", customer, "--reason", "a test")
+    receipt = platform.home.ledger.all()[-1]
+    monkeypatch.setattr(erasure_requests, "waiting", lambda _: (receipt.decision,))  # it looked before that was done
+    assert f"receipt {receipt.number}: 1 customer erased" in done(platform, "forget")
+    assert platform.home.ledger.all()[-1] == receipt
+
+
 def test_without_its_tombstones_a_month_is_not_closed(platform: Platform, customer: str) -> None:
     done(platform, "forget", customer, "--reason", "a test")
     (platform.settings.tombstones_folder / "tombstones.json").unlink()
     told = done(platform, "close", str(LAST), exit_code=1)
     assert "(CHURN_TOMBSTONES) lacks 1 of the customers who were erased, as the receipts say: put that folder" in told
+    told = done(platform, "forget", "nobody", "--reason", "a test", "--anyway", exit_code=1)
+    assert "(CHURN_TOMBSTONES) lacks 1 of the customers who were erased" in told  # it would begin another list
 
 
 def test_several_are_forgotten_at_once_and_named_in_a_file(platform: Platform, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from churn_platform import tombstones
+from churn_platform import erasure_requests, tombstones
+from churn_platform.erasure_requests import ErasureRequest
 from churn_platform.faults import Fault
+from churn_platform.settings import Settings, SettingsError
 from churn_platform.tombstones import FILE, Tombstones, TombstonesError
 
 CUSTOMERS = ["7", "Zoë \U0001f600", "x" * 200, "it's"]
@@ -69,3 +71,39 @@ def test_tombstones_that_receipts_name_have_to_be_there(tmp_path: Path) -> None:
     Tombstones(tmp_path / "new").add(["a", "b"], "2024-03-01")
     with pytest.raises(Fault, match=r"\(CHURN_TOMBSTONES\) lacks 2 of the customers who were erased"):
         tombstones.require(tmp_path / "new", hashes)  # made anew, with another secret
+
+
+@pytest.mark.parametrize(
+    ("reason", "customers", "named"),
+    [
+        ("asked by letter of 3 June", ["3"], False),
+        ("asked by letter of 3 June", ["letter"], True),
+        ("C-0001 asked", ["C-0001"], True),
+        ("C-00012 asked", ["C-0001"], False),
+        ("asked by O'Brien, Pat", ["O'Brien, Pat"], True),
+        ("number 100234 asked", ["100234"], True),
+        ("asked", [""], False),
+    ],
+)
+def test_a_reason_that_names_somebody_is_known(reason: str, customers: list[str], named: bool) -> None:
+    assert erasure_requests.names_any(reason, customers) is named
+
+
+def test_a_request_is_its_owners_alone_and_gone_when_it_is_done(tmp_path: Path) -> None:
+    folder, name = tmp_path / ".erasures", erasure_requests.new_name()
+    asked = ErasureRequest(("a", "b"), "asked", "a test", "2024-03-01T00:00:00+00:00")
+    erasure_requests.write(folder, name, asked)
+    assert stat.S_IMODE((folder / f"{name}.json").stat().st_mode) == 0o600
+    assert erasure_requests.read(folder, name) == asked
+    assert erasure_requests.waiting(folder) == (name,)
+    erasure_requests.remove(folder, name)
+    assert erasure_requests.waiting(folder) == ()
+    for wrong in (name, "../../api_token", ""):
+        with pytest.raises(Fault):
+            erasure_requests.read(folder, wrong)
+
+
+def test_tombstones_lie_outside_of_the_home(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path / "home").tombstones_folder == tmp_path / "home.erased"
+    with pytest.raises(SettingsError, match="CHURN_TOMBSTONES lies in CHURN_HOME, where backups would pack it"):
+        Settings(home=tmp_path / "home", tombstones=tmp_path / "home" / "erased")
