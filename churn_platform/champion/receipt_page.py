@@ -40,6 +40,7 @@ def page(receipt: Receipt) -> Iterator[str]:
 def _erasure(erased: Erasure) -> Iterator[str]:
     yield "Customers, by their keyed hashes"
     yield from (f"  {customer}" for customer in erased.customers)
+    yield f"  {erased.found:,} of them in tables before"
     yield "Versions"
     yield f"  trained on them: {_numbers(erased.trained)}"
     yield f"  compared on them: {_numbers(erased.judged)}"

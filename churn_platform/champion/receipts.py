@@ -40,10 +40,12 @@ class Erasure(msgspec.Struct, frozen=True):
     """Customers who were erased, by their keyed hashes (`tombstones`), and what they had a part in.
 
     `trained`, `judged` and `shown` are the versions that learned from them, that were compared on them, and whose
-    bundles hold rows with their features, without keys. `rows` counts the kept rows that went, by file.
+    bundles hold rows with their features, without keys. `rows` counts the kept rows that went, by file, and `found` the
+    customers whom any table had.
     """
 
     customers: tuple[str, ...]
+    found: int
     trained: tuple[int, ...]
     judged: tuple[int, ...]
     shown: tuple[int, ...]

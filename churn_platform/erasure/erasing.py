@@ -119,7 +119,7 @@ def finish(home: Home, name: str, request: ErasureRequest, run_id: str) -> Recei
     held = request.held
     assert held is not None, "it was noted before anything was erased"
     hashes = home.tombstones.of(request.customers)
-    erased = Erasure(hashes, held.trained, held.judged, held.shown, held.rows)
+    erased = Erasure(hashes, held.known, held.trained, held.judged, held.shown, held.rows)
     asked = Request(request.by, request.reason, run_id, id=name)
     receipt = record_erasure(home.registry, home.ledger, asked, erased)
     erasure_requests.remove(home.settings.erasure_requests, name)

@@ -117,6 +117,7 @@ def test_nothing_keeps_a_customer_who_is_forgotten_and_all_others_stay(platform:
     assert receipt.erasure is not None
     assert receipt.erasure.customers == platform.home.tombstones.of([customer])
     assert receipt.erasure.trained == (1, 2, 3)
+    assert receipt.erasure.found == 1
     assert done(platform, "receipts").endswith("3 receipts, each as it was written\n")
 
 
@@ -278,4 +279,5 @@ def test_who_is_in_no_table_is_kept_out_where_that_is_wanted(trained: Platform, 
     platform = trained.copy(tmp_path)
     done(platform, "forget", "nobody", "--reason", "a test", "--anyway")
     assert platform.home.tombstones.among(["nobody"]) == {"nobody"}
+    assert "  0 of them in tables before\n" in done(platform, "receipt", "3")
     assert "erased already: 'nobody'" in done(platform, "forget", "nobody", "--reason", "again", exit_code=1)
