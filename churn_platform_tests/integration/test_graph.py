@@ -143,5 +143,5 @@ def test_the_definitions_follow_from_their_settings_alone(tmp_path: Path) -> Non
     assert {job.partitions_def for job in jobs} == {nodes[0].partitions_def}
     sensors = made.get_repository_def().sensor_defs
     assert {sensor.name: sensor.minimum_interval_seconds for sensor in sensors} == dict.fromkeys(
-        ("drops", "retraining", "refreshing", "alerts", "promotions"), 77
+        ("drops", "retraining", "refreshing", "alerts", "promotions", "erasures"), 77
     )
