@@ -17,7 +17,7 @@ from churn_platform.erasure import drops, erasing, texts
 from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure_requests import ErasureRequest, ErasureRequestError
 from churn_platform.faults import Fault
-from churn_platform.intake.drops import delivered
+from churn_platform.intake.drops import DropError, delivered
 from churn_platform.local.runs import Runs
 from churn_platform.online.types import is_text
 from churn_platform.shown import counted
@@ -43,10 +43,10 @@ class Erasures:
             raise ErasureRequestError(
                 "the reason names a customer whom it is about to erase: receipts keep it for ever"
             )
-        if not unknown_too and (unknown := set(wanted) - erasing.known(self._runs.home, wanted)):
-            raise UnknownCustomersError(self._told(unknown))
         if any(self._asks_for(name, wanted) for name in erasure_requests.waiting(self._folder)):
             return  # the same command was cut off, or stopped for a fault
+        if not unknown_too and (unknown := set(wanted) - erasing.known(self._runs.home, wanted)):
+            raise UnknownCustomersError(self._told(unknown))
         asked = ErasureRequest(wanted, reason, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
         erasure_requests.write(self._folder, erasure_requests.new_name(), asked)
 
@@ -71,15 +71,20 @@ class Erasures:
     def left(self, customers: Collection[str]) -> Iterator[str]:
         """Sentences about where they still are: in reasons that somebody has typed, and in drops."""
         home = self._runs.home
-        found = drops.files_with(home.lake, delivered(home.settings.drops, home.settings.first), customers)
         mentions = Mentions.of(home.contract, customers)
         if numbers := texts.receipts_that_mention(home.ledger.texts(), mentions):
             told = ", ".join(map(str, numbers))
             yield f"the reasons in these receipts name them, and nobody can change a receipt: {told}"
-        if files := [str(path) for path in found]:
+        try:
+            delivery = delivered(home.settings.drops, home.settings.first)
+        except DropError as error:
+            yield f"nobody knows which drops still have rows of them: {error}"
+            return
+        if files := [str(path) for path in drops.files_with(home.lake, delivery, customers)]:
+            have = "has" if len(files) == 1 else "have"
             yield (
-                f"{counted(len(files), 'file')} of drops, which are yours, still have rows of them, which nothing takes"
-                f" in any more: {', '.join(files[:20])}{', ...' if len(files) > 20 else ''}"
+                f"{counted(len(files), 'file')} of drops, which are yours, still {have} rows of them, which nothing"
+                f" takes in any more: {', '.join(files[:20])}{', ...' if len(files) > 20 else ''}"
             )
 
     def carry_out(self) -> Iterator[Receipt]:
