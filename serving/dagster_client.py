@@ -134,19 +134,22 @@ class DagsterClient:
 
         Raises DagsterUnavailableError and NothingToRetrainOnError.
         """
+        where = await self._find_job(JOB)
         month = await self._labelled_month(month)
-        run_id = await self._launch(JOB, f"for {month}", {}, {PARTITION_TAG: month})
+        run_id = await self._launch(JOB, where, f"for {month}", {}, {PARTITION_TAG: month})
         return RetrainStarted(run_id, self._run_url(run_id), month)
 
     async def forget(self, request: str) -> ErasureStarted:
         """Start the erasure that this request asks for. Raises DagsterUnavailableError."""
         config = {"ops": {FORGET_OP: {"config": {"request": request}}}}
-        run_id = await self._launch(FORGET, "for this request", config, {})
+        run_id = await self._launch(FORGET, await self._find_job(FORGET), "for this request", config, {})
         return ErasureStarted(run_id, self._run_url(run_id))
 
-    async def _launch(self, job: str, what: str, config: dict[str, Any], tags: dict[str, str]) -> str:
-        """Start a job, and return its run's id. Raises DagsterUnavailableError."""
-        repository, location = await self._find_job(job)
+    async def _launch(
+        self, job: str, where: tuple[str, str], what: str, config: dict[str, Any], tags: dict[str, str]
+    ) -> str:
+        """Start a job that is in this repository and location; returns its run's id. Raises DagsterUnavailableError."""
+        repository, location = where
         tags = {**tags, "churn/requested_by": "serving"}
         found = await self._ask(
             LAUNCH,

@@ -102,6 +102,13 @@ def sensors(settings: Settings, months: dg.MonthlyPartitionsDefinition, jobs: Jo
             "Delivers the newest month again when another version has become champion or serving cannot look it up, and"
             " measures the champion on earlier ones.",
         ),
+        *_own(settings),
+    ]
+
+
+def _own(settings: Settings) -> list[dg.SensorDefinition]:
+    """The sensors that are about no month."""
+    return [
         dg.sensor(
             name="alerts",
             minimum_interval_seconds=settings.sensor_seconds,

@@ -103,7 +103,7 @@ def test_it_starts_serves_and_ends(world: World) -> None:
         assert running.returncode in (0, -signal.SIGTERM)
         assert "Traceback" not in output
         assert len(output.splitlines()) < 5  # quiet: no line per request
-    [log] = world.settings.prediction_log.iterdir()
+    [log] = world.settings.prediction_log.glob("*.jsonl")
     assert len(log.read_text().splitlines()) == 1  # what was waiting has been written
 
 
