@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,9 +140,15 @@ def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     assert (dead.exists(), folder.parents[1].exists(), alive.exists()) == (False, False, True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    put(tmp_path, "logs/a.log", ID.encode()).chmod(0o400)
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, opened = put(tmp_path, "logs/a.log", ID.encode()), Path.open
+
+    def refused(path: Path, *options: Any, **more: Any) -> Any:
+        if path == file:  # as for anybody but root, who may write everywhere
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *options, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(PlaceError, match=r"a\.log"):
         texts.erase(tmp_path, MENTIONS)
 
