@@ -40,10 +40,9 @@ if TYPE_CHECKING:
     from churn_platform.settings import Settings
 
 
-def known(home: Home, customers: Collection[str]) -> set[str]:
-    """Those of the customers whom any table, quarantine or kept row has. Raises DamagedTableError."""
+def known(home: Home, customers: Collection[str], rows: kept_rows.Rows) -> set[str]:
+    """Those of the customers whom any table, quarantine or these kept rows have. Raises DamagedTableError."""
     found = set[str]().union(*(who for _, who in tables.files_with(home.lake, customers)))
-    rows = kept_rows.rows_of(home.lake, customers)
     return found | quarantines.named(home.lake, customers) | kept_rows.customers_in(home.lake, rows)
 
 
@@ -79,7 +78,7 @@ def note(home: Home, name: str) -> ErasureRequest:
     rows = kept_rows.rows_of(home.lake, request.customers)
     found, before = kept_rows.parts(home.registry, rows), request.held or Held(0, (), (), (), {})
     held = Held(
-        max(before.known, len(known(home, request.customers))),
+        max(before.known, len(known(home, request.customers, rows))),
         tuple(sorted({*before.trained, *found.trained})),
         tuple(sorted({*before.judged, *found.judged})),
         tuple(sorted({*before.shown, *found.shown})),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from churn_platform import erasure_requests
 from churn_platform.automation.forgetting import FORGET, config_of
 from churn_platform.champion.receipts import Receipt
-from churn_platform.erasure import drops, erasing, texts
+from churn_platform.erasure import drops, erasing, kept_rows, texts
 from churn_platform.erasure.mentions import Mentions
 from churn_platform.erasure_requests import ErasureRequest, ErasureRequestError
 from churn_platform.faults import Fault
@@ -45,10 +45,14 @@ class Erasures:
             )
         if any(self._asks_for(name, wanted) for name in erasure_requests.waiting(self._folder)):
             return  # the same command was cut off, or stopped for a fault
-        if not unknown_too and (unknown := set(wanted) - erasing.known(self._runs.home, wanted)):
+        if not unknown_too and (unknown := set(wanted) - self._known(wanted)):
             raise UnknownCustomersError(self._told(unknown))
         asked = ErasureRequest(wanted, reason, getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
         erasure_requests.write(self._folder, erasure_requests.new_name(), asked)
+
+    def _known(self, customers: tuple[str, ...]) -> set[str]:
+        home = self._runs.home
+        return erasing.known(home, customers, kept_rows.rows_of(home.lake, customers))
 
     def _asks_for(self, name: str, customers: tuple[str, ...]) -> bool:
         try:
@@ -59,8 +63,9 @@ class Erasures:
     def _told(self, unknown: set[str]) -> str:
         """What to say of customers whom no table has."""
         erased = self._runs.home.tombstones.among(unknown)
-        some, more = sorted(unknown - erased or erased)[:5], len(unknown - erased or erased) - 5
-        names = f"{', '.join(map(repr, some))}{f', and {more:,} more' if more > 0 else ''}"
+        told = sorted(unknown - erased or erased)
+        more = f", and {len(told) - 5:,} more" if len(told) > 5 else ""
+        names = f"{', '.join(map(repr, told[:5]))}{more}"
         if erased == unknown:
             return f"erased already: {names}; nothing was done"
         return (
